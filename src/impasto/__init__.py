@@ -1,0 +1,34 @@
+"""Impasto: perceptual losses, and the real-time image transformers they train.
+
+The rooms, from the command line down:
+
+- `impasto.cli`: the commands
+- `impasto.training`: recipes, the training loop, checkpoints
+- `impasto.export`: a trained network becomes a model file
+- `impasto.runtime`: model files applied to pictures, without torch
+- `impasto.zoo`: model files, their cards, and the models that ship
+- `impasto.objectives`, `impasto.data`: what is minimised, and on which photographs
+- `impasto.losses`, `impasto.networks`: the formulas and the transformers
+- `impasto.loss_network`: VGG-16 by named layers
+- `impasto.images`: files to pictures and back
+- `impasto.errors`: what can go wrong
+
+Importing this package imports nothing heavy; `impasto.Stylizer` is loaded on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["Stylizer", "__version__"]
+
+if TYPE_CHECKING:
+    from impasto.runtime.stylizer import Stylizer
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public classes on first use."""
+    if name == "Stylizer":
+        from impasto.runtime.stylizer import Stylizer
+
+        return Stylizer
+    raise AttributeError(f"module 'impasto' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Training photographs: folders and tar shards to batches of crops, the same on every run."""

@@ -1,0 +1,58 @@
+"""One photograph to one training crop: scaled with its aspect ratio kept, cut and mirrored."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.data.source import EncodedPhoto
+from impasto.errors import PictureFileError
+from impasto.images.io import load_training_rgb
+
+
+def cut_photograph(
+    photo: EncodedPhoto,
+    rng: np.random.Generator,
+    *,
+    crop_size: int,
+    resize_ratio: float,
+    flip: bool,
+) -> NDArray[np.float32]:
+    """A random crop of `photo`, float32 3×crop_size×crop_size in [0, 1].
+
+    The short side is first scaled to `crop_size * resize_ratio` pixels, or left as it is where
+    the photograph is smaller than that.
+
+    Raises:
+        PictureFileError: the photograph is unreadable, or its short side is under `crop_size`.
+    """
+    short_side = round(crop_size * resize_ratio)
+    image = load_training_rgb(photo.read(), short_side=short_side)
+    if min(image.size) < crop_size:
+        raise PictureFileError(
+            f"too small: {image.width}×{image.height} pixels; "
+            f"crops need {crop_size}×{crop_size}"
+        )
+    crop = scaled_crop(image, rng, crop_size=crop_size, short_side=short_side)
+    pixels = np.asarray(crop, dtype=np.float32) / np.float32(255.0)
+    if flip and rng.integers(2):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def scaled_crop(
+    image: Image.Image, rng: np.random.Generator, *, crop_size: int, short_side: int
+) -> Image.Image:
+    """A random crop of `image` as if its short side had `short_side` pixels, antialiased.
+
+    Both axes are scaled by the same factor, at most 1. The window is cut from the photograph and
+    scaled in one step; the filter sees the pixels around the window.
+    """
+    scale = min(1.0, short_side / min(image.size))
+    window = min(crop_size / scale, *image.size)
+    left = int(rng.integers(int(image.width - window) + 1))
+    top = int(rng.integers(int(image.height - window) + 1))
+    return image.resize(
+        (crop_size, crop_size),
+        Image.Resampling.BICUBIC,
+        box=(left, top, left + window, top + window),
+    )

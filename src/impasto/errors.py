@@ -1,0 +1,87 @@
+"""The exceptions Impasto raises, each also the built-in error it refines.
+
+ImpastoError
+├── PictureError (ValueError)          an array or tensor that is not a picture or features as agreed
+│   └── NotFiniteError                 … that has NaN or infinity in it
+├── PictureFileError (OSError)         a file that cannot be read or written as a picture
+├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
+├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
+├── UnknownModelError (LookupError)    a name no model has
+├── WeightsError (ValueError)          loss-network weights that do not fit
+├── RecipeError (ValueError)           a training setting that is unknown or out of range
+├── DataError (ValueError)             training photographs that are missing or unusable
+├── CheckpointError (ValueError)       a checkpoint that is damaged or of another run
+├── TrainingError (RuntimeError)       a training that cannot go on
+├── TrainingInterrupted (RuntimeError) a training stopped from outside, its state saved
+├── ExportError (RuntimeError)         a model file that disagrees with the network it was made from
+└── MissingExtraError (ImportError)    an optional part of the install that is not there
+
+A message says what was given, what was expected, and what to do next.
+"""
+
+
+class ImpastoError(Exception):
+    """Whatever Impasto raises on purpose; the command line prints it as one line."""
+
+
+class PictureError(ImpastoError, ValueError):
+    """An array or tensor of the wrong rank, shape, type or range, or with NaN."""
+
+
+class NotFiniteError(PictureError):
+    """Pictures, features or a loss with NaN or infinity in them."""
+
+
+class PictureFileError(ImpastoError, OSError):
+    """A file that cannot be read or written as a picture."""
+
+
+class OutputExistsError(ImpastoError, FileExistsError):
+    """A file that is there already and may not be overwritten."""
+
+
+class ModelFileError(ImpastoError, ValueError):
+    """A model file that is not ours, is damaged, or cannot be run."""
+
+
+class UnknownModelError(ImpastoError, LookupError):
+    """A model name that nobody registered."""
+
+
+class WeightsError(ImpastoError, ValueError):
+    """Loss-network weights that are damaged or do not fit the network."""
+
+
+class RecipeError(ImpastoError, ValueError):
+    """A training setting that is unknown, missing or out of range."""
+
+
+class DataError(ImpastoError, ValueError):
+    """Training photographs that are missing or unusable."""
+
+
+class CheckpointError(ImpastoError, ValueError):
+    """A checkpoint that is damaged or belongs to another run."""
+
+
+class TrainingError(ImpastoError, RuntimeError):
+    """A training that cannot go on."""
+
+
+class TrainingInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
+    """A training stopped from outside; its message says where the state was saved."""
+
+
+class ExportError(ImpastoError, RuntimeError):
+    """A model file whose output disagrees with the network it was made from."""
+
+
+class MissingExtraError(ImpastoError, ImportError):
+    """An optional part of the install that is not there."""
+
+    def __init__(self, package: str, *, extra: str) -> None:
+        """Say which package is missing and which extra brings it."""
+        super().__init__(
+            f"this needs the package {package!r}, which is not installed; "
+            f"install it with: pip install 'impasto[{extra}]'"
+        )

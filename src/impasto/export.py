@@ -1,0 +1,240 @@
+"""A trained network becomes a model file, compared with torch before it is kept.
+
+The graph comes from torch's own exporter; weights are then stored in fp16 under their parameter
+names, each followed by a cast, so that the same file can start a fine-tuning or be rebuilt.
+"""
+
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from impasto.errors import ExportError, ModelFileError
+from impasto.networks.style_transfer import build_style_network
+from impasto.runtime.backends import OpenVinoBackend
+from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
+
+OPSET = 18
+INPUT_NAME, OUTPUT_NAME = "image", "result"
+NETWORK_PREFIX = "network."
+COMPARED_SIZES = ((128, 128), (96, 200), (131, 77))
+"""Heights and widths at which a file must agree with torch; the last is odd."""
+MIN_PSNR = 50.0
+MAX_GREY_LEVELS = 2.0
+
+
+class _Deployed(nn.Module):
+    """A network as the file holds it: its output clipped to the range of a picture."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        result: Tensor = self.network(image)
+        return result.clamp(0.0, 1.0)
+
+
+def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
+    """Write a network and its card as one model file, and return it as read back.
+
+    Raises:
+        ExportError: when the file's output is not torch's: under 50 dB, or any pixel off by more
+            than 2 grey levels, at any of three sizes. Nothing is written then.
+    """
+    data = model_bytes(network, card)
+    model_from_bytes(data)
+    check_parity(network, data)
+    _write_whole(data, path)
+    return read_model_file(path)
+
+
+def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
+    """Return the bytes of a model file, not yet compared with torch."""
+    model = _graph_of(network)
+    _store_in_half_precision(model)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = MODEL_METADATA_KEY, card.to_json()
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _graph_of(network: nn.Module) -> onnx.ModelProto:
+    plain = build_like(network)
+    size = 132 if plain.architecture.kind == "paper" else 67  # type: ignore[union-attr]
+    dynamic = torch.export.Dim.DYNAMIC  # type: ignore[attr-defined]
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            _Deployed(plain).eval(),
+            (torch.rand(2, 3, size, size + 16),),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes={"image": {0: dynamic, 2: dynamic, 3: dynamic}},
+        )
+    if program is None:
+        raise ExportError("torch's exporter returned nothing; is onnxscript installed?")
+    model = program.model_proto
+    _name_sizes(model)
+    return model
+
+
+def build_like(network: nn.Module) -> nn.Module:
+    """Return a float32 copy of a network, on the processor, in evaluation mode."""
+    copy = build_style_network(network.architecture)  # type: ignore[arg-type]
+    copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
+    return copy.eval()
+
+
+def _name_sizes(model: onnx.ModelProto) -> None:
+    """Give the open sizes names a person understands, and drop what the exporter noted."""
+    for value in (*model.graph.input, *model.graph.output):
+        for place, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[place].dim_param = name
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    del model.graph.metadata_props[:]
+    model.producer_name, model.producer_version, model.doc_string = "impasto", "", ""
+
+
+def _store_in_half_precision(model: onnx.ModelProto) -> None:
+    """Keep float32 weights as float16 with a cast to float32 in front of their use."""
+    graph = model.graph
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        name = tensor.name.removeprefix(NETWORK_PREFIX)
+        values = numpy_helper.to_array(tensor)
+        if not np.isfinite(values.astype(np.float16)).all():
+            raise ExportError(f"the weights of {name} do not fit float16; train it again")
+        casts.append(helper.make_node("Cast", [name], [tensor.name + ":f32"], to=TensorProto.FLOAT))
+        for node in graph.node:
+            renamed = [tensor.name + ":f32" if i == tensor.name else i for i in node.input]
+            del node.input[:]
+            node.input.extend(renamed)
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def check_parity(network: nn.Module, data: bytes) -> float:
+    """Compare a model file's output, in f32, with torch's; return the lowest PSNR in dB.
+
+    Raises:
+        ExportError: when they disagree by more than rounding the weights explains.
+    """
+    reference = _Deployed(build_like(network)).eval()
+    backend = OpenVinoBackend(data, precision="f32")
+    worst = float("inf")
+    for height, width in _sizes_for(network):
+        picture = _test_picture(height, width)
+        with torch.no_grad():
+            expected = reference(torch.from_numpy(picture)).numpy()
+        difference = np.abs(backend.run(picture) - expected)
+        psnr = float(-10 * np.log10(max(float(np.square(difference).mean()), 1e-12)))
+        levels = 255 * float(difference.max())
+        worst = min(worst, psnr)
+        if psnr < MIN_PSNR or levels > MAX_GREY_LEVELS:
+            raise ExportError(
+                f"the model file differs from torch at {width}×{height}: {psnr:.1f} dB, "
+                f"{levels:.1f} grey levels at worst; expected at least {MIN_PSNR:g} dB and at most "
+                f"{MAX_GREY_LEVELS:g}: nothing was written"
+            )
+    return worst
+
+
+def _sizes_for(network: nn.Module) -> Iterator[tuple[int, int]]:
+    paper = network.architecture.kind == "paper"  # type: ignore[union-attr]
+    for height, width in COMPARED_SIZES:
+        yield (height // 4 * 4, width // 4 * 4) if paper else (height, width)
+
+
+def _test_picture(height: int, width: int) -> NDArray[np.float32]:
+    """Return 1×3×H×W with smooth parts, edges and noise."""
+    rng = np.random.default_rng(height * 10_000 + width)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    smooth = 0.5 + 0.4 * np.sin(rows / 17)[None] * np.cos(columns[None] / np.array([11, 13, 19])[:, None, None])
+    picture = smooth + (columns > width / 2) * 0.1 + rng.normal(0, 0.05, (3, height, width))
+    return np.clip(picture, 0, 1).astype(np.float32)[None]
+
+
+def load_network(model: ModelFile) -> nn.Module:
+    """Return the torch network of a model file, to fine-tune or to export again.
+
+    Raises:
+        ModelFileError: when the named weights are not those of the card's architecture.
+    """
+    network = build_style_network(model.card.architecture)
+    graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    weights: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = value
+        elif name not in stored or tuple(stored[name].dims) != tuple(value.shape):
+            raise ModelFileError(
+                f"{model}: the weights {name} are missing or have another shape than the card's "
+                "architecture asks for; export the model again"
+            )
+        else:
+            array = numpy_helper.to_array(stored[name]).astype(np.float32)
+            weights[name] = torch.from_numpy(array.copy())
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def upgrade_model(path: Path, target: Path) -> ModelFile:
+    """Rebuild a model file's graph from its architecture and named weights, without training.
+
+    The card keeps its content and takes the current format version.
+
+    Raises:
+        ModelFileError: when the file is not ours; ExportError when the new graph disagrees.
+    """
+    model = read_model_file(path)
+    card = ModelCard.model_validate({**model.card.model_dump(exclude={"format_version"})})
+    return export_model(load_network(model), card, target)
+
+
+def _write_whole(data: bytes, path: Path) -> None:
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            file.write(data)
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's remarks about optional packages and its own insides to itself."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    os.environ.setdefault("TORCH_ONNX_VERBOSE", "0")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,151 @@
+"""A picture as it passes between rooms, and its way from and to Pillow's images.
+
+Files are in `io`; pixel types, profiles and metadata in `pixel_modes`, `colour_profile` and
+`metadata`.
+"""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.errors import PictureError
+from impasto.images.colour import check_rgb_shape
+from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, upright
+from impasto.images.pixel_modes import float_rgb_and_alpha
+from impasto.images.reading import check_size, reading
+from impasto.images.resize import fit_longer_side, resize_lanczos
+
+_INVISIBLE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture in sRGB, upright, with what its file said about it.
+
+    Attributes:
+        rgb: H×W×3 float32 in [0, 1], sRGB, not multiplied by alpha.
+        alpha: H×W float32 in [0, 1] where 0 is invisible, or None for a picture without.
+        exif: the EXIF block, orientation 1, if the file had one.
+        dpi: dots per inch along the width and the height, if known.
+        xmp: the XMP packet, if the file had one.
+
+    Raises:
+        PictureError: an array of another shape, type or range, or with NaN.
+    """
+
+    rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+
+    def __post_init__(self) -> None:
+        check_rgb_shape(self.rgb, "rgb")
+        _check_range(self.rgb, "rgb")
+        if self.alpha is not None:
+            if self.alpha.shape != self.rgb.shape[:2]:
+                shape = "×".join(map(str, self.alpha.shape))
+                raise PictureError(f"alpha has shape {shape}; expected {self.height}×{self.width}")
+            _check_range(self.alpha, "alpha")
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return int(self.rgb.shape[0])
+
+    def with_rgb(self, rgb: NDArray[np.float32]) -> "Picture":
+        """The same picture with other colours; alpha is resized where the size is another.
+
+        Args:
+            rgb: H'×W'×3 float32 in [0, 1], sRGB.
+
+        Raises:
+            PictureError: an array of another shape, type or range, or with NaN.
+        """
+        check_rgb_shape(rgb, "rgb")
+        alpha = self.alpha
+        if alpha is not None:
+            alpha = resize_lanczos(alpha, width=rgb.shape[1], height=rgb.shape[0]).clip(0, 1)
+        return dataclasses.replace(self, rgb=rgb, alpha=alpha)
+
+
+def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
+    """A picture from a Pillow image of any mode.
+
+    It is turned as EXIF says and converted from its ICC profile to sRGB; grey, palette, CMYK
+    and L*a*b* become RGB; 16-bit and float greys keep their scale; alpha stands apart.
+
+    Args:
+        image: decoded or not; it is not changed, but decoded.
+        name: what errors call it; its file's name unless given.
+
+    Raises:
+        PictureFileError: the image is damaged, empty or too large.
+    """
+    name = name or str(getattr(image, "filename", "") or "the picture given")
+    with reading(name):
+        check_size(image, name)
+        size_in_file = image.size
+        turned = upright(image)
+        rgb, alpha = float_rgb_and_alpha(turned)
+        dpi = kept_dpi(image, sideways=turned.size != size_in_file)
+        return Picture(rgb, alpha, kept_exif(image), dpi, kept_xmp(image))
+
+
+def picture_to_pil(picture: Picture) -> Image.Image:
+    """A Pillow image of a picture: mode RGB, or RGBA where it has alpha; 8 bits, rounded."""
+    image = Image.fromarray(_to_bytes(picture.rgb))
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(_to_bytes(picture.alpha)))
+    return image
+
+
+def resize_longer_side(picture: Picture, size: int) -> Picture:
+    """Enlarge or shrink so that the longer side is `size`, keeping the aspect ratio.
+
+    Lanczos, without aliasing. Colours are weighted by alpha while they are mixed, so that the
+    colour hidden in invisible pixels does not bleed into visible ones.
+
+    Args:
+        picture: of any size.
+        size: the longer side wanted, in pixels, at least 1.
+
+    Raises:
+        PictureError: a size below 1.
+    """
+    width, height = fit_longer_side(picture.width, picture.height, size)
+    if (width, height) == (picture.width, picture.height):
+        return picture
+    rgb = resize_lanczos(picture.rgb, width=width, height=height)
+    if picture.alpha is None:
+        return dataclasses.replace(picture, rgb=rgb.clip(0, 1))
+    weights = picture.alpha[..., np.newaxis]
+    alpha = resize_lanczos(picture.alpha, width=width, height=height).clip(0, 1)
+    weighted = resize_lanczos(picture.rgb * weights, width=width, height=height)
+    visible = alpha[..., np.newaxis] > _INVISIBLE
+    np.divide(weighted, alpha[..., np.newaxis], out=rgb, where=visible)
+    return dataclasses.replace(picture, rgb=rgb.clip(0, 1), alpha=alpha)
+
+
+def _check_range(array: NDArray[np.float32], name: str) -> None:
+    if array.dtype != np.float32:
+        raise PictureError(f"{name} holds {array.dtype}; expected float32")
+    lowest, highest = float(array.min()), float(array.max())
+    if not (lowest >= 0.0 and highest <= 1.0):  # written so that NaN fails too
+        raise PictureError(
+            f"{name} holds values from {lowest:g} to {highest:g}; expected 0 to 1: "
+            "divide 8-bit values by 255, or clip"
+        )
+
+
+def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    scaled = values * np.float32(255)
+    scaled += 0.5
+    return scaled.astype(np.uint8)

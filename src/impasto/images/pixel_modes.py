@@ -1,0 +1,105 @@
+"""Pillow's pixel modes, brought down to RGB and alpha.
+
+Palettes, bilevel, grey, CMYK, L*a*b*, premultiplied alpha, transparent colours: 8 bits, through
+LittleCMS. Greys of more than 8 bits: as floats, keeping their scale.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.images.colour_profile import grey_curve, image_to_srgb
+
+DEEP_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
+"""Modes with one channel of more than 8 bits."""
+
+_FULL_SCALES = (255.0, 65_535.0, 2_147_483_647.0)
+_MODE_WITHOUT_ALPHA = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
+_MODE_WITH_ALPHA = {
+    **{"1": "LA", "L": "LA", "La": "LA"},
+    **{"P": "RGBA", "PA": "RGBA", "RGB": "RGBA", "RGBa": "RGBA"},
+}
+_PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
+
+
+def float_rgb_and_alpha(
+    image: Image.Image,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Colours in sRGB and alpha of an image of any mode.
+
+    Args:
+        image: decoded.
+
+    Returns:
+        H×W×3 float32 in [0, 1], and H×W float32 in [0, 1] or None.
+
+    Raises:
+        ValueError: float greys that are not finite.
+    """
+    if image.mode in DEEP_GREY_MODES:
+        return _deep_grey(image)
+    colour, alpha = byte_rgb_and_alpha(image)
+    return _to_float(colour), None if alpha is None else _to_float(alpha)
+
+
+def byte_rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colours in sRGB and alpha of an image with at most 8 bits per channel.
+
+    Args:
+        image: decoded, of any mode but the deep greys.
+
+    Returns:
+        An image of mode RGB, and one of mode L or None.
+    """
+    profile = icc_profile(image)
+    table = _MODE_WITH_ALPHA if image.has_transparency_data else _MODE_WITHOUT_ALPHA
+    plain = image.convert(table.get(image.mode, image.mode))
+    if plain.mode not in ("LA", "RGBA"):
+        return image_to_srgb(plain, profile), None
+    return image_to_srgb(plain.convert(plain.mode[:-1]), profile), plain.getchannel("A")
+
+
+def icc_profile(image: Image.Image) -> bytes | None:
+    """The ICC profile an image came with, if any."""
+    profile = image.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and profile else None
+
+
+def _deep_grey(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    values = np.asarray(image)
+    grey = _scaled(values, image.mode)
+    if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+        grey = 1 - grey
+    curve = grey_curve(icc_profile(image))
+    if curve is None:
+        rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
+    else:
+        steps = np.linspace(0, 1, len(curve), dtype=np.float32)
+        rgb = np.stack([np.interp(grey, steps, c) for c in curve.T], axis=-1).astype(np.float32)
+    hidden = image.info.get("transparency")
+    return rgb, (values != hidden).astype(np.float32) if isinstance(hidden, int) else None
+
+
+def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
+    """Grey values as [0, 1].
+
+    16-bit modes say their full scale. `I` and `F` do not: it is the smallest usual one that
+    holds the largest value (1 for floats, 255, 65535, 2³¹−1; beyond, the value itself).
+    """
+    numbers = values.astype(np.float64)
+    peak = float(numbers.max())
+    if not np.isfinite(numbers).all():
+        raise ValueError("it holds floats that are not finite")
+    if mode.startswith("I;16"):
+        scale = 65_535.0
+    else:
+        usual = (1.0, *_FULL_SCALES) if mode == "F" else _FULL_SCALES
+        scale = next((full for full in usual if peak <= full), peak)
+    scaled: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
+    return scaled
+
+
+def _to_float(image: Image.Image) -> NDArray[np.float32]:
+    values = np.array(image, dtype=np.float32)
+    values /= 255  # in place: pictures are large
+    return values

@@ -1,0 +1,197 @@
+"""The loss network: VGG-16's convolutions, frozen, read by named layers.
+
+Only the 13 convolutions are here; the classifier is not. Preprocessing (0..255, BGR, mean
+subtracted) lives in this module and nowhere else. Source: Simonyan and Zisserman 2014, *Very Deep
+Convolutional Networks for Large-Scale Image Recognition*, configuration D; the weights are the
+authors' own (CC BY 4.0), kept in half precision.
+
+Anything that maps pictures to named features can stand in its place: see `FeatureExtractor`.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from impasto.errors import PictureError, WeightsError
+from impasto.tensors import Features, Pictures, check_pictures
+
+Pooling = Literal["max", "average"]
+
+NUM_CONVOLUTIONS_BY_BLOCK = (2, 2, 3, 3, 3)
+NUM_CHANNELS_BY_BLOCK = (64, 128, 256, 512, 512)
+LAYER_NAMES = tuple(
+    f"relu{block}_{index}"
+    for block, count in enumerate(NUM_CONVOLUTIONS_BY_BLOCK, start=1)
+    for index in range(1, count + 1)
+)
+MEAN_RGB = (123.68, 116.779, 103.939)
+SHIPPED_WEIGHTS = "vgg16.safetensors"
+SHIPPED_WEIGHTS_SHA256 = "d3a49a27df75c794919632a81b9b28993bfefbc3fcbd3c6908dc4f2c8947cfab"
+
+
+class FeatureExtractor(Protocol):
+    """Whatever maps N×3×H×W pictures in [0, 1] to named N×C×H×W features.
+
+    Any `nn.Module` with such a `forward` does; the losses ask for nothing more.
+    """
+
+    def __call__(self, pictures: Tensor, /) -> Mapping[str, Tensor]:
+        """Return the features by name."""
+        ...
+
+
+class LossNetwork(nn.Module):
+    """VGG-16 up to the deepest layer asked for, returning the activations of `layers`.
+
+    Its parameters are frozen; gradients still flow to the pictures. Inputs are float RGB in
+    [0, 1], of any size that survives the poolings (at least 2 per pooling passed).
+    """
+
+    mean: Tensor
+
+    def __init__(
+        self,
+        layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+        *,
+        weights: Path | None = None,
+        pooling: Pooling = "max",
+    ) -> None:
+        """Build the network and load its weights.
+
+        Args:
+            layers: names among `relu1_1` … `relu5_3`; the network is cut after the deepest.
+            weights: a safetensors file with `convB_C.weight` (OIHW) and `convB_C.bias`;
+                None takes the one in the package.
+            pooling: `max` as trained, or `average` as Gatys et al. 2016 suggest.
+
+        Raises:
+            WeightsError: for an unknown layer name, or a file that is damaged or does not fit.
+        """
+        super().__init__()
+        self.layers = tuple(layers)
+        self.depth = _depth_of(self.layers)
+        self.pooling: Pooling = _known_pooling(pooling)
+        self.convolutions = nn.ModuleDict(_convolutions(self.depth))
+        self.register_buffer("mean", torch.tensor(MEAN_RGB).view(1, 3, 1, 1), persistent=False)
+        tensors = _read_weights(weights)
+        with torch.no_grad():
+            for name, convolution in self.convolutions.items():
+                _copy_weights(tensors, name, convolution)
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that leave one pixel at the deepest layer."""
+        num_poolings = int(LAYER_NAMES[self.depth - 1][4]) - 1
+        return int(2**num_poolings)
+
+    def forward(self, pictures: Pictures) -> dict[str, Features]:
+        """Return the activations of the layers asked for, by name.
+
+        Args:
+            pictures: N×3×H×W, float, RGB in [0, 1].
+
+        Raises:
+            PictureError: when the pictures are not such, or smaller than `minimum_size`.
+        """
+        check_pictures(pictures)
+        if min(pictures.shape[2:]) < self.minimum_size:
+            raise PictureError(
+                f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; layers up to "
+                f"{LAYER_NAMES[self.depth - 1]} need at least {self.minimum_size}×{self.minimum_size}"
+            )
+        activations = (pictures * 255 - self.mean).flip(1)
+        features: dict[str, Tensor] = {}
+        for layer, convolution in zip(LAYER_NAMES, self.convolutions.values(), strict=False):
+            if layer.endswith("_1") and layer != "relu1_1":
+                activations = self._pool(activations)
+            activations = F.relu(convolution(activations))
+            if layer in self.layers:
+                features[layer] = activations
+        return features
+
+    def _pool(self, activations: Tensor) -> Tensor:
+        if self.pooling == "max":
+            return F.max_pool2d(activations, 2)
+        return F.avg_pool2d(activations, 2)
+
+
+def _depth_of(layers: Sequence[str]) -> int:
+    unknown = [layer for layer in layers if layer not in LAYER_NAMES]
+    if unknown or not layers:
+        given = ", ".join(unknown) or "none"
+        raise WeightsError(
+            f"layers given: {given}; expected names among {', '.join(LAYER_NAMES)}"
+        )
+    return max(LAYER_NAMES.index(layer) for layer in layers) + 1
+
+
+def _known_pooling(pooling: Pooling) -> Pooling:
+    if pooling not in ("max", "average"):
+        raise WeightsError(f"pooling is {pooling!r}; expected 'max' or 'average'")
+    return pooling
+
+
+def _convolutions(depth: int) -> dict[str, nn.Conv2d]:
+    convolutions: dict[str, nn.Conv2d] = {}
+    num_inputs = 3
+    for layer in LAYER_NAMES[:depth]:
+        num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
+        convolutions[layer.replace("relu", "conv")] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1)
+        num_inputs = num_outputs
+    return convolutions
+
+
+def weights_sha256(weights: Path | None = None) -> str:
+    """Return the sha256 of a weights file, None meaning the shipped one: it goes into the card."""
+    return SHIPPED_WEIGHTS_SHA256 if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def _read_weights(weights: Path | None) -> dict[str, Tensor]:
+    try:
+        data = _shipped_weights() if weights is None else weights.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read the loss-network weights {weights}: {error.strerror}; "
+            "expected a safetensors file, or leave it out to use the one in the package"
+        ) from error
+    try:
+        return load_safetensors(data)
+    except SafetensorError as error:
+        raise WeightsError(
+            f"{weights} is not a safetensors file ({error}); expected one with convB_C.weight and "
+            "convB_C.bias"
+        ) from error
+
+
+def _shipped_weights() -> bytes:
+    data = (resources.files("impasto") / "weights" / SHIPPED_WEIGHTS).read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHIPPED_WEIGHTS_SHA256:
+        raise WeightsError(
+            f"the shipped {SHIPPED_WEIGHTS} does not have the sha256 {SHIPPED_WEIGHTS_SHA256[:12]}…; "
+            "the install is damaged: install impasto again"
+        )
+    return data
+
+
+def _copy_weights(tensors: Mapping[str, Tensor], name: str, convolution: nn.Module) -> None:
+    for kind, parameter in convolution.named_parameters():
+        tensor = tensors.get(f"{name}.{kind}")
+        if tensor is None or tensor.shape != parameter.shape:
+            found = "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
+            raise WeightsError(
+                f"loss-network weights: {name}.{kind} is {found}; "
+                f"expected shape {tuple(parameter.shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"loss-network weights: {name}.{kind} contains NaN or infinity")
+        parameter.copy_(tensor)

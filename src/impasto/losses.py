@@ -1,0 +1,258 @@
+"""The losses, one formula one function; each also as an `nn.Module` for anybody's own loop.
+
+Every function averages over the batch, so that the gradient of a batch does not depend on how it
+is split over processes. Source: Johnson et al. 2016, section 3 (equations 2 to 5).
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import PictureError
+from impasto.loss_network import FeatureExtractor
+from impasto.tensors import (
+    Features,
+    GramMatrices,
+    Pictures,
+    Scalar,
+    check_features,
+    check_finite,
+    check_pictures,
+    check_same_shape,
+)
+
+Reduction = Literal["sum", "mean"]
+
+
+def feature_reconstruction_loss(features: Features, target: Features) -> Scalar:
+    """Return the squared distance of two feature maps over C·H·W, averaged over the batch.
+
+    Args:
+        features: N×C×H×W, of the picture being judged.
+        target: the same shape, or a batch of one for all.
+
+    Raises:
+        PictureError: when rank, type or shapes disagree; `NotFiniteError` when NaN comes out.
+
+    Source: Johnson et al. 2016, equation 2.
+    """
+    check_features(features)
+    check_features(target, name="target features")
+    check_same_shape(features, target, names=("features", "target features"))
+    loss = _mean_square(features, target)
+    check_finite(loss, name="feature reconstruction loss")
+    return loss
+
+
+def gram_matrix(features: Features) -> GramMatrices:
+    """Return G = ψψᵀ / (C·H·W) with ψ the features as C×HW: N×C×C, in at least float32.
+
+    The result does not depend on the size of the picture nor on where in it things are.
+
+    Args:
+        features: N×C×H×W.
+
+    Raises:
+        PictureError: when rank or type is wrong.
+
+    Source: Johnson et al. 2016, equation 3.
+    """
+    check_features(features)
+    num_pictures, num_channels, height, width = features.shape
+    with torch.autocast(features.device.type, enabled=False):
+        # In channels-last memory this reshape is a view; in the other order it would copy.
+        rows = _at_least_float32(features).permute(0, 2, 3, 1)
+        rows = rows.reshape(num_pictures, height * width, num_channels)
+        return rows.transpose(1, 2) @ rows / (num_channels * height * width)
+
+
+def style_reconstruction_loss(
+    gram: GramMatrices, target: GramMatrices, *, reduction: Reduction = "sum"
+) -> Scalar:
+    """Return the squared Frobenius distance of two Gram matrices, averaged over the batch.
+
+    Args:
+        gram: N×C×C, of the pictures being judged.
+        target: the same shape, or a batch of one for all.
+        reduction: `sum` over the C² entries as the paper has it, or their `mean` as the released
+            code has it; the two weigh layers differently.
+
+    Raises:
+        PictureError: when shapes disagree; `NotFiniteError` when NaN comes out.
+
+    Source: Johnson et al. 2016, equation 4.
+    """
+    if gram.dim() != 3 or gram.shape[1] != gram.shape[2]:
+        raise PictureError(f"Gram matrices have shape {tuple(gram.shape)}; expected N×C×C")
+    check_same_shape(gram, target, names=("Gram matrices", "target Gram matrices"))
+    loss = _mean_square(gram, target)
+    if _known(reduction) == "sum":
+        loss = loss * gram.shape[1] ** 2
+    check_finite(loss, name="style reconstruction loss")
+    return loss
+
+
+def total_variation_loss(
+    pictures: Pictures, *, exponent: float = 2.0, reduction: Reduction = "sum"
+) -> Scalar:
+    """Return Σ ((x_{i,j+1} − x_{i,j})² + (x_{i+1,j} − x_{i,j})²)^(β/2), averaged over the batch.
+
+    Args:
+        pictures: N×3×H×W in [0, 1]; both differences count at every pixel, a missing neighbour
+            counting as no difference.
+        exponent: β; 2 is the smooth form that the released code minimises, 1 the total variation
+            proper.
+        reduction: `sum` over a picture's values, or their `mean`.
+
+    Raises:
+        PictureError: when the pictures are not N×3×H×W float in [0, 1], or β is not positive.
+
+    Source: Mahendran and Vedaldi 2015, section 2; Johnson et al. 2016, section 3.2.
+    """
+    check_pictures(pictures)
+    if exponent <= 0:
+        raise PictureError(f"the exponent of the total variation is {exponent}; expected above 0")
+    values = _at_least_float32(pictures)
+    right = (values[..., :, 1:] - values[..., :, :-1]).square()
+    down = (values[..., 1:, :] - values[..., :-1, :]).square()
+    if exponent == 2:
+        total = right.sum() + down.sum()
+    else:
+        squares = nn.functional.pad(right, (0, 1)) + nn.functional.pad(down, (0, 0, 0, 1))
+        # The root has no slope at 0; where nothing varies the loss and its gradient are 0.
+        flat = squares == 0
+        total = squares.masked_fill(flat, 1).pow(exponent / 2).masked_fill(flat, 0).sum()
+    count = pictures.shape[0] if _known(reduction) == "sum" else pictures.numel()
+    return total / count
+
+
+def pixel_loss(pictures: Pictures, target: Pictures) -> Scalar:
+    """Return the squared distance of two pictures over C·H·W, averaged over the batch.
+
+    Args:
+        pictures: N×3×H×W in [0, 1].
+        target: the same shape, or a batch of one for all.
+
+    Raises:
+        PictureError: when either is no picture, or the shapes disagree.
+
+    Source: Johnson et al. 2016, section 3.2.
+    """
+    check_pictures(pictures)
+    check_pictures(target, name="target pictures")
+    check_same_shape(pictures, target, names=("pictures", "target pictures"))
+    return _mean_square(pictures, target)
+
+
+class FeatureReconstructionLoss(nn.Module):
+    """The feature reconstruction loss at one layer, between two batches of pictures."""
+
+    def __init__(self, loss_network: FeatureExtractor, *, layer: str = "relu2_2") -> None:
+        """Measure at `layer` of `loss_network`, which must return it by that name."""
+        super().__init__()
+        self.loss_network = loss_network
+        self.layer = layer
+
+    def forward(self, pictures: Pictures, target: Pictures) -> Scalar:
+        """Return the loss; both batches are N×3×H×W in [0, 1]. See `feature_reconstruction_loss`."""
+        with torch.no_grad():
+            target_features = named_features(self.loss_network, target, [self.layer])[self.layer]
+        features = named_features(self.loss_network, pictures, [self.layer])[self.layer]
+        return feature_reconstruction_loss(features, target_features)
+
+
+class StyleReconstructionLoss(nn.Module):
+    """The style reconstruction loss against one painting, summed over layers.
+
+    The painting's Gram matrices are computed once and kept as buffers.
+    """
+
+    def __init__(
+        self,
+        loss_network: FeatureExtractor,
+        painting: Pictures,
+        *,
+        layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
+        reduction: Reduction = "sum",
+    ) -> None:
+        """Take the style of `painting`, 1×3×H×W in [0, 1], of any size."""
+        super().__init__()
+        self.loss_network = loss_network
+        self.layers = tuple(layers)
+        self.reduction: Reduction = _known(reduction)
+        with torch.no_grad():
+            features = named_features(loss_network, painting, self.layers)
+            for layer in self.layers:
+                self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]))
+
+    def forward(self, pictures: Pictures) -> Scalar:
+        """Return the loss of N×3×H×W pictures in [0, 1]. See `style_reconstruction_loss`."""
+        return self.from_features(named_features(self.loss_network, pictures, self.layers))
+
+    def from_features(self, features: dict[str, Features]) -> Scalar:
+        """Return the loss from features already computed, by layer name."""
+        by_layer = [
+            style_reconstruction_loss(
+                gram_matrix(features[layer]),
+                self.get_buffer(f"gram_{layer}"),
+                reduction=self.reduction,
+            )
+            for layer in self.layers
+        ]
+        return torch.stack(by_layer).sum()
+
+
+class TotalVariationLoss(nn.Module):
+    """The total variation of a batch of pictures."""
+
+    def __init__(self, *, exponent: float = 2.0, reduction: Reduction = "sum") -> None:
+        """Keep the form; see `total_variation_loss`."""
+        super().__init__()
+        self.exponent = exponent
+        self.reduction: Reduction = _known(reduction)
+
+    def forward(self, pictures: Pictures) -> Scalar:
+        """Return the loss of N×3×H×W pictures in [0, 1]."""
+        return total_variation_loss(pictures, exponent=self.exponent, reduction=self.reduction)
+
+
+class PixelLoss(nn.Module):
+    """The squared distance of pixels."""
+
+    def forward(self, pictures: Pictures, target: Pictures) -> Scalar:
+        """Return the loss between two batches, N×3×H×W in [0, 1]. See `pixel_loss`."""
+        return pixel_loss(pictures, target)
+
+
+def named_features(
+    loss_network: FeatureExtractor, pictures: Pictures, layers: Sequence[str]
+) -> dict[str, Features]:
+    """Return the features of `layers`, in that order.
+
+    Raises:
+        PictureError: when the loss network does not return one of them.
+    """
+    features = loss_network(pictures)
+    missing = [layer for layer in layers if layer not in features]
+    if missing:
+        raise PictureError(
+            f"the loss network returns {', '.join(features) or 'no features'}; "
+            f"expected also {', '.join(missing)}: build it with these layers"
+        )
+    return {layer: features[layer] for layer in layers}
+
+
+def _mean_square(first: Tensor, second: Tensor) -> Tensor:
+    return (_at_least_float32(first) - _at_least_float32(second)).square().mean()
+
+
+def _at_least_float32(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def _known(reduction: Reduction) -> Reduction:
+    if reduction not in ("sum", "mean"):
+        raise PictureError(f"the reduction is {reduction!r}; expected 'sum' or 'mean'")
+    return reduction

@@ -1,0 +1,1 @@
+"""The image transformation networks, and what they are made of."""

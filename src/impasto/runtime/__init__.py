@@ -1,0 +1,1 @@
+"""Model files applied to pictures; works without torch."""

@@ -1,0 +1,134 @@
+"""A model applied to pictures: checked, padded where tiny, run, cropped, clipped.
+
+Arrays in and out; files, alpha and colour belong to the stylizer and the images room.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ModelFileError, NotFiniteError, PictureError
+from impasto.networks.architecture import MINIMUM_SIZE
+from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
+from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
+
+_RANGE_TOLERANCE = 1e-4  # rounding of a resize or colour conversion is no error
+
+
+class Predictor:
+    """A model ready to transform pictures.
+
+    Args:
+        model: a verified model file.
+        precision: `auto` is bf16 where the processor computes in it, else f32.
+        num_threads: at most so many; None leaves it to the backend.
+
+    Raises:
+        ModelFileError: the backend cannot open the model, or not in this precision.
+        ValueError: an unknown precision or fewer than one thread.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        precision: Precision = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self._model_name = str(model)
+        self._card = model.card
+        try:
+            self._backend: Backend = OpenVinoBackend(
+                model.data, precision=precision, num_threads=num_threads
+            )
+        except ModelFileError as error:
+            raise ModelFileError(f"{model}: {error}") from None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model says about itself."""
+        return self._card
+
+    @property
+    def backend(self) -> Backend:
+        """What runs the model; names itself and its precision."""
+        return self._backend
+
+    def __call__(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The transformed picture, float32 (H·scale)×(W·scale)×3 in [0, 1].
+
+        Args:
+            rgb: float32 H×W×3 in [0, 1], sRGB, of any size from 1×1.
+
+        Raises:
+            PictureError: not such an array.
+            ModelFileError: the model cannot be run, or its output is no picture.
+        """
+        _check_pictures(rgb, "H×W×3", rank=3)
+        transformed: NDArray[np.float32] = self._run(rgb[np.newaxis])[0]
+        return transformed
+
+    def predict_batch(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The transformed pictures, float32 N×(H·scale)×(W·scale)×3 in [0, 1].
+
+        Args:
+            rgb: float32 N×H×W×3 in [0, 1], sRGB, of any size from 1×1.
+
+        Raises:
+            PictureError: not such an array.
+            ModelFileError: the model cannot be run, or its output is no picture.
+        """
+        _check_pictures(rgb, "N×H×W×3", rank=4)
+        return self._run(rgb)
+
+    def _run(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        _, height, width, _ = rgb.shape
+        batch = np.ascontiguousarray(_pad_to_minimum(rgb).transpose(0, 3, 1, 2), dtype=np.float32)
+        try:
+            output = self._backend.run(batch)
+            self._check_output(output, batch.shape)
+        except ModelFileError as error:
+            raise ModelFileError(f"{self._model_name}: {error}") from None
+        scale = self._card.scale
+        cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
+        return np.clip(cropped, 0.0, 1.0, order="C")
+
+    def _check_output(self, output: NDArray[np.float32], shape: tuple[int, ...]) -> None:
+        num, channels, height, width = shape
+        expected = (num, channels, height * self._card.scale, width * self._card.scale)
+        if output.shape != expected:
+            raise ModelFileError(
+                f"the output has the shape {output.shape}, expected {expected}; "
+                f"the file does not fit its card"
+            )
+        if not np.isfinite(output).all():
+            raise ModelFileError(
+                "the output holds numbers that are not finite; try the precision 'f32', "
+                "or train the model again"
+            )
+
+
+def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:
+    if not isinstance(rgb, np.ndarray) or not np.issubdtype(rgb.dtype, np.floating):
+        given = rgb.dtype if isinstance(rgb, np.ndarray) else type(rgb).__name__
+        raise PictureError(f"given {given}, expected a float array {layout} in [0, 1]")
+    if rgb.ndim != rank or rgb.shape[-1] != 3 or rgb.size == 0:
+        raise PictureError(f"given an array of the shape {rgb.shape}, expected {layout}, not empty")
+    low, high = float(rgb.min()), float(rgb.max())
+    if not np.isfinite([low, high]).all():
+        raise NotFiniteError(
+            "given a picture with NaN or infinity in it, expected values in [0, 1]"
+        )
+    if not (low >= -_RANGE_TOLERANCE and high <= 1 + _RANGE_TOLERANCE):
+        raise PictureError(
+            f"given values from {low:g} to {high:g}, expected [0, 1]; divide 8-bit values by 255"
+        )
+
+
+def _pad_to_minimum(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """N×H×W×3 with its last row and column repeated up to the networks' smallest size."""
+    _, height, width, _ = rgb.shape
+    below, right = max(0, MINIMUM_SIZE - height), max(0, MINIMUM_SIZE - width)
+    if not below and not right:
+        return rgb
+    return np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")

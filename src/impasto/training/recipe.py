@@ -1,0 +1,272 @@
+"""A recipe: everything a style training depends on, as one TOML file.
+
+Paths in a recipe file are relative to that file. Every default names where it comes from;
+"measured" means the results under `benchmarks/`.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from impasto.errors import RecipeError
+from impasto.networks.architecture import NetworkArchitecture
+from impasto.objectives import PRESETS, NonNegative, Positive, StyleWeights
+from impasto.zoo.card import Licences
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """Part of a recipe: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PaintingSection(Section):
+    """The style target.
+
+    Attributes:
+        file: the painting, any picture file.
+        short_side: pixels it is resized to; it sets how large brush strokes come out. The paper's
+            networks saw 256.
+        title, artist, year, source: for the model card.
+    """
+
+    file: Path
+    short_side: Annotated[int, Field(ge=32, le=4096)] = 256
+    title: str = ""
+    artist: str = ""
+    year: str = ""
+    source: str = ""
+
+
+class PhotosSection(Section):
+    """The training photographs.
+
+    Attributes:
+        path: a folder of photographs, a folder of tar shards or one tar.
+        description: what they are, for the model card.
+        resize_ratio: the short side is resized to this many crops before a crop is cut (measured:
+            160 for a crop of 128).
+        synthetic_share: how many pictures in a hundred, over 100, are flat, dark, blurred or
+            gradients; without them the networks make blobs where pictures are flat.
+        num_workers: threads that decode.
+    """
+
+    path: Path
+    description: str = ""
+    resize_ratio: Annotated[float, Field(ge=1, le=8)] = 1.25
+    synthetic_share: Share = 0.1
+    num_workers: Count = 2
+
+
+class ObjectiveSection(Section):
+    """What is minimised.
+
+    Attributes:
+        preset: `default`, `arxiv`, `eccv` or `released`: layers, reductions, weights.
+        weights: in place of the preset's; used as they are, without a probe.
+        style_balance: leans a balanced preset: 2 doubles the weight of style.
+        num_probe_pictures: photographs the probe looks at.
+        loss_network_weights: another VGG-16 file in place of the shipped one.
+        pooling: the loss network's: `max` as trained, `average` as Gatys et al. suggest.
+    """
+
+    preset: Literal["default", "arxiv", "eccv", "released"] = "default"
+    weights: StyleWeights | None = None
+    style_balance: Positive = 1.0
+    num_probe_pictures: Count = 32
+    loss_network_weights: Path | None = None
+    pooling: Literal["max", "average"] = "max"
+
+
+class Stage(Section):
+    """A stretch of training at one crop size.
+
+    Attributes:
+        steps: how many.
+        crop_size: height and width of the training pictures.
+        batch_size: over all processes together; the paper has 4.
+    """
+
+    steps: Count
+    crop_size: Annotated[int, Field(ge=16, le=2048)] = 128
+    batch_size: Count = 4
+
+
+class OptimizerSection(Section):
+    """Adam with one cycle of the learning rate.
+
+    Attributes:
+        learning_rate: at the top of the cycle. The paper holds 1e-3; one cycle to 2e-3 gets there
+            in a sixteenth of its steps (measured).
+        warmup_share: part of the steps that climb to it.
+        start_divisor: the cycle starts at the rate over this.
+        end_divisor: and ends at the rate over this.
+    """
+
+    learning_rate: Positive = 2e-3
+    warmup_share: Share = 0.1
+    start_divisor: Positive = 25.0
+    end_divisor: Positive = 1000.0
+
+
+class LoopSection(Section):
+    """How often the loop does what is not training.
+
+    Attributes:
+        log_every_steps: a line in the log.
+        checkpoint_every_steps: also what a loss that explodes is rolled back to.
+        contact_sheet_minutes: between two contact sheets.
+        explosion_factor: a loss this many times its running mean is rolled back.
+    """
+
+    log_every_steps: Count = 10
+    checkpoint_every_steps: Count = 100
+    contact_sheet_minutes: NonNegative = 3.0
+    explosion_factor: Annotated[float, Field(gt=1)] = 20.0
+
+
+class StyleRecipe(Section):
+    """A style training.
+
+    Attributes:
+        seed: of the weights' start and of the order, crops and flips of the photographs.
+        precision: `auto` takes bf16 where the processor has it.
+        initialise_from: a model file to continue from.
+        licences: for the card; what is not said is said to be unclear.
+        stages: 128² first because a step there costs a fifth of one at 256² (measured).
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    initialise_from: Path | None = None
+    painting: PaintingSection
+    photos: PhotosSection
+    network: NetworkArchitecture = NetworkArchitecture()
+    objective: ObjectiveSection = ObjectiveSection()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (
+        Stage(steps=2000, crop_size=128),
+        Stage(steps=250, crop_size=256),
+    )
+    optimizer: OptimizerSection = OptimizerSection()
+    loop: LoopSection = LoopSection()
+    licences: Licences | None = None
+
+    @property
+    def num_steps(self) -> int:
+        """All stages together."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether the probe decides the scale of the terms."""
+        return self.objective.weights is None and PRESETS[self.objective.preset].balanced
+
+    def style_weights(self) -> StyleWeights:
+        """Return the weights of the terms, leant by `style_balance`."""
+        weights = self.objective.weights or PRESETS[self.objective.preset].weights
+        return weights.model_copy(
+            update={"style": weights.style * self.objective.style_balance}
+        )
+
+
+def load_recipe(file: Path | None, settings: Sequence[str] = (), **given: Any) -> StyleRecipe:
+    """Return the recipe of a file with settings laid over it.
+
+    Args:
+        file: a TOML recipe, or None for the defaults.
+        settings: `key=value` with dotted keys, as `--set` takes them; the value is TOML, or text.
+        given: dotted keys with `__` for the dot; None means not given.
+
+    Raises:
+        RecipeError: when the file is unreadable, a key unknown, or a value out of range.
+    """
+    table = {} if file is None else _read_toml(file)
+    for key, value in given.items():
+        if value is not None:
+            _put(table, key.split("__"), value)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or not key.strip():
+            raise RecipeError(f"--set was given {setting!r}; expected key=value, such as seed=1")
+        _put(table, key.strip().split("."), _toml_value(text.strip()))
+    return parse_recipe(table)
+
+
+def parse_recipe(table: Mapping[str, Any]) -> StyleRecipe:
+    """Return the recipe of a table.
+
+    Raises:
+        RecipeError: naming the first key that is wrong.
+    """
+    try:
+        return StyleRecipe.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "recipe"
+        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+        more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+        raise RecipeError(f"recipe: {key}: {first['msg'].lower()}{given}{more}") from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the recipe {file} is not TOML: {error}") from error
+    for section, key in (
+        ("painting", "file"),
+        ("photos", "path"),
+        ("objective", "loss_network_weights"),
+    ):
+        if isinstance(table.get(section), dict) and key in table[section]:
+            table[section][key] = str(file.parent / str(table[section][key]))
+    if "initialise_from" in table:
+        table["initialise_from"] = str(file.parent / str(table["initialise_from"]))
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set a value by its path; a number in the path is a place in a list, filled in as needed."""
+    node: Any = table
+    for key, following in zip(keys, [*keys[1:], ""], strict=True):
+        last = following == ""
+        if isinstance(node, list):
+            place = _place(node, key)
+            if last:
+                node[place] = value
+            node = node[place]
+        elif isinstance(node, dict):
+            if last:
+                node[key] = value
+            elif key not in node:
+                node[key] = _default_stages() if key == "stages" else {}
+            node = node[key]
+        else:
+            raise RecipeError(f"--set {'.'.join(keys)}: {key!r} is below a value, not a section")
+
+
+def _place(node: list[Any], key: str) -> int:
+    if not key.isdigit() or int(key) >= len(node):
+        raise RecipeError(f"--set: {key!r} is no place in a list of {len(node)}; they count from 0")
+    return int(key)
+
+
+def _default_stages() -> list[dict[str, Any]]:
+    default: tuple[Stage, ...] = StyleRecipe.model_fields["stages"].default
+    return [stage.model_dump() for stage in default]

@@ -1,0 +1,137 @@
+"""What is trained: a task joins a network, an objective and the pictures to judge it by.
+
+The loop (`impasto.training.loop`) knows tasks only by the `Task` protocol.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.io import load_training_rgb
+from impasto.loss_network import LossNetwork
+from impasto.networks.style_transfer import build_style_network
+from impasto.objectives import (
+    LossScales,
+    LossTerms,
+    StyleTransferObjective,
+    find_preset,
+    layers_of,
+)
+from impasto.tensors import Pictures
+from impasto.training.recipe import PaintingSection, StyleRecipe
+
+
+class Task(Protocol):
+    """What the loop needs to know of a training."""
+
+    network: nn.Module
+    objective: nn.Module
+
+    @property
+    def num_probe_batches(self) -> int:
+        """How many batches the probe wants; 0 when nothing is to be probed."""
+        ...
+
+    def probe(self, batches: Sequence[Tensor]) -> LossScales:
+        """Measure the terms' scales on photographs, take them on and return them."""
+        ...
+
+    def take_scales(self, scales: LossScales) -> None:
+        """Take on scales measured before."""
+        ...
+
+    def loss_terms(self, network: nn.Module, photographs: Tensor) -> LossTerms:
+        """Run `network` (this task's, possibly wrapped) on a batch and judge the result."""
+        ...
+
+    def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
+        """Show photographs and what the network makes of them, H×W×3 in [0, 1]."""
+        ...
+
+
+class StyleTask:
+    """One painting, one network."""
+
+    def __init__(self, recipe: StyleRecipe) -> None:
+        """Build network, loss network and objective; the seed decides the network's start.
+
+        Raises:
+            PictureFileError: when the painting cannot be read.
+            WeightsError: when the loss network's weights do not fit.
+        """
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.network = build_style_network(recipe.network)
+        self.painting = load_painting(recipe.painting)
+        preset = find_preset(recipe.objective.preset)
+        loss_network = LossNetwork(
+            layers_of(preset),
+            weights=recipe.objective.loss_network_weights,
+            pooling=recipe.objective.pooling,
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective = StyleTransferObjective(
+            loss_network, self.painting, preset=preset, weights=recipe.style_weights()
+        )
+
+    @property
+    def num_probe_batches(self) -> int:
+        """Enough batches of the first stage for the pictures the recipe asks for."""
+        if not self.recipe.is_balanced:
+            return 0
+        return -(-self.recipe.objective.num_probe_pictures // self.recipe.stages[0].batch_size)
+
+    def probe(self, batches: Sequence[Tensor]) -> LossScales:
+        """Measure the terms' scales on photographs, take them on and return them."""
+        scales = self.objective.measure_scales(batches)
+        self.take_scales(scales)
+        return scales
+
+    def take_scales(self, scales: LossScales) -> None:
+        """Divide the terms by these from now on."""
+        self.objective.scales = scales
+
+    def loss_terms(self, network: nn.Module, photographs: Tensor) -> LossTerms:
+        """Run `network` on N×3×H×W photographs and judge the result against them."""
+        terms: LossTerms = self.objective(network(photographs), photographs)
+        return terms
+
+    def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
+        """Show the painting, photographs and what the network makes of them, in two rows."""
+        training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            stylized = self.network(photographs).clamp(0, 1)
+        self.network.train(training)
+        painting = _to_array(self.painting[0])
+        return contact_sheet(
+            [
+                [painting, *(_to_array(picture) for picture in photographs)],
+                [painting, *(_to_array(picture) for picture in stylized)],
+            ],
+            cell_size=256,
+        )
+
+
+def load_painting(section: PaintingSection) -> Pictures:
+    """Return a painting as 1×3×H×W in [0, 1], its short side as the recipe asks.
+
+    Raises:
+        PictureFileError: when the file cannot be read as a picture.
+    """
+    image = load_training_rgb(Path(section.file))
+    factor = section.short_side / min(image.size)
+    size = (round(image.width * factor), round(image.height * factor))
+    array = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def _to_array(picture: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = picture.detach().float().cpu().permute(1, 2, 0).numpy()
+    return np.clip(array, 0, 1)

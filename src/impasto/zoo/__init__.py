@@ -1,0 +1,1 @@
+"""Model files, their cards, the models that ship and the user's own."""

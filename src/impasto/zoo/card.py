@@ -1,0 +1,206 @@
+"""The card of a model: what it is, what made it, on what terms it may be used.
+
+The card travels as JSON inside the model file (`impasto.zoo.model_file`), so every field is plain
+data. Field names are part of the file format: a change of meaning raises `CARD_FORMAT`.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import from_json
+
+from impasto.errors import ModelFileError
+from impasto.networks.architecture import NetworkArchitecture
+
+CARD_FORMAT = 1
+"""The newest card format this version of Impasto reads, and the one it writes."""
+
+MAX_CARD_BYTES = 4 * 2**20
+"""Longer cards are refused; a full recipe and its scores take some ten kilobytes."""
+
+MODEL_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"
+"""Names that are safe as a file name on every system and as a word in a shell."""
+
+
+def _iso_date(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+# Cards are printed to terminals, so a stranger's file may not carry control characters.
+Line = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME_PATTERN)]
+IsoDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_iso_date)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Task = Literal["style-transfer", "super-resolution"]
+
+
+class _CardPart(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Painting(_CardPart):
+    """The painting whose style a model has learned.
+
+    Attributes:
+        title: as a caption would have it.
+        artist: the painter, if known.
+        year: as a caption would have it: `1889`, `c. 1831`.
+        source: where the file came from.
+        sha256: of the picture file.
+        short_side: pixels of the painting's shorter side as the losses saw it.
+    """
+
+    title: Line
+    artist: Line | None = None
+    year: Annotated[Line, Field(coerce_numbers_to_str=True)] | None = None
+    source: Line | None = None
+    sha256: Sha256
+    short_side: Annotated[int, Field(ge=1)]
+
+
+class TrainingRecord(_CardPart):
+    """How a model was trained: enough to train it again.
+
+    Attributes:
+        recipe: the full resolved recipe.
+        dataset: the photographs, in words.
+        num_photographs: how many of them were usable.
+        steps: optimiser steps.
+        minutes: wall-clock time of the training.
+        seed: of weights, shuffling and crops.
+        hardware: processor or device, in words.
+        versions: package name to version.
+        loss_network_sha256: of the loss network's weights file.
+        losses: named loss terms reached, means over the last steps, weights not applied.
+        scales: named factors that made the loss terms comparable (the automatic balance).
+        initialised_from: name of the model that the training started from, if any.
+    """
+
+    recipe: dict[str, Any]
+    dataset: Line
+    num_photographs: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0)]
+    minutes: Annotated[float, Field(ge=0)]
+    seed: int
+    hardware: Line
+    versions: dict[Line, Line]
+    loss_network_sha256: Sha256
+    losses: dict[Line, float]
+    scales: dict[Line, float] = {}
+    initialised_from: Line | None = None
+
+
+class Licences(_CardPart):
+    """On what terms each thing in a model may be used, and whether selling with it is clear.
+
+    Attributes:
+        code: licence of the program that made the model.
+        weights: licence of the trained weights.
+        painting: licence or state of the painting; none for models without one.
+        training_photographs: terms of the photographs it learned from.
+        commercial_use: `clear`, `unclear` or `no`, all of the above taken together.
+        note: why, in a sentence.
+    """
+
+    code: Line
+    weights: Line
+    painting: Line | None = None
+    training_photographs: Line
+    commercial_use: Literal["clear", "unclear", "no"]
+    note: Line = ""
+
+
+class ModelCard(_CardPart):
+    """Everything a model file says about itself.
+
+    Attributes:
+        format_version: of this card; newer than `CARD_FORMAT` is refused.
+        name: short name, safe as a file name.
+        title: name for people.
+        task: what the model does to a picture.
+        scale: output size over input size; 1 for style transfer.
+        created: ISO date.
+        architecture: what the network is made of.
+        painting: the style learned; none for super-resolution.
+        training: how it was trained.
+        licences: on what terms it may be used.
+        scores: named results of an evaluation, each with its protocol.
+        impasto_version: of the program that wrote the file.
+    """
+
+    format_version: Annotated[int, Field(ge=1, le=CARD_FORMAT)] = CARD_FORMAT
+    name: ModelName
+    title: Line
+    task: Task
+    scale: Annotated[int, Field(ge=1, le=16)] = 1
+    created: IsoDate
+    architecture: NetworkArchitecture
+    painting: Painting | None = None
+    training: TrainingRecord
+    licences: Licences
+    scores: dict[str, Any] = {}
+    impasto_version: Line
+
+    @model_validator(mode="after")
+    def _style_transfer_keeps_the_size(self) -> Self:
+        if self.task == "style-transfer" and self.scale != 1:
+            raise ValueError("a style-transfer model has scale 1")
+        return self
+
+    def to_json(self) -> str:
+        """The card as one line of JSON, which `from_json` reads back to an equal card."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The card a JSON text holds.
+
+        Raises:
+            ModelFileError: no JSON, a field missing, unknown or out of range, or a newer format.
+        """
+        content = _json_object(text)
+        version = content.get("format_version")
+        if isinstance(version, int) and version > CARD_FORMAT:
+            raise ModelFileError(
+                f"the model card has format {version}, this version of Impasto reads formats up "
+                f"to {CARD_FORMAT}; update Impasto to use the model"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise ModelFileError(
+                f"the model card is not as expected at {_first_problem(error)}; get the model "
+                f"file again, or export it again"
+            ) from None
+
+
+def _json_object(text: str | bytes) -> dict[str, Any]:
+    if len(text) > MAX_CARD_BYTES:
+        raise ModelFileError(
+            f"the model card has {len(text)} bytes, at most {MAX_CARD_BYTES} are expected; "
+            f"get the model file again"
+        )
+    try:
+        content = from_json(text, allow_inf_nan=False)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ModelFileError("the model card is not a JSON object; get the model file again")
+    return content
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "the top"
+    readable = "".join(letter if letter.isprintable() else "?" for letter in place)
+    return f"{readable[:100]}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -1,0 +1,207 @@
+"""Models by name: those that ship with the package, and the user's own.
+
+A model's name is its file's name without `.onnx`. Released models lie in the package, the user's
+own in `$IMPASTO_HOME/models` or the place the system keeps for such data.
+"""
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import platformdirs
+
+from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
+from impasto.zoo.card import MODEL_NAME_PATTERN, ModelCard, Task
+from impasto.zoo.model_file import ModelFile, read_model_file
+
+MODEL_SUFFIX = ".onnx"
+
+RELEASED_MODELS_FOLDER = Path(__file__).parent / "released"
+"""Where the models are that ship with the package."""
+
+_DEVICE_NAME = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # Windows keeps these, with any suffix
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model that can be called by name.
+
+    Attributes:
+        name: what to call it.
+        path: where its file is.
+        released: it ships with the package.
+        card: what it says about itself; None where the file cannot be used.
+        problem: why the file cannot be used, in one line; None where it can.
+    """
+
+    name: str
+    path: Path
+    released: bool
+    card: ModelCard | None = None
+    problem: str | None = None
+
+
+def user_models_folder() -> Path:
+    """The folder of the user's own models, which need not exist yet."""
+    if home := os.environ.get("IMPASTO_HOME"):
+        return Path(home).expanduser() / "models"
+    return platformdirs.user_data_path("impasto", appauthor=False) / "models"
+
+
+def list_models(*, task: Task | None = None) -> list[ModelEntry]:
+    """All models, released ones first, each group by name; files that cannot be used say why.
+
+    Args:
+        task: leave out models whose card names another task.
+    """
+    entries = []
+    for name, (path, released) in _paths_by_name().items():
+        entry = _read_entry(name, path, released=released)
+        if task is None or entry.card is None or entry.card.task == task:
+            entries.append(entry)
+    return entries
+
+
+def resolve_model(name_or_file: str | os.PathLike[str], *, task: Task | None = None) -> ModelFile:
+    """The verified model of that name or in that file.
+
+    A path object, or a text with a folder or `.onnx` in it, is a file; a known name is that
+    model; any other text is a file if there is one.
+
+    Args:
+        name_or_file: what to look for.
+        task: what the model must be for.
+
+    Raises:
+        UnknownModelError: neither a name nor a file.
+        ModelFileError: the file cannot be used, or the model is for another task.
+    """
+    model = read_model_file(_locate(name_or_file))
+    if task is not None and model.card.task != task:
+        raise ModelFileError(
+            f"{name_or_file} is a model for {model.card.task}, expected one for {task}; "
+            f"'impasto models' lists what there is"
+        )
+    return model
+
+
+def add_model(
+    path: str | os.PathLike[str], *, name: str | None = None, overwrite: bool = False
+) -> ModelEntry:
+    """Verify a model file and copy it to the user's own models.
+
+    Args:
+        path: the file.
+        name: what to call it; the name on its card by default.
+        overwrite: replace a model of that name.
+
+    Raises:
+        ModelFileError: the file cannot be used, or the name is unfit or that of a released model.
+        OutputExistsError: there is such a model already.
+    """
+    model = read_model_file(path)
+    name = _checked_name(name if name is not None else model.card.name)
+    target = user_models_folder() / f"{name}{MODEL_SUFFIX}"
+    if target.exists() and not overwrite:
+        raise OutputExistsError(
+            f"there is a model {name!r} already ({target}); choose another name or overwrite it"
+        )
+    _write_whole(target, model.data)
+    return ModelEntry(name=name, path=target, released=False, card=model.card)
+
+
+def remove_model(name: str) -> Path:
+    """Delete one of the user's own models; returns where its file was.
+
+    Raises:
+        UnknownModelError: no such model.
+        ModelFileError: a released model, or a file that cannot be deleted.
+    """
+    path, released = _path_of(name)
+    if released:
+        raise ModelFileError(
+            f"{name!r} ships with Impasto and cannot be removed; "
+            f"only models in {user_models_folder()} can"
+        )
+    try:
+        path.unlink()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be deleted ({error.strerror})") from None
+    return path
+
+
+def _paths_by_name() -> dict[str, tuple[Path, bool]]:
+    """Name to file and whether it is released; a released model hides one of the user's."""
+    paths: dict[str, tuple[Path, bool]] = {}
+    for folder, released in ((RELEASED_MODELS_FOLDER, True), (user_models_folder(), False)):
+        for path in sorted(folder.glob(f"*{MODEL_SUFFIX}")):
+            if not path.name.startswith("."):
+                paths.setdefault(path.stem, (path, released))
+    return paths
+
+
+def _read_entry(name: str, path: Path, *, released: bool) -> ModelEntry:
+    try:
+        card = read_model_file(path).card
+    except ModelFileError as error:
+        return ModelEntry(name=name, path=path, released=released, problem=str(error))
+    return ModelEntry(name=name, path=path, released=released, card=card)
+
+
+def _locate(name_or_file: str | os.PathLike[str]) -> Path:
+    text = os.fspath(name_or_file)
+    separators = {os.sep, os.altsep or os.sep, "/"}
+    if (
+        not isinstance(name_or_file, str)
+        or text.endswith(MODEL_SUFFIX)
+        or any(separator in text for separator in separators)
+    ):
+        return Path(text)
+    try:
+        return _path_of(text)[0]
+    except UnknownModelError:
+        if os.path.isfile(text):  # noqa: PTH113  (false, not an error, for unfit names)
+            return Path(text)
+        raise
+
+
+def _path_of(name: str) -> tuple[Path, bool]:
+    paths = _paths_by_name()
+    if name in paths:
+        return paths[name]
+    nearest = get_close_matches(name.lower().replace(" ", "_"), paths, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    raise UnknownModelError(
+        f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
+        f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx"
+    )
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or _DEVICE_NAME.fullmatch(name):
+        raise ModelFileError(
+            f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
+            f"'_' or '-', with a letter or digit first and last"
+        )
+    if (RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}").exists():
+        raise ModelFileError(
+            f"{name!r} is the name of a model that ships with Impasto; choose another name"
+        )
+    return name
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write to a temporary file beside the target, then rename it: all of it or nothing."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as file:
+            file.write(data)
+        temporary.replace(target)
+    except OSError as error:
+        raise ModelFileError(f"{target}: cannot be written ({error.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""Small model files for tests: real ONNX with real cards, made without any training."""
+
+import hashlib
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from impasto.networks.architecture import NetworkArchitecture
+from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
+from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
+
+NEGATIVE = -np.eye(3, dtype=np.float16)[:, :, None, None]
+"""A 1×1 kernel: with a bias of 1 it turns a picture x into 1 - x."""
+
+BLUR = np.einsum("oi,hw->oihw", np.eye(3), np.full((3, 3), 1 / 9)).astype(np.float16)
+"""A 3×3 kernel: each channel's mean over nine pixels."""
+
+
+def make_card(**changes):
+    """A card of a style that nobody has trained."""
+    digest = hashlib.sha256(b"impasto").hexdigest()
+    fields = {
+        "name": "tiny_style",
+        "title": "A tiny style",
+        "task": "style-transfer",
+        "created": "2026-11-23",
+        "architecture": NetworkArchitecture(),
+        "painting": Painting(
+            title="Under the Wave off Kanagawa",
+            artist="Katsushika Hokusai",
+            year="c. 1831",
+            source="drawn for the tests",
+            sha256=digest,
+            short_side=256,
+        ),
+        "training": TrainingRecord(
+            recipe={"steps": 2, "style": {"layers": ["relu1_2"]}},
+            dataset="two photographs",
+            num_photographs=2,
+            steps=2,
+            minutes=0.5,
+            seed=7,
+            hardware="2 cores",
+            versions={"torch": "2.13.0"},
+            loss_network_sha256=digest,
+            losses={"content": 1.5, "style": 0.25},
+            scales={"content": 2.0},
+        ),
+        "licences": Licences(
+            code="Apache-2.0",
+            weights="CC-BY-4.0",
+            painting="public domain",
+            training_photographs="CC0",
+            commercial_use="clear",
+        ),
+        "impasto_version": "0.1.0",
+    }
+    return ModelCard(**(fields | changes))
+
+
+def make_onnx(*, kernel=NEGATIVE, bias=1.0, scale=1, metadata=None):
+    """An ONNX model: pad by repeating, convolve, add a bias, enlarge, clip to [0, 1]."""
+    half = kernel.shape[-1] // 2
+    constants = {
+        "pads": np.array([0, 0, half, half, 0, 0, half, half], np.int64),
+        "kernel_half": kernel,
+        "bias_half": np.full((1, 3, 1, 1), bias, np.float16),
+        "scales": np.array([1, 1, scale, scale], np.float32),
+        "zero": np.array(0, np.float32),
+        "one": np.array(1, np.float32),
+    }
+    nodes = [
+        helper.make_node("Pad", ["image", "pads"], ["padded"], mode="edge"),
+        helper.make_node("Cast", ["kernel_half"], ["kernel"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["bias_half"], ["bias"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["padded", "kernel"], ["convolved"]),
+        helper.make_node("Add", ["convolved", "bias"], ["shifted"]),
+        helper.make_node("Resize", ["shifted", "", "scales"], ["resized"], mode="nearest"),
+        helper.make_node("Clip", ["resized", "zero", "one"], ["stylized"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"])],
+        [helper.make_tensor_value_info("stylized", TensorProto.FLOAT, ["N", 3, "H2", "W2"])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, metadata or {})
+    onnx.checker.check_model(model)
+    return model
+
+
+def make_model_bytes(*, card=None, **settings):
+    """The bytes of a model file with its card."""
+    card = card or make_card(scale=settings.get("scale", 1))
+    return make_onnx(metadata={MODEL_METADATA_KEY: card.to_json()}, **settings).SerializeToString()
+
+
+def make_model_file(**settings) -> ModelFile:
+    """A verified model file that lies in memory only."""
+    return model_from_bytes(make_model_bytes(**settings))
+
+
+@pytest.fixture(scope="session")
+def tiny_model_bytes():
+    """A model file that turns pictures into their negatives."""
+    return make_model_bytes()
+
+
+@pytest.fixture
+def tiny_model_path(tmp_path, tiny_model_bytes):
+    """The same on disk."""
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_model_bytes)
+    return path
+
+
+@pytest.fixture
+def user_models(tmp_path, monkeypatch):
+    """An empty place for the user's own models; the folder is not there yet."""
+    monkeypatch.setenv("IMPASTO_HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / "models"
