@@ -65,8 +65,11 @@ def test_palette_becomes_colours():
     np.testing.assert_array_equal(picture_from_pil(image).alpha, [[1, 0]])
     image.info["transparency"] = bytes([255, 51])
     np.testing.assert_allclose(picture_from_pil(image).alpha, [[1, 0.2]])
-    palette_and_alpha = image.convert("RGBA").convert("PA")
-    np.testing.assert_allclose(picture_from_pil(palette_and_alpha).alpha, [[1, 0.2]])
+    palette_and_alpha = Image.new("PA", (2, 1), (0, 51))
+    palette_and_alpha.putpalette([255, 0, 0])
+    picture = picture_from_pil(palette_and_alpha)
+    np.testing.assert_allclose(picture.alpha, [[0.2, 0.2]])
+    np.testing.assert_array_equal(picture.rgb[0, 0], [1, 0, 0])
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_embedded_profile_is_the_same_bytes_and_valid():
     assert srgb_profile() == srgb_profile()
     profile = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile()))
     assert profile.profile.xcolor_space.strip() == "RGB"
-    assert profile.profile.creation_date.year == 2024
+    assert int.from_bytes(srgb_profile()[24:26]) == 2024  # the year, whatever year it is
 
 
 @pytest.mark.parametrize("damage", ["empty", "noise", "cut", "of another kind"])

@@ -3,11 +3,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_fixtures import make_card
 from pydantic import ValidationError
 
 from impasto.errors import ModelFileError
 from impasto.zoo.card import CARD_FORMAT, ModelCard, Painting
+from model_fixtures import make_card
 
 printable = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40)
 json_values = st.recursive(
@@ -55,7 +55,7 @@ def test_a_year_may_be_a_number():
 
 def test_a_newer_format_asks_for_an_update():
     newer = json.dumps({"format_version": CARD_FORMAT + 1, "genre": "landscape"})
-    with pytest.raises(ModelFileError, match="has format 2, .* update Impasto"):
+    with pytest.raises(ModelFileError, match=r"has format 2, .* update Impasto"):
         ModelCard.from_json(newer)
 
 
@@ -85,10 +85,20 @@ def test_a_card_names_the_field_that_is_wrong(field, value, message):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "null", "[]", "{", '{"a": NaN}', "[" * 100_000, '{"a":' * 100_000, b"\xff{}", "9" * 10_000],
+    [
+        "",
+        "null",
+        "[]",
+        "{",
+        '{"a": NaN}',
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        b"\xff{}",
+        "9" * 10_000,
+    ],
 )
 def test_text_that_is_no_card_is_refused(text):
-    with pytest.raises(ModelFileError, match="not a JSON object|not as expected"):
+    with pytest.raises(ModelFileError, match=r"not a JSON object|not as expected"):
         ModelCard.from_json(text)
 
 

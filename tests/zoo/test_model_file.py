@@ -8,7 +8,6 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_fixtures import make_card, make_model_bytes, make_onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from impasto.errors import ModelFileError
@@ -19,6 +18,7 @@ from impasto.zoo.model_file import (
     model_from_bytes,
     read_model_file,
 )
+from model_fixtures import make_card, make_model_bytes, make_onnx
 
 MODEL = make_model_bytes()
 
@@ -29,6 +29,15 @@ def written(path, change):
     change(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def problem_with(data):
+    """Why the bytes are refused; None where they are read. Another exception fails the test."""
+    try:
+        model_from_bytes(data)
+    except ModelFileError as error:
+        return str(error)
+    return None
 
 
 def test_a_model_file_is_read_with_its_card(tiny_model_path):
@@ -78,10 +87,8 @@ def test_a_mutated_model_is_read_or_refused_in_one_line(changes):
             data.insert(place, byte)
         else:
             del data[place % len(data)]
-    try:
-        model_from_bytes(bytes(data))
-    except ModelFileError as error:
-        assert "\n" not in str(error)
+    problem = problem_with(bytes(data))
+    assert problem is None or "\n" not in problem
 
 
 def external_data(model):
@@ -150,7 +157,7 @@ def test_a_model_that_cannot_be_used_says_why_and_which(tmp_path, change, messag
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(ModelFileError, match="ghost.onnx: .* is not there"):
+    with pytest.raises(ModelFileError, match=r"ghost\.onnx: .* is not there"):
         read_model_file(tmp_path / "ghost.onnx")
 
 
@@ -198,7 +205,9 @@ def test_models_are_listed_without_any_runtime_or_training_package():
     program = (
         "import sys, impasto; from impasto.zoo import registry; registry.list_models();"
         "heavy = {'openvino', 'torch', 'onnx', 'onnxruntime', 'lightning', 'PIL', 'numpy'};"
-        "sys.exit(' '.join(heavy & set(sys.modules)))"
+        "print(*heavy & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("\n", "")

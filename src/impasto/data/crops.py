@@ -29,8 +29,7 @@ def cut_photograph(
     image = load_training_rgb(photo.read(), short_side=short_side)
     if min(image.size) < crop_size:
         raise PictureFileError(
-            f"too small: {image.width}×{image.height} pixels; "
-            f"crops need {crop_size}×{crop_size}"
+            f"too small: {image.width}×{image.height} pixels; crops need {crop_size}×{crop_size}"
         )
     crop = scaled_crop(image, rng, crop_size=crop_size, short_side=short_side)
     pixels = np.asarray(crop, dtype=np.float32) / np.float32(255.0)

@@ -7,6 +7,7 @@ headers are walked here, from one to the next; a photograph's bytes are read whe
 Source: the WebDataset format, https://github.com/webdataset/webdataset.
 """
 
+import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,9 @@ class PhotoShards:
         self, shards: Sequence[Path], *, seed: int, shuffle_buffer: int = SHUFFLE_BUFFER
     ) -> None:
         """Stream `shards`, at least one; `shuffle_buffer` is 1 or more."""
+        folder = os.path.commonpath([shard.parent for shard in shards])
         self._shards = tuple(shards)
+        self._names = tuple(shard.relative_to(folder).as_posix() for shard in shards)
         self._seed = seed
         self._shuffle_buffer = shuffle_buffer
         self._num_items: int | None = None
@@ -58,9 +61,11 @@ class PhotoShards:
                 epoch += to_skip // self._num_items
                 to_skip %= self._num_items
             num_items = num_damaged = 0
+            damage = ""
             for photo in self._epoch(epoch):
                 num_items += 1
                 num_damaged += bool(photo.damage)
+                damage = damage or photo.damage
                 if to_skip:
                     to_skip -= 1
                 else:
@@ -68,7 +73,7 @@ class PhotoShards:
             if num_items == num_damaged:
                 raise DataError(
                     f"no photographs in {len(self._shards)} shard(s), such as {self._shards[0]}; "
-                    "shards hold pictures as members, such as 000001.jpg"
+                    + (damage or "a shard holds pictures as members, such as 000001.jpg")
                 )
             self._num_items, self._num_photographs = num_items, num_items - num_damaged
             epoch += 1
@@ -76,7 +81,8 @@ class PhotoShards:
     def _epoch(self, epoch: int) -> Iterator[EncodedPhoto]:
         rng = np.random.default_rng([self._seed, ORDER_STREAM, epoch])
         order = rng.permutation(len(self._shards))
-        photos = (photo for index in order for photo in walk_shard(self._shards[index]))
+        walks = (walk_shard(self._shards[index], name=self._names[index]) for index in order)
+        photos = (photo for walk in walks for photo in walk)
         return _shuffled(photos, rng, self._shuffle_buffer)
 
 
@@ -91,19 +97,22 @@ def list_shards(folder: Path) -> list[Path]:
     )
 
 
-def walk_shard(shard: Path) -> Iterator[EncodedPhoto]:
-    """One photograph for each sample of `shard`, in its order, and damage as a last item."""
+def walk_shard(shard: Path, *, name: str) -> Iterator[EncodedPhoto]:
+    """One photograph for each sample of `shard`, in its order, and damage as a last item.
+
+    The items are called after the shard's `name` and their own, such as `0000.tar:000001.jpg`.
+    """
     last_key = ""
     try:
         for member in _walk_members(shard):
             key = _sample_key(member.name)
             if key and key != last_key and _is_picture(member.name):
                 last_key = key
-                name = f"{shard.name}:{member.name}"
-                yield EncodedPhoto(name, shard, member.offset_data, member.size)
+                photo_name = f"{name}:{member.name}"
+                yield EncodedPhoto(photo_name, shard, member.offset_data, member.size)
     except (tarfile.TarError, OSError, ValueError) as error:
         damage = f"{shard} cannot be read further: {error}; fetch the shard anew"
-        yield EncodedPhoto(shard.name, shard, damage=damage)
+        yield EncodedPhoto(name, shard, damage=damage)
 
 
 def _walk_members(shard: Path) -> Iterator[tarfile.TarInfo]:
@@ -119,7 +128,7 @@ def _walk_members(shard: Path) -> Iterator[tarfile.TarInfo]:
             tar.members = []  # type: ignore[attr-defined]
             if member.offset_data + member.size > num_bytes:
                 raise tarfile.ReadError(f"the file ends within {member.name}")
-            if member.isfile() and not member.issparse():
+            if member.isfile():
                 yield member
         end = tar.offset
     with shard.open("rb") as file:  # tarfile takes a broken header for the end

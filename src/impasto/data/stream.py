@@ -164,7 +164,7 @@ class CropStream:
     ) -> NDArray[np.float32]:
         """A crop of the first usable photograph from `position` on."""
         unusable: list[SkippedPhotograph] = []
-        while len(unusable) < self._max_unusable():
+        while len(unusable) < MAX_UNUSABLE_IN_A_ROW:
             photo = lookahead.item(position + len(unusable))
             try:
                 return cut_photograph(
@@ -184,13 +184,6 @@ class CropStream:
             f"give photographs of at least {crop_size}×{crop_size} pixels"
         )
 
-    def _max_unusable(self) -> int:
-        """Two epochs' length holds every photograph at least once, wherever it begins."""
-        num_photographs = self._source.num_photographs
-        if num_photographs is None:
-            return MAX_UNUSABLE_IN_A_ROW
-        return min(MAX_UNUSABLE_IN_A_ROW, 2 * num_photographs)
-
 
 class _Lookahead:
     """Items of a source by position, for several threads; items behind are forgotten."""
@@ -206,18 +199,18 @@ class _Lookahead:
         """Item `position`, not before the last `forget_before`.
 
         Raises:
-            Exception: what the source raised; every thread gets it, whichever met it first.
+            Exception: what the source raised before `position`, to every thread that asks.
             CancelledError: after `close`.
         """
         with self._lock:
-            if self._failure is not None:
-                raise self._failure
-            try:
-                while len(self._window) <= position - self._first:
+            while len(self._window) <= position - self._first:
+                if self._failure is not None:
+                    raise self._failure
+                try:
                     self._window.append(next(self._items))
-            except Exception as error:
-                self._failure = error
-                raise
+                except Exception as error:
+                    self._failure = error
+                    raise
             return self._window[position - self._first]
 
     def forget_before(self, position: int) -> None:
@@ -230,7 +223,8 @@ class _Lookahead:
     def close(self) -> None:
         """Give nothing more, so that no thread goes on searching."""
         with self._lock:
-            self._failure = self._failure or CancelledError()
+            self._window.clear()
+            self._failure = CancelledError()
 
 
 def _require(condition: bool, message: str) -> None:

@@ -140,4 +140,5 @@ def _box_blurred(picture: NDArray[np.float64], radius: int, axis: int) -> NDArra
 
 
 def _clipped(picture: NDArray[np.floating]) -> Pixels:
-    return np.clip(picture, 0.0, 1.0).astype(np.float32)
+    clipped: Pixels = np.clip(picture, 0.0, 1.0).astype(np.float32)
+    return clipped

@@ -13,8 +13,11 @@ from PIL import Image, ImageCms
 
 _PROFILE_DATE = bytes.fromhex("07e8 0001 0001 0000 0000 0000")
 _SRGB_TOLERANCE = 1
-_WORKING_MODES = {("RGB", "RGB"): "RGB", ("RGB", "L"): "RGB", ("GRAY", "L"): "L"}
-_WORKING_MODES[("CMYK", "CMYK")] = "CMYK"
+_WORKING_MODES = {
+    **{("RGB", "RGB"): "RGB", ("RGB", "L"): "RGB"},
+    **{("GRAY", "L"): "L", ("CMYK", "CMYK"): "CMYK"},
+}
+"""The mode an image is brought to, by its profile's colour space and its own mode."""
 
 
 @functools.cache
@@ -32,7 +35,7 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         profile: the ICC profile its values are in, if any.
 
     Returns:
-        The same pixels as mode RGB in sRGB, without EXIF or other metadata of use.
+        A new image of mode RGB, 8 bits.
     """
     if image.mode == "LAB":
         return _applied(image, _lab_transform())

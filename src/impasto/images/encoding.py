@@ -43,6 +43,9 @@ FILE_FORMATS = (
 )
 """What can be written. Every one of these can be read as well."""
 
+WRITABLE_SUFFIXES = tuple(suffix for known in FILE_FORMATS for suffix in known.suffixes)
+"""The suffixes that choose a format, lower case, with the dot."""
+
 
 def encode(picture: Picture, file_format: FileFormat, *, quality: int) -> bytes:
     """The bytes of a file that holds a picture at 8 bits per channel.

@@ -7,16 +7,14 @@ it is a `Picture`, whose arrays are float32 RGB in [0, 1].
 import contextlib
 import io
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
-from impasto.errors import ImpastoError, OutputExistsError, PictureFileError
-from impasto.images.encoding import FILE_FORMATS, FileFormat, encode, flatten_on_white
+from impasto.errors import PictureFileError
+from impasto.images.encoding import WRITABLE_SUFFIXES, encode, flatten_on_white
 from impasto.images.metadata import upright
 from impasto.images.picture import (
     Picture,
@@ -25,7 +23,8 @@ from impasto.images.picture import (
     resize_longer_side,
 )
 from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
-from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading
+from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading, shown
+from impasto.images.target import check_target, format_named, write_file, write_stream
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -48,9 +47,6 @@ Source = str | os.PathLike[str] | bytes | BinaryIO
 
 Target = str | os.PathLike[str] | BinaryIO
 """Where a picture is written to: a path or a binary stream."""
-
-WRITABLE_SUFFIXES = tuple(suffix for known in FILE_FORMATS for suffix in known.suffixes)
-"""Suffixes that `save_picture` knows, lower case, with the dot."""
 
 READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})
 """Suffixes that `list_pictures` lists. `load_picture` goes by content and takes any."""
@@ -126,45 +122,10 @@ def save_picture(
         PictureError: a quality outside 1 to 100.
     """
     if not isinstance(target, (str, os.PathLike)):
-        data = encode(picture, _format_named(format or "png"), quality=quality)
-        _write_stream(target, data)
+        write_stream(target, encode(picture, format_named(format or "png"), quality=quality))
         return
     file_format = check_target(target, format=format, overwrite=overwrite)
-    _write_atomically(Path(target), encode(picture, file_format, quality=quality))
-
-
-def check_target(
-    target: str | os.PathLike[str],
-    *,
-    format: str | None = None,  # noqa: A002  (as in save_picture)
-    overwrite: bool = False,
-) -> FileFormat:
-    """Refuse a path that `save_picture` would refuse; worth asking before long work.
-
-    Args:
-        target: the path.
-        format: the format whatever the suffix.
-        overwrite: a file that is there may be replaced.
-
-    Returns:
-        The format that will be written.
-
-    Raises:
-        OutputExistsError: a file is there and may not be overwritten.
-        PictureFileError: a folder, a missing folder, an unknown suffix or format.
-    """
-    path = Path(target)
-    file_format = _format_named(format) if format else None
-    try:
-        if path.is_dir():
-            raise PictureFileError(f"{_shown(path)} is a folder; give the name of a file in it")
-        file_format = file_format or _format_of(path)
-        _check_place(path, overwrite=overwrite)
-    except ImpastoError:
-        raise
-    except OSError as error:
-        raise PictureFileError(f"cannot write {_shown(path)}: {_reason(error)}") from error
-    return file_format
+    write_file(Path(target), encode(picture, file_format, quality=quality))
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
@@ -179,10 +140,6 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         PictureFileError: the folder is missing, a file, or may not be read.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "does not exist"
-        raise PictureFileError(f"{_shown(folder)} {problem}; expected a folder of pictures")
     found: list[Path] = []
     try:
         for parent, folders, files in os.walk(folder, onerror=_raise):
@@ -192,8 +149,16 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
                 for name in files
                 if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES
             ]
-    except OSError as error:
-        raise PictureFileError(f"{_shown(folder)} cannot be listed ({_reason(error)})") from error
+    except FileNotFoundError as error:
+        raise PictureFileError(
+            f"{shown(folder)} does not exist; expected a folder of pictures"
+        ) from error
+    except NotADirectoryError as error:
+        raise PictureFileError(
+            f"{shown(folder)} is a file; expected a folder of pictures"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise PictureFileError(f"{shown(folder)} cannot be listed ({one_line(error)})") from error
     return sorted(found)
 
 
@@ -216,98 +181,28 @@ def _stream_and_name(source: Source, stack: contextlib.ExitStack) -> tuple[Binar
     if isinstance(source, (str, os.PathLike)):
         file = stack.enter_context(_open_file(Path(source)))
         if file.seekable():
-            return file, _shown(source)
+            return file, shown(source)
         source = file  # a named pipe
     stream_name = getattr(source, "name", None)
-    name = _shown(stream_name) if isinstance(stream_name, str) else "the stream"
+    name = shown(stream_name) if isinstance(stream_name, str) else "the stream"
     try:
         return io.BytesIO(source.read()), name
     except (OSError, TypeError, ValueError) as error:
-        raise PictureFileError(f"{name} cannot be read ({_reason(error)})") from error
+        raise PictureFileError(f"{name} cannot be read ({one_line(error)})") from error
 
 
 def _open_file(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError as error:
-        raise PictureFileError(f"{_shown(path)} does not exist; expected a picture file") from error
+        raise PictureFileError(f"{shown(path)} does not exist; expected a picture file") from error
     except IsADirectoryError as error:
-        raise PictureFileError(f"{_shown(path)} is a folder; expected a picture file") from error
+        raise PictureFileError(f"{shown(path)} is a folder; expected a picture file") from error
     except PermissionError as error:
-        raise PictureFileError(f"{_shown(path)} may not be read; change its permissions") from error
+        raise PictureFileError(f"{shown(path)} may not be read; change its permissions") from error
     except (OSError, ValueError) as error:
-        raise PictureFileError(f"{_shown(path)} cannot be opened ({_reason(error)})") from error
-
-
-def _format_of(path: Path) -> FileFormat:
-    for known in FILE_FORMATS:
-        if path.suffix.lower() in known.suffixes:
-            return known
-    ending = f"ends in {path.suffix}" if path.suffix else "has no suffix"
-    raise PictureFileError(
-        f"{_shown(path)} {ending}, which says no format that can be written; "
-        f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
-    )
-
-
-def _format_named(name: str) -> FileFormat:
-    wanted = name.lower().removeprefix(".")
-    for known in FILE_FORMATS:
-        if wanted == known.name.lower() or f".{wanted}" in known.suffixes:
-            return known
-    names = ", ".join(known.name.lower() for known in FILE_FORMATS)
-    raise PictureFileError(f"{name!r} is no format that can be written; expected one of {names}")
-
-
-def _check_place(path: Path, *, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise PictureFileError(
-            f"cannot write {_shown(path)}: there is no folder {_shown(path.parent)}; make it first"
-        )
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{_shown(path)} exists already; give another name, or allow overwriting"
-        )
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    place = Path(os.path.realpath(path))  # a link keeps pointing where it did
-    temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            if place.exists():
-                shutil.copymode(place, temporary)
-            temporary.replace(place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise PictureFileError(f"{_shown(path)} cannot be written ({_reason(error)})") from error
-
-
-def _write_stream(stream: BinaryIO, data: bytes) -> None:
-    try:
-        stream.write(data)
-        stream.flush()
-    except (OSError, TypeError, ValueError) as error:
-        raise PictureFileError(
-            f"the picture cannot be written to the stream ({_reason(error)})"
-        ) from error
+        raise PictureFileError(f"{shown(path)} cannot be opened ({one_line(error)})") from error
 
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _shown(path: str | os.PathLike[str]) -> str:
-    """A path for a message: as it is, or quoted where it would break the line."""
-    text = os.fspath(path)
-    return text if text.isprintable() and text else repr(text)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return one_line(error)

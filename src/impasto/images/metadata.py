@@ -22,7 +22,7 @@ _STALE_CAMERA_TAGS = (
     *(ExifTags.Base.ExifInteroperabilityOffset, ExifTags.Base.ColorSpace),
 )
 _SRGB_COLOR_SPACE = 1
-_XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))[0-9]')
+_XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))([0-9])')
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,11 +36,13 @@ _TURNS = {
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where it is missing or senseless."""
+    """The orientation, 1 (upright) to 8, by EXIF or else by XMP; 1 where neither has one."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        value = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
-        return 1
+        value = None
+    if value is None and (found := _XMP_ORIENTATION.search(_xmp(image))):
+        value = int(found[2])
     return value if value in _TURNS else 1
 
 
@@ -107,7 +109,9 @@ def kept_xmp(image: Image.Image) -> bytes | None:
     Args:
         image: as it came from its file.
     """
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", _xmp(image)) or None
+
+
+def _xmp(image: Image.Image) -> bytes:
     packet = image.info.get("xmp")
-    if not isinstance(packet, bytes) or not packet:
-        return None
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", packet)
+    return packet if isinstance(packet, bytes) else b""

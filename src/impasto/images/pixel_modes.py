@@ -86,10 +86,10 @@ def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
     16-bit modes say their full scale. `I` and `F` do not: it is the smallest usual one that
     holds the largest value (1 for floats, 255, 65535, 2³¹−1; beyond, the value itself).
     """
+    if not np.isfinite(values).all():
+        raise ValueError("it holds floats that are not finite")
     numbers = values.astype(np.float64)
     peak = float(numbers.max())
-    if not np.isfinite(numbers).all():
-        raise ValueError("it holds floats that are not finite")
     if mode.startswith("I;16"):
         scale = 65_535.0
     else:

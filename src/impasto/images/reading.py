@@ -5,6 +5,7 @@ Decoders of damaged bytes raise nearly anything and warn about much; here it all
 """
 
 import contextlib
+import os
 import re
 import threading
 import warnings
@@ -69,7 +70,14 @@ def check_size(image: Image.Image, name: str) -> None:
 
 def one_line(error: BaseException) -> str:
     """What an error says, without line breaks; its type's name where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(said.split()) or type(error).__name__
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path for a message: as it is, or quoted where it is empty or would break the line."""
+    text = os.fspath(path)
+    return text if text.isprintable() and text else repr(text)
 
 
 def _too_many_pixels(name: str, count: str) -> PictureFileError:

@@ -74,7 +74,7 @@ class TrainingRecord(_CardPart):
     Attributes:
         recipe: the full resolved recipe.
         dataset: the photographs, in words.
-        num_photographs: how many of them were usable.
+        num_photographs: how many of them were usable; none where shards were not read through.
         steps: optimiser steps.
         minutes: wall-clock time of the training.
         seed: of weights, shuffling and crops.
@@ -88,7 +88,7 @@ class TrainingRecord(_CardPart):
 
     recipe: dict[str, Any]
     dataset: Line
-    num_photographs: Annotated[int, Field(ge=0)]
+    num_photographs: Annotated[int, Field(ge=0)] | None
     steps: Annotated[int, Field(ge=0)]
     minutes: Annotated[float, Field(ge=0)]
     seed: int

@@ -1,0 +1,1 @@
+"""The commands: thin, the only room that prints or exits."""

@@ -1,0 +1,154 @@
+"""`impasto models`: what there is, what it is, and the user's own."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
+
+if TYPE_CHECKING:
+    from impasto.zoo.card import ModelCard
+    from impasto.zoo.registry import ModelEntry
+
+app = typer.Typer(help="List models, show their cards, add and remove your own.")
+
+
+@app.callback(invoke_without_command=True)
+@one_line_errors
+def list_all(
+    context: typer.Context,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Also draw a sheet of what each style makes of a photograph."),
+    ] = None,
+    photo: Annotated[
+        Path | None, typer.Option(help="The photograph for the sheet; a drawn scene by default.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """List the models that can be called by name."""
+    if context.invoked_subcommand is not None:
+        return
+    from impasto.zoo.registry import list_models, user_models_folder
+
+    entries = list_models()
+    if sheet is not None:
+        from impasto.runtime.thumbnails import save_thumbnail_sheet
+
+        save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite)
+    if json:
+        answer_json([_row(entry) for entry in entries])
+    else:
+        _print_table(entries)
+        tell(f"Your own models are in {user_models_folder()}.")
+    if sheet is not None:
+        (tell if json else answer)(str(sheet))
+
+
+@app.command(no_args_is_help=True)
+@one_line_errors
+def show(
+    model: Annotated[str, typer.Argument(help="A model's name or file.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
+) -> None:
+    """Print a model's card."""
+    from impasto.zoo.registry import resolve_model
+
+    found = resolve_model(model)
+    if json:
+        answer_json(found.card.model_dump(mode="json"))
+        return
+    size = f"{len(found.data) / 1e6:.2f} MB"
+    for label, value in (*_facts(found.card), ("file", f"{found.path}, {size}")):
+        answer(f"{label:<22}{value}")
+
+
+@app.command(no_args_is_help=True)
+@one_line_errors
+def add(
+    file: Annotated[Path, typer.Argument(help="A model file.")],
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model.")] = False,
+) -> None:
+    """Add a model file to your own models, so that it can be called by name."""
+    from impasto.zoo.registry import add_model
+
+    entry = add_model(file, name=name, overwrite=overwrite)
+    answer(f"{entry.name}: {entry.path}")
+
+
+@app.command(no_args_is_help=True)
+@one_line_errors
+def remove(name: Annotated[str, typer.Argument(help="One of your own models.")]) -> None:
+    """Remove one of your own models."""
+    from impasto.zoo.registry import remove_model
+
+    answer(f"removed {remove_model(name)}")
+
+
+@app.command(no_args_is_help=True)
+@one_line_errors
+def upgrade(
+    file: Annotated[Path, typer.Argument(help="A model file.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; in place by default.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+) -> None:
+    """Rebuild a model file's graph in today's format, from its own weights."""
+    if output is not None and output.exists() and not overwrite:
+        raise fail(f"{output} exists already; give another name, or --overwrite")
+    from impasto.export import upgrade_model
+
+    answer(str(upgrade_model(file, output or file).path))
+
+
+def _row(entry: "ModelEntry") -> dict[str, Any]:
+    card = None if entry.card is None else entry.card.model_dump(mode="json")
+    return {
+        "name": entry.name,
+        "released": entry.released,
+        "path": str(entry.path),
+        "problem": entry.problem,
+        "card": card,
+    }
+
+
+def _print_table(entries: "list[ModelEntry]") -> None:
+    width = max((len(entry.name) for entry in entries), default=0)
+    for entry in entries:
+        if entry.card is None:
+            what = f"cannot be used: {entry.problem}"
+        else:
+            artist = entry.card.painting.artist if entry.card.painting else None
+            what = f"{entry.card.task}: {entry.card.title}" + (f", {artist}" if artist else "")
+        answer(f"{entry.name:<{width}}  {'shipped' if entry.released else 'yours  '}  {what}")
+
+
+def _facts(card: "ModelCard") -> list[tuple[str, str]]:
+    training, licences = card.training, card.licences
+    facts = [("name", card.name), ("title", card.title), ("task", card.task)]
+    if card.painting is not None:
+        painting = card.painting
+        caption = ", ".join(filter(None, (painting.title, painting.artist, painting.year)))
+        facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
+    channels = "-".join(str(count) for count in card.architecture.channels)
+    blocks = card.architecture.num_residual_blocks
+    photographs = "" if training.num_photographs is None else f", {training.num_photographs}"
+    return [
+        *facts,
+        ("network", f"{card.architecture.kind}, {channels}, {blocks} residual blocks"),
+        ("trained on", f"{training.dataset}{photographs} photographs"),
+        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
+        ("trained with", training.hardware),
+        ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
+        ("seed", str(training.seed)),
+        ("created", f"{card.created} by impasto {card.impasto_version}"),
+        ("licence of code", licences.code),
+        ("licence of weights", licences.weights),
+        *([("licence of painting", licences.painting)] if licences.painting else []),
+        ("licence of photographs", licences.training_photographs),
+        ("commercial use", f"{licences.commercial_use}: {licences.note}".rstrip(": ")),
+    ]

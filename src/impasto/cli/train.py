@@ -1,0 +1,180 @@
+"""`impasto train`: a painting becomes a style."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
+
+if TYPE_CHECKING:
+    from impasto.data.stream import SkippedPhotograph
+    from impasto.training.loop import Progress
+
+MAX_SKIPPED_SHOWN = 20
+
+app = typer.Typer(help="Train new models.", no_args_is_help=True)
+
+
+@app.callback()
+def _train() -> None:
+    """Train new models."""
+
+
+@app.command("style", no_args_is_help=True)
+@one_line_errors
+def train_style_command(
+    painting: Annotated[
+        Path | None, typer.Argument(help="The painting; a recipe may name it instead.")
+    ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Folder of photographs to train on, nested or tar shards."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The model file to write, my-style.onnx.")
+    ] = Path("my-style.onnx"),
+    recipe: Annotated[Path | None, typer.Option(help="A TOML recipe.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value over the recipe, such as stages.0.steps=500."),
+    ] = None,
+    style_balance: Annotated[
+        float | None, typer.Option(help="2 doubles the weight of style, 0.5 halves it.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from this model, by name or file.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, order and crops.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training of this output.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew although the output is there.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Learn a painting's style: writes a model file, and logs and contact sheets beside it.
+
+    Ctrl-C saves and says how to go on.
+    """
+    given: dict[str, Any] = {
+        "painting__file": painting,
+        "photos__path": photos,
+        "objective__style_balance": style_balance,
+        "initialise_from": init,
+        "seed": seed,
+        "device": device,
+    }
+    changed = [name for name, value in given.items() if value is not None]
+    if resume and (recipe or settings or changed):
+        raise fail("--resume goes on with the recipe of the run; give only -o beside it")
+    _check_inputs(painting, photos, recipe, resume=resume)
+    from impasto.training.recipe import load_recipe
+    from impasto.training.run import resumed_recipe, train_style
+
+    full = resumed_recipe(output) if resume else load_recipe(recipe, settings or [], **given)
+    with _reporter() as report:
+        outcome = train_style(
+            full,
+            output,
+            resume=resume,
+            overwrite=overwrite,
+            on_progress=report,
+            on_skipped=_tell_skipped,
+        )
+    if outcome.model is None:
+        return
+    if json:
+        card = outcome.model.card.model_dump(mode="json")
+        answer_json({"model": str(output), "run": str(outcome.folder), "card": card})
+    else:
+        answer(str(output))
+        tell(f"Logs, curve and contact sheets: {outcome.folder}")
+        tell(f"Try it: impasto stylize PHOTO --style {output} -o OUT")
+
+
+def _check_inputs(
+    painting: Path | None, photos: Path | None, recipe: Path | None, *, resume: bool
+) -> None:
+    if resume or recipe is not None:
+        return
+    if painting is None:
+        raise fail("no painting was given; expected impasto train style PAINTING --photos DIR")
+    if photos is None:
+        raise fail("no photographs were given; add --photos DIR, a folder of photographs")
+
+
+def _reporter() -> "ProgressBar | PlainLines":
+    return ProgressBar() if sys.stderr.isatty() else PlainLines()
+
+
+class PlainLines:
+    """Progress as lines, for logs and pipes."""
+
+    def __enter__(self) -> "PlainLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def __call__(self, progress: "Progress") -> None:
+        """Write one line."""
+        tell(progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}")
+
+
+class ProgressBar:
+    """Progress as a bar on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._bar = RichProgress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("", total=None, losses="")
+
+    def __enter__(self) -> "ProgressBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, progress: "Progress") -> None:
+        """Move the bar, or write an event above it."""
+        if progress.message:
+            self._bar.console.print(progress.message, highlight=False, markup=False)
+        self._bar.update(self._task, completed=progress.step, total=progress.num_steps)
+        if progress.losses:
+            self._bar.update(self._task, losses=_describe(progress))
+
+
+def _describe(progress: "Progress") -> str:
+    losses = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
+    left = "" if progress.seconds_left is None else f"  {_duration(progress.seconds_left)} left"
+    return f"{losses}  {progress.pictures_per_second:.1f} images/s{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _tell_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
+    if not skipped:
+        return
+    tell(f"{len(skipped)} files were skipped:")
+    for photograph in skipped[:MAX_SKIPPED_SHOWN]:
+        tell(f"  {photograph.name}: {photograph.reason}")
+    if len(skipped) > MAX_SKIPPED_SHOWN:
+        tell(f"  and {len(skipped) - MAX_SKIPPED_SHOWN} more")

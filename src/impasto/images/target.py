@@ -1,0 +1,115 @@
+"""The place a picture is written to: whether it may be, in which format, and all or nothing."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+from impasto.errors import OutputExistsError, PictureFileError
+from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat
+from impasto.images.reading import one_line, shown
+
+
+def check_target(
+    target: str | os.PathLike[str],
+    *,
+    format: str | None = None,  # noqa: A002  (as in save_picture)
+    overwrite: bool = False,
+) -> FileFormat:
+    """Refuse a path that `save_picture` would refuse; worth asking before long work.
+
+    Args:
+        target: the path.
+        format: the format whatever the suffix.
+        overwrite: a file that is there may be replaced.
+
+    Returns:
+        The format that will be written.
+
+    Raises:
+        OutputExistsError: a file is there and may not be overwritten.
+        PictureFileError: a folder, a missing folder, an unknown suffix or format.
+    """
+    path = Path(target)
+    try:
+        is_folder, is_taken, has_parent = path.is_dir(), path.exists(), path.parent.is_dir()
+    except OSError as error:
+        raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
+    if is_folder:
+        raise PictureFileError(f"{shown(path)} is a folder; give the name of a file in it")
+    file_format = format_named(format) if format else _format_of(path)
+    if not has_parent:
+        raise PictureFileError(
+            f"{shown(path)} cannot be written: the folder {shown(path.parent)} does not exist; "
+            "make it first"
+        )
+    if is_taken and not overwrite:
+        raise OutputExistsError(
+            f"{shown(path)} exists already; choose another name or allow overwriting"
+        )
+    return file_format
+
+
+def format_named(name: str) -> FileFormat:
+    """The format with this name or suffix, in either case, with or without a dot.
+
+    Raises:
+        PictureFileError: no such format; the message lists those there are.
+    """
+    wanted = name.lower().removeprefix(".")
+    for known in FILE_FORMATS:
+        if wanted == known.name.lower() or f".{wanted}" in known.suffixes:
+            return known
+    names = ", ".join(known.name.lower() for known in FILE_FORMATS)
+    raise PictureFileError(f"{name!r} is no format that can be written; expected one of {names}")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that appears complete or not at all; what was there stays until then.
+
+    A link keeps pointing where it did, and a file that is replaced keeps its permissions.
+
+    Raises:
+        PictureFileError: the place cannot be written to. Nothing is left behind.
+    """
+    try:
+        place = Path(os.path.realpath(path))
+        temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            if place.exists():
+                shutil.copymode(place, temporary)
+            temporary.replace(place)
+        except BaseException:  # an interruption too leaves nothing behind
+            temporary.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:
+        raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
+
+
+def write_stream(stream: BinaryIO, data: bytes) -> None:
+    """Write to a binary stream and flush it.
+
+    Raises:
+        PictureFileError: the stream is closed, broken, or one of text.
+    """
+    try:
+        stream.write(data)
+        stream.flush()
+    except (OSError, TypeError, ValueError) as error:
+        raise PictureFileError(
+            f"the picture cannot be written to the stream ({one_line(error)})"
+        ) from error
+
+
+def _format_of(path: Path) -> FileFormat:
+    for known in FILE_FORMATS:
+        if path.suffix.lower() in known.suffixes:
+            return known
+    ending = f"ends in {path.suffix}" if path.suffix else "has no suffix"
+    raise PictureFileError(
+        f"{shown(path)} {ending}, which says no format that can be written; "
+        f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
+    )

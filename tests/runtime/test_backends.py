@@ -1,0 +1,117 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from impasto.errors import ModelFileError
+from impasto.runtime.backends import OpenVinoBackend, choose_precision
+from model_fixtures import make_model_bytes, make_onnx
+
+
+def noise(*shape):
+    return np.random.default_rng(0).random(shape, dtype=np.float32)
+
+
+def test_a_batch_becomes_its_negative(tiny_model_bytes):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32")
+    batch = noise(2, 3, 17, 23)
+    np.testing.assert_allclose(backend.run(batch), 1 - batch, atol=1e-6)
+
+
+def test_a_batch_of_any_memory_layout_is_read_right(tiny_model_bytes):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32")
+    batch = noise(1, 18, 20, 3).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(backend.run(batch), 1 - batch, atol=1e-6)
+
+
+def test_sizes_seen_before_do_not_change_a_result(tiny_model_bytes):
+    backend, fresh = (OpenVinoBackend(tiny_model_bytes) for _ in range(2))
+    batch = noise(1, 3, 24, 31)
+    for shape in ((1, 3, 16, 16), (3, 3, 64, 48), (1, 3, 31, 24)):
+        backend.run(noise(*shape))
+    np.testing.assert_array_equal(backend.run(batch), fresh.run(batch))
+
+
+def test_a_result_is_not_overwritten_by_the_next(tiny_model_bytes):
+    backend = OpenVinoBackend(tiny_model_bytes)
+    first = backend.run(noise(1, 3, 16, 16))
+    kept = first.copy()
+    backend.run(np.zeros((1, 3, 16, 16), np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_the_precision_asked_for_is_used_and_named(tiny_model_bytes):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32", num_threads=1)
+    assert (backend.name, backend.precision) == ("OpenVINO CPU", "f32")
+
+
+@pytest.mark.parametrize(
+    ("asked", "capabilities", "expected"),
+    [
+        ("auto", ["FP32", "BF16"], "bf16"),
+        ("auto", ["FP32", "INT8"], "f32"),
+        ("f32", ["FP32", "BF16"], "f32"),
+        ("bf16", ["FP32", "BF16"], "bf16"),
+    ],
+)
+def test_precision_follows_the_processor_unless_told(asked, capabilities, expected):
+    assert choose_precision(asked, capabilities) == expected
+
+
+def test_bf16_on_a_processor_without_it_is_refused():
+    with pytest.raises(ModelFileError, match="does not compute in it; use the precision 'f32'"):
+        choose_precision("bf16", ["FP32"])
+
+
+def test_unknown_settings_are_refused(tiny_model_bytes):
+    with pytest.raises(ValueError, match="precision is 'int4', expected"):
+        OpenVinoBackend(tiny_model_bytes, precision="int4")
+    with pytest.raises(ValueError, match="num_threads is 0"):
+        OpenVinoBackend(tiny_model_bytes, num_threads=0)
+
+
+def test_a_graph_openvino_cannot_read_is_refused_in_one_line():
+    model = make_onnx()
+    model.graph.node[0].input[0] = "nowhere"  # sound protobuf, but no sound graph
+    with pytest.raises(ModelFileError, match="OpenVINO cannot open the model") as raised:
+        OpenVinoBackend(model.SerializeToString())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_graph_that_fails_at_a_size_is_refused_in_one_line():
+    model = make_onnx()
+    model.graph.node[0].attribute[0].s = b"reflect"
+    pads = next(tensor for tensor in model.graph.initializer if tensor.name == "pads")
+    pads.raw_data = np.array([0, 0, 20, 20, 0, 0, 20, 20], np.int64).tobytes()
+    backend = OpenVinoBackend(model.SerializeToString())
+    assert backend.run(noise(1, 3, 32, 32)).shape == (1, 3, 72, 72)
+    with pytest.raises(ModelFileError, match="OpenVINO cannot run at 16×16 pixels") as raised:
+        backend.run(noise(1, 3, 16, 16))
+    assert "\n" not in str(raised.value)
+
+
+def test_openvino_is_loaded_without_its_telemetry(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(make_model_bytes())
+    program = """
+import sys
+reached = []
+sys.addaudithook(lambda event, _: reached.append(event) if event.startswith("socket.") else None)
+from impasto.runtime import backends
+assert "openvino" not in sys.modules
+backends.OpenVinoBackend(open("model.onnx", "rb").read())
+import openvino
+assert not any(name.startswith("openvino_telemetry") for name in sys.modules), "telemetry"
+assert callable(openvino.convert_model)
+assert not reached, reached
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
