@@ -21,7 +21,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from impasto.errors import PictureError, WeightsError
-from impasto.tensors import Features, Pictures, check_pictures
+from impasto.tensors import LayerFeatures, Pictures, check_pictures
 
 Pooling = Literal["max", "average"]
 
@@ -38,21 +38,26 @@ SHIPPED_WEIGHTS_SHA256 = "d3a49a27df75c794919632a81b9b28993bfefbc3fcbd3c6908dc4f
 
 
 class FeatureExtractor(Protocol):
-    """Whatever maps N×3×H×W pictures in [0, 1] to named N×C×H×W features.
+    """Whatever maps N×3×H×W pictures, float RGB in [0, 1], to named N×C×H×W features.
 
-    Any `nn.Module` with such a `forward` does; the losses ask for nothing more.
+    Any `nn.Module` with such a `forward` does; the losses ask for nothing more. C, H and W may
+    differ from one name to the next; N is that of the pictures.
     """
 
     def __call__(self, pictures: Tensor, /) -> Mapping[str, Tensor]:
-        """Return the features by name."""
+        """Return the features by name, each N×C×H×W and of a float type."""
         ...
 
 
 class LossNetwork(nn.Module):
-    """VGG-16 up to the deepest layer asked for, returning the activations of `layers`.
+    """VGG-16 up to the deepest layer asked for: pictures in, activations of `layers` out.
 
-    Its parameters are frozen; gradients still flow to the pictures. Inputs are float RGB in
-    [0, 1], of any size that survives the poolings (at least 2 per pooling passed).
+    Pictures are N×3×H×W, float RGB in [0, 1], of any height and width from `minimum_size` up. A
+    layer of block b has N×C×⌊H/2ᵇ⁻¹⌋×⌊W/2ᵇ⁻¹⌋ activations, none below 0, with C = 64, 128, 256,
+    512, 512 for b = 1 to 5. Parameters are frozen; gradients still flow to the pictures.
+
+    Source: Simonyan and Zisserman 2014, table 1, column D; section 3 of Johnson et al. 2016 for
+    its use.
     """
 
     mean: Tensor
@@ -90,27 +95,34 @@ class LossNetwork(nn.Module):
 
     @property
     def minimum_size(self) -> int:
-        """The smallest height and width, in pixels, that leave one pixel at the deepest layer."""
+        """The smallest height and width, in pixels, that leave one pixel at the deepest layer.
+
+        It is 2 to the number of poolings passed: 1 for relu1, 16 for relu5.
+        """
         num_poolings = int(LAYER_NAMES[self.depth - 1][4]) - 1
         return int(2**num_poolings)
 
-    def forward(self, pictures: Pictures) -> dict[str, Features]:
-        """Return the activations of the layers asked for, by name.
+    def forward(self, pictures: Pictures) -> dict[str, LayerFeatures]:
+        """Return the activations of the layers asked for, by name, shallow first.
+
+        Each is N×C×H'×W', after the ReLU, in the parameters' type (or that of autocast).
 
         Args:
-            pictures: N×3×H×W, float, RGB in [0, 1].
+            pictures: N×3×H×W, float RGB in [0, 1].
 
         Raises:
             PictureError: when the pictures are not such, or smaller than `minimum_size`.
+            NotFiniteError: when they contain NaN or infinity.
         """
         check_pictures(pictures)
         if min(pictures.shape[2:]) < self.minimum_size:
             raise PictureError(
                 f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; layers up to "
-                f"{LAYER_NAMES[self.depth - 1]} need at least {self.minimum_size}×{self.minimum_size}"
+                f"{LAYER_NAMES[self.depth - 1]} need at least "
+                f"{self.minimum_size}×{self.minimum_size}: enlarge them, or ask for shallower layers"
             )
-        activations = (pictures * 255 - self.mean).flip(1)
-        features: dict[str, Tensor] = {}
+        activations = (pictures * 255 - self.mean).flip(1).to(self.mean.dtype)
+        features: dict[str, LayerFeatures] = {}
         for layer, convolution in zip(LAYER_NAMES, self.convolutions.values(), strict=False):
             if layer.endswith("_1") and layer != "relu1_1":
                 activations = self._pool(activations)
@@ -125,13 +137,22 @@ class LossNetwork(nn.Module):
         return F.avg_pool2d(activations, 2)
 
 
+def weights_sha256(weights: Path | None = None) -> str:
+    """Return the sha256 of a weights file, None meaning the shipped one: it goes into the card.
+
+    Raises:
+        WeightsError: when the file cannot be read.
+    """
+    if weights is None:
+        return SHIPPED_WEIGHTS_SHA256
+    return hashlib.sha256(_file_bytes(weights)).hexdigest()
+
+
 def _depth_of(layers: Sequence[str]) -> int:
     unknown = [layer for layer in layers if layer not in LAYER_NAMES]
     if unknown or not layers:
-        given = ", ".join(unknown) or "none"
-        raise WeightsError(
-            f"layers given: {given}; expected names among {', '.join(LAYER_NAMES)}"
-        )
+        given = ", ".join(unknown) or "no layer at all"
+        raise WeightsError(f"layers given: {given}; expected names among {', '.join(LAYER_NAMES)}")
     return max(LAYER_NAMES.index(layer) for layer in layers) + 1
 
 
@@ -146,27 +167,17 @@ def _convolutions(depth: int) -> dict[str, nn.Conv2d]:
     num_inputs = 3
     for layer in LAYER_NAMES[:depth]:
         num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
-        convolutions[layer.replace("relu", "conv")] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1)
+        name = layer.replace("relu", "conv")
+        convolutions[name] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1)
         num_inputs = num_outputs
     return convolutions
 
 
-def weights_sha256(weights: Path | None = None) -> str:
-    """Return the sha256 of a weights file, None meaning the shipped one: it goes into the card."""
-    return SHIPPED_WEIGHTS_SHA256 if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest()
-
-
 def _read_weights(weights: Path | None) -> dict[str, Tensor]:
-    try:
-        data = _shipped_weights() if weights is None else weights.read_bytes()
-    except OSError as error:
-        raise WeightsError(
-            f"cannot read the loss-network weights {weights}: {error.strerror}; "
-            "expected a safetensors file, or leave it out to use the one in the package"
-        ) from error
+    data = _shipped_weights() if weights is None else _file_bytes(weights)
     try:
         return load_safetensors(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, ValueError) as error:
         raise WeightsError(
             f"{weights} is not a safetensors file ({error}); expected one with convB_C.weight and "
             "convB_C.bias"
@@ -174,24 +185,38 @@ def _read_weights(weights: Path | None) -> dict[str, Tensor]:
 
 
 def _shipped_weights() -> bytes:
-    data = (resources.files("impasto") / "weights" / SHIPPED_WEIGHTS).read_bytes()
+    with resources.as_file(resources.files("impasto") / "weights" / SHIPPED_WEIGHTS) as path:
+        data = _file_bytes(path)
     if hashlib.sha256(data).hexdigest() != SHIPPED_WEIGHTS_SHA256:
         raise WeightsError(
-            f"the shipped {SHIPPED_WEIGHTS} does not have the sha256 {SHIPPED_WEIGHTS_SHA256[:12]}…; "
-            "the install is damaged: install impasto again"
+            f"the shipped {SHIPPED_WEIGHTS} does not have the sha256 "
+            f"{SHIPPED_WEIGHTS_SHA256[:12]}…; the install is damaged: install impasto again"
         )
     return data
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read the loss-network weights {path}: {error.strerror}; "
+            "expected a safetensors file, or leave it out to use the one in the package"
+        ) from error
 
 
 def _copy_weights(tensors: Mapping[str, Tensor], name: str, convolution: nn.Module) -> None:
     for kind, parameter in convolution.named_parameters():
         tensor = tensors.get(f"{name}.{kind}")
-        if tensor is None or tensor.shape != parameter.shape:
-            found = "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
+        if tensor is None or tensor.shape != parameter.shape or not tensor.is_floating_point():
+            found = "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
             raise WeightsError(
                 f"loss-network weights: {name}.{kind} is {found}; "
-                f"expected shape {tuple(parameter.shape)}"
+                f"expected a float type and shape {tuple(parameter.shape)}, as VGG-16 has it"
             )
-        if not torch.isfinite(tensor).all():
-            raise WeightsError(f"loss-network weights: {name}.{kind} contains NaN or infinity")
         parameter.copy_(tensor)
+        if not torch.isfinite(parameter).all():
+            raise WeightsError(
+                f"loss-network weights: {name}.{kind} contains NaN or infinity; "
+                "the file is damaged: fetch it again"
+            )

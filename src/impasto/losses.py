@@ -4,7 +4,8 @@ Every function averages over the batch, so that the gradient of a batch does not
 is split over processes. Source: Johnson et al. 2016, section 3 (equations 2 to 5).
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -15,10 +16,16 @@ from impasto.loss_network import FeatureExtractor
 from impasto.tensors import (
     Features,
     GramMatrices,
+    LayerFeatures,
+    PaintingPictures,
     Pictures,
     Scalar,
+    TargetFeatures,
+    TargetGramMatrices,
+    TargetPictures,
     check_features,
     check_finite,
+    check_gram_matrices,
     check_pictures,
     check_same_shape,
 )
@@ -26,7 +33,7 @@ from impasto.tensors import (
 Reduction = Literal["sum", "mean"]
 
 
-def feature_reconstruction_loss(features: Features, target: Features) -> Scalar:
+def feature_reconstruction_loss(features: Features, target: TargetFeatures) -> Scalar:
     """Return the squared distance of two feature maps over C·H·W, averaged over the batch.
 
     Args:
@@ -34,7 +41,8 @@ def feature_reconstruction_loss(features: Features, target: Features) -> Scalar:
         target: the same shape, or a batch of one for all.
 
     Raises:
-        PictureError: when rank, type or shapes disagree; `NotFiniteError` when NaN comes out.
+        PictureError: when rank or type is wrong, or the shapes disagree.
+        NotFiniteError: when NaN or infinity comes out.
 
     Source: Johnson et al. 2016, equation 2.
     """
@@ -69,7 +77,7 @@ def gram_matrix(features: Features) -> GramMatrices:
 
 
 def style_reconstruction_loss(
-    gram: GramMatrices, target: GramMatrices, *, reduction: Reduction = "sum"
+    gram: GramMatrices, target: TargetGramMatrices, *, reduction: Reduction = "sum"
 ) -> Scalar:
     """Return the squared Frobenius distance of two Gram matrices, averaged over the batch.
 
@@ -80,12 +88,13 @@ def style_reconstruction_loss(
             code has it; the two weigh layers differently.
 
     Raises:
-        PictureError: when shapes disagree; `NotFiniteError` when NaN comes out.
+        PictureError: when these are no Gram matrices, or the shapes disagree.
+        NotFiniteError: when NaN or infinity comes out.
 
     Source: Johnson et al. 2016, equation 4.
     """
-    if gram.dim() != 3 or gram.shape[1] != gram.shape[2]:
-        raise PictureError(f"Gram matrices have shape {tuple(gram.shape)}; expected N×C×C")
+    check_gram_matrices(gram)
+    check_gram_matrices(target, name="target Gram matrices")
     check_same_shape(gram, target, names=("Gram matrices", "target Gram matrices"))
     loss = _mean_square(gram, target)
     if _known(reduction) == "sum":
@@ -104,16 +113,18 @@ def total_variation_loss(
             counting as no difference.
         exponent: β; 2 is the smooth form that the released code minimises, 1 the total variation
             proper.
-        reduction: `sum` over a picture's values, or their `mean`.
+        reduction: `sum` over a picture's values, or their `mean`. With pixels in 0..255 in place
+            of [0, 1] either is 255^β times as large.
 
     Raises:
-        PictureError: when the pictures are not N×3×H×W float in [0, 1], or β is not positive.
+        PictureError: when the pictures are not N×3×H×W float in [0, 1], or β is not a positive
+            number.
+        NotFiniteError: when the pictures contain NaN or infinity.
 
     Source: Mahendran and Vedaldi 2015, section 2; Johnson et al. 2016, section 3.2.
     """
     check_pictures(pictures)
-    if exponent <= 0:
-        raise PictureError(f"the exponent of the total variation is {exponent}; expected above 0")
+    _known_exponent(exponent)
     values = _at_least_float32(pictures)
     right = (values[..., :, 1:] - values[..., :, :-1]).square()
     down = (values[..., 1:, :] - values[..., :-1, :]).square()
@@ -128,7 +139,7 @@ def total_variation_loss(
     return total / count
 
 
-def pixel_loss(pictures: Pictures, target: Pictures) -> Scalar:
+def pixel_loss(pictures: Pictures, target: TargetPictures) -> Scalar:
     """Return the squared distance of two pictures over C·H·W, averaged over the batch.
 
     Args:
@@ -137,6 +148,7 @@ def pixel_loss(pictures: Pictures, target: Pictures) -> Scalar:
 
     Raises:
         PictureError: when either is no picture, or the shapes disagree.
+        NotFiniteError: when either contains NaN or infinity.
 
     Source: Johnson et al. 2016, section 3.2.
     """
@@ -150,13 +162,28 @@ class FeatureReconstructionLoss(nn.Module):
     """The feature reconstruction loss at one layer, between two batches of pictures."""
 
     def __init__(self, loss_network: FeatureExtractor, *, layer: str = "relu2_2") -> None:
-        """Measure at `layer` of `loss_network`, which must return it by that name."""
+        """Measure at `layer` of `loss_network`, which must return it by that name.
+
+        Source: Johnson et al. 2016, section 4.1, where relu2_2 is the preprint's layer.
+        """
         super().__init__()
         self.loss_network = loss_network
         self.layer = layer
 
-    def forward(self, pictures: Pictures, target: Pictures) -> Scalar:
-        """Return the loss; both batches are N×3×H×W in [0, 1]. See `feature_reconstruction_loss`."""
+    def forward(self, pictures: Pictures, target: TargetPictures) -> Scalar:
+        """Return the loss of N×3×H×W pictures in [0, 1]. See `feature_reconstruction_loss`.
+
+        Args:
+            pictures: N×3×H×W in [0, 1]; the gradient flows to them.
+            target: the same shape, or a batch of one for all; no gradient.
+
+        Raises:
+            PictureError: when either is no picture, the shapes disagree, or the loss network
+                does not return the layer.
+        """
+        check_pictures(pictures)
+        check_pictures(target, name="target pictures")
+        check_same_shape(pictures, target, names=("pictures", "target pictures"))
         with torch.no_grad():
             target_features = named_features(self.loss_network, target, [self.layer])[self.layer]
         features = named_features(self.loss_network, pictures, [self.layer])[self.layer]
@@ -172,13 +199,25 @@ class StyleReconstructionLoss(nn.Module):
     def __init__(
         self,
         loss_network: FeatureExtractor,
-        painting: Pictures,
+        painting: PaintingPictures,
         *,
         layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu4_3"),
         reduction: Reduction = "sum",
     ) -> None:
-        """Take the style of `painting`, 1×3×H×W in [0, 1], of any size."""
+        """Take the style of `painting`, 1×3×H×W in [0, 1], of any size.
+
+        Args:
+            loss_network: returns the features of `layers` by name.
+            painting: the style target.
+            layers: summed with equal weight; the default is the paper's, section 4.1.
+            reduction: of a layer's Gram difference; see `style_reconstruction_loss`.
+
+        Raises:
+            PictureError: when the painting is no picture, the loss network does not return a
+                layer, or the reduction is unknown.
+        """
         super().__init__()
+        check_pictures(painting, name="paintings")
         self.loss_network = loss_network
         self.layers = tuple(layers)
         self.reduction: Reduction = _known(reduction)
@@ -188,11 +227,21 @@ class StyleReconstructionLoss(nn.Module):
                 self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]))
 
     def forward(self, pictures: Pictures) -> Scalar:
-        """Return the loss of N×3×H×W pictures in [0, 1]. See `style_reconstruction_loss`."""
+        """Return the loss of N×3×H×W pictures in [0, 1]. See `style_reconstruction_loss`.
+
+        Raises:
+            PictureError: when these are no pictures.
+        """
+        check_pictures(pictures)
         return self.from_features(named_features(self.loss_network, pictures, self.layers))
 
-    def from_features(self, features: dict[str, Features]) -> Scalar:
-        """Return the loss from features already computed, by layer name."""
+    def from_features(self, features: Mapping[str, LayerFeatures]) -> Scalar:
+        """Return the loss from features already computed, each N×C×H×W, by layer name.
+
+        Raises:
+            PictureError: when a layer is not among them.
+        """
+        features = _selected(features, self.layers)
         by_layer = [
             style_reconstruction_loss(
                 gram_matrix(features[layer]),
@@ -208,9 +257,13 @@ class TotalVariationLoss(nn.Module):
     """The total variation of a batch of pictures."""
 
     def __init__(self, *, exponent: float = 2.0, reduction: Reduction = "sum") -> None:
-        """Keep the form; see `total_variation_loss`."""
+        """Keep the form; see `total_variation_loss`.
+
+        Raises:
+            PictureError: when exponent or reduction is not one of its.
+        """
         super().__init__()
-        self.exponent = exponent
+        self.exponent = _known_exponent(exponent)
         self.reduction: Reduction = _known(reduction)
 
     def forward(self, pictures: Pictures) -> Scalar:
@@ -221,20 +274,25 @@ class TotalVariationLoss(nn.Module):
 class PixelLoss(nn.Module):
     """The squared distance of pixels."""
 
-    def forward(self, pictures: Pictures, target: Pictures) -> Scalar:
+    def forward(self, pictures: Pictures, target: TargetPictures) -> Scalar:
         """Return the loss between two batches, N×3×H×W in [0, 1]. See `pixel_loss`."""
         return pixel_loss(pictures, target)
 
 
 def named_features(
     loss_network: FeatureExtractor, pictures: Pictures, layers: Sequence[str]
-) -> dict[str, Features]:
-    """Return the features of `layers`, in that order.
+) -> dict[str, LayerFeatures]:
+    """Return the features of `layers`, in that order, each N×C×H×W.
 
     Raises:
         PictureError: when the loss network does not return one of them.
     """
-    features = loss_network(pictures)
+    return _selected(loss_network(pictures), layers)
+
+
+def _selected(
+    features: Mapping[str, LayerFeatures], layers: Sequence[str]
+) -> dict[str, LayerFeatures]:
     missing = [layer for layer in layers if layer not in features]
     if missing:
         raise PictureError(
@@ -250,6 +308,12 @@ def _mean_square(first: Tensor, second: Tensor) -> Tensor:
 
 def _at_least_float32(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def _known_exponent(exponent: float) -> float:
+    if not 0 < exponent < math.inf:
+        raise PictureError(f"the exponent of the total variation is {exponent}; expected above 0")
+    return exponent
 
 
 def _known(reduction: Reduction) -> Reduction:

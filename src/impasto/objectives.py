@@ -23,7 +23,14 @@ from impasto.losses import (
     named_features,
     total_variation_loss,
 )
-from impasto.tensors import Pictures, Scalar, check_pictures, check_same_shape
+from impasto.tensors import (
+    PaintingPictures,
+    Pictures,
+    Scalar,
+    TargetPictures,
+    check_pictures,
+    check_same_shape,
+)
 
 PAPER_STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 STYLE_TERMS = ("content", "style", "total_variation")
@@ -81,8 +88,8 @@ class StylePreset(BaseModel):
 
 
 DEFAULT_WEIGHTS = StyleWeights(content=1.0, style=40.0, total_variation=0.005)
-"""Scale-free. Content and style equal, on the Starry Night, content 1 and style 5 of the released code
-with content taken at relu2_2; its total variation of 1e-6 would be 0.0002 here."""
+"""Scale-free. Content and style equal, on the Starry Night, content 1 and style 5 of the released
+code with content taken at relu2_2; its total variation of 1e-6 would be 0.0002 here."""
 
 PRESETS: Mapping[str, StylePreset] = {
     "default": StylePreset(
@@ -151,7 +158,7 @@ class StyleTransferObjective(nn.Module):
     def __init__(
         self,
         loss_network: FeatureExtractor,
-        painting: Pictures,
+        painting: PaintingPictures,
         *,
         preset: StylePreset = PRESETS["default"],
         weights: StyleWeights | None = None,
@@ -165,6 +172,10 @@ class StyleTransferObjective(nn.Module):
             preset: layers, reductions and pixel range.
             weights: in place of the preset's.
             scales: from `measure_scales`; None leaves every term as it is.
+
+        Raises:
+            PictureError: when the painting is no picture, or the loss network does not return a
+                layer of the preset.
         """
         super().__init__()
         self.loss_network = loss_network
@@ -180,13 +191,19 @@ class StyleTransferObjective(nn.Module):
         """Every layer that the objective reads, shallow first where VGG-16's names are used."""
         return layers_of(self.preset)
 
-    def forward(self, stylized: Pictures, photographs: Pictures) -> LossTerms:
-        """Return the loss of N×3×H×W stylized pictures against the photographs they came from.
+    def forward(self, stylized: Pictures, photographs: TargetPictures) -> LossTerms:
+        """Return the loss of stylized pictures against the photographs they came from.
+
+        Args:
+            stylized: N×3×H×W in [0, 1], give or take 0.25; the gradient flows to them.
+            photographs: the same shape, in [0, 1]; no gradient.
 
         Raises:
             PictureError: when either is no picture, or the shapes disagree.
+            NotFiniteError: when either contains NaN or infinity.
         """
         check_pictures(stylized, name="stylized pictures")
+        check_pictures(photographs, name="photographs")
         check_same_shape(stylized, photographs, names=("stylized pictures", "photographs"))
         features = named_features(self.loss_network, stylized, self.layers)
         content_layer = self.preset.content_layer

@@ -3,7 +3,12 @@
 Pictures are float RGB in [0, 1], sRGB, N×3×H×W. A network's output may pass that range a little,
 so the range check looks for the usual mistake (0..255, or [-1, 1] given as it is), not for
 rounding.
+
+In the aliases below `n`, `c`, `h` and `w` mean one size throughout a signature, `#n` that size or
+1, and `_` any size.
 """
+
+import math
 
 import torch
 from jaxtyping import Float
@@ -12,8 +17,16 @@ from torch import Tensor
 from impasto.errors import NotFiniteError, PictureError
 
 Pictures = Float[Tensor, "n 3 h w"]
+TargetPictures = Float[Tensor, "#n 3 h w"]
+"""A target for each picture, or one for all."""
+PaintingPictures = Float[Tensor, "_ 3 _ _"]
+"""Of any size, whatever the size of the pictures it is compared with."""
 Features = Float[Tensor, "n c h w"]
+TargetFeatures = Float[Tensor, "#n c h w"]
+LayerFeatures = Float[Tensor, "n _ _ _"]
+"""Features of a layer, with channels and size of its own."""
 GramMatrices = Float[Tensor, "n c c"]
+TargetGramMatrices = Float[Tensor, "#n c c"]
 Scalar = Float[Tensor, ""]
 
 RANGE_TOLERANCE = 0.25
@@ -23,17 +36,12 @@ def check_pictures(pictures: Tensor, *, name: str = "pictures") -> None:
     """Make sure that a tensor is N×3×H×W, float, finite and in [0, 1] (give or take 0.25).
 
     Raises:
-        PictureError: of the wrong rank, number of channels, type or range.
-        NotFiniteError: with NaN or infinity.
+        PictureError: when rank, number of channels, type or range is wrong.
+        NotFiniteError: when there is NaN or infinity in it.
     """
-    check_features(pictures, name=name)
-    if pictures.shape[1] != 3:
-        raise PictureError(
-            f"{name} have {pictures.shape[1]} channels (shape {_shape(pictures)}); "
-            "expected N×3×H×W in RGB order"
-        )
+    check_picture_shape(pictures, name=name)
     low, high = (float(value) for value in pictures.detach().aminmax())
-    if not (low == low and high == high and abs(low) + abs(high) < float("inf")):
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise NotFiniteError(
             f"{name} contain NaN or infinity; expected finite values in [0, 1]: "
             "check the step that made them"
@@ -45,26 +53,49 @@ def check_pictures(pictures: Tensor, *, name: str = "pictures") -> None:
         )
 
 
+def check_picture_shape(pictures: Tensor, *, name: str = "pictures") -> None:
+    """Make sure that a tensor is N×3×H×W and of a float type, without a look at its values.
+
+    Raises:
+        PictureError: when rank, number of channels or type is wrong.
+    """
+    check_features(pictures, name=name)
+    if pictures.shape[1] != 3:
+        raise PictureError(
+            f"{name} have {pictures.shape[1]} channels (shape {_shape(pictures)}); "
+            "expected N×3×H×W in RGB order"
+        )
+
+
 def check_features(features: Tensor, *, name: str = "features") -> None:
     """Make sure that a tensor is N×C×H×W, of a float type, and not empty.
 
     Raises:
-        PictureError: of the wrong type, rank or with no element.
+        PictureError: when type or rank is wrong, or there is no element.
     """
-    if not isinstance(features, Tensor):
-        raise PictureError(f"{name} are a {type(features).__name__}; expected a torch tensor")
+    _check_tensor(features, name=name)
     if features.dim() != 4:
         raise PictureError(
             f"{name} have {features.dim()} dimensions (shape {_shape(features)}); expected N×C×H×W:"
             " add the batch dimension with tensor[None]"
         )
-    if not features.dtype.is_floating_point:
-        raise PictureError(
-            f"{name} are of type {features.dtype}; expected a float type: "
-            "convert with tensor.float() / 255"
-        )
+    _check_float(features, name=name, remedy="tensor.float() / 255")
     if features.numel() == 0:
         raise PictureError(f"{name} are empty (shape {_shape(features)}); expected N, C, H, W >= 1")
+
+
+def check_gram_matrices(gram: Tensor, *, name: str = "Gram matrices") -> None:
+    """Make sure that a tensor is N×C×C and of a float type.
+
+    Raises:
+        PictureError: when type or shape is wrong.
+    """
+    _check_tensor(gram, name=name)
+    if gram.dim() != 3 or gram.shape[1] != gram.shape[2]:
+        raise PictureError(
+            f"{name} have shape {_shape(gram)}; expected N×C×C: make them with gram_matrix"
+        )
+    _check_float(gram, name=name, remedy="tensor.float()")
 
 
 def check_same_shape(first: Tensor, second: Tensor, *, names: tuple[str, str]) -> None:
@@ -88,8 +119,23 @@ def check_finite(value: Tensor, *, name: str) -> None:
         NotFiniteError: when it is NaN or infinite, which means that its input was.
     """
     if not torch.isfinite(value.detach()).all():
-        raise NotFiniteError(f"the {name} is not finite; its input contains NaN, infinity or overflows")
+        raise NotFiniteError(
+            f"the {name} is not finite; its input contains NaN, infinity or overflows: "
+            "check the step that made it"
+        )
+
+
+def _check_tensor(tensor: Tensor, *, name: str) -> None:
+    if not isinstance(tensor, Tensor):
+        raise PictureError(f"{name} are a {type(tensor).__name__}; expected a torch tensor")
+
+
+def _check_float(tensor: Tensor, *, name: str, remedy: str) -> None:
+    if not tensor.dtype.is_floating_point:
+        raise PictureError(
+            f"{name} are of type {tensor.dtype}; expected a float type: convert with {remedy}"
+        )
 
 
 def _shape(tensor: Tensor) -> str:
-    return "×".join(str(size) for size in tensor.shape)
+    return "×".join(str(size) for size in tensor.shape) or "of a single number"

@@ -40,19 +40,21 @@ def changed(change):
 
 
 def test_a_model_written_by_hand_is_read():
-    # graph { node { op_type: "Relu" } initializer { dims: 2 data_type: 10 (float16) name: "w"
-    # raw_data: 4 bytes } input { name: "image" type { tensor { elem_type: 1
+    # graph { node { input: "image" output: "out" op_type: "Relu" }
+    # initializer { dims: 2 data_type: 10 (float16) name: "w" raw_data: 4 bytes }
+    # input { name: "image" type { tensor { elem_type: 1
     # shape { dim { dim_param: "N" } dim { dim_value: 3 } } } } } } metadata { "a": "b" }
     dims = field(1, field(2, b"N")) + field(1, field(1, 3))
     kind = field(1, field(1, 1) + field(2, dims))
     graph = (
-        field(1, field(4, b"Relu"))
+        field(1, field(1, b"image") + field(2, b"out") + field(4, b"Relu"))
         + field(5, field(1, 2) + field(2, 10) + field(8, b"w") + field(9, bytes(4)))
         + field(11, field(1, b"image") + field(2, kind))
     )
     summary = read_onnx(model_of(graph) + field(14, field(1, b"a") + field(2, b"b")))
     assert summary.metadata == {"a": "b"}
-    assert summary.operators == {"Relu"}
+    (node,) = summary.nodes
+    assert (node.operator, node.inputs, node.outputs) == ("Relu", ("image",), ("out",))
     (tensor,) = summary.initializers
     assert (tensor.name, tensor.data_type, tensor.shape) == ("w", 10, (2,))
     (value,) = summary.inputs
@@ -79,7 +81,9 @@ def test_the_onnx_package_reads_the_same(shapes, dtype, metadata):
         model.graph.initializer.append(numpy_helper.from_array(array, f"extra {index}"))
     summary = read_onnx(model.SerializeToString())
     assert summary.metadata == {entry.key: entry.value for entry in model.metadata_props}
-    assert summary.operators == {node.op_type for node in model.graph.node}
+    assert [(node.operator, node.inputs, node.outputs) for node in summary.nodes] == [
+        (node.op_type, tuple(node.input), tuple(node.output)) for node in model.graph.node
+    ]
     assert [(t.name, t.data_type, t.shape) for t in summary.initializers] == [
         (t.name, t.data_type, tuple(t.dims)) for t in model.graph.initializer
     ]
@@ -105,10 +109,11 @@ def test_constants_that_are_also_listed_as_inputs_are_no_inputs():
 
 def test_operators_of_other_domains_carry_their_domain():
     def change(model):
-        model.graph.node.append(helper.make_node("Clip", ["a"], ["b"], domain="com.acme"))
+        model.graph.node.append(helper.make_node("Clip", ["image"], ["b"], domain="com.acme"))
         model.graph.node.append(helper.make_node("Relu", ["b"], ["c"], domain="ai.onnx"))
 
-    assert {"com.acme::Clip", "Relu"} <= read_onnx(changed(change)).operators
+    nodes = read_onnx(changed(change)).nodes
+    assert [node.operator for node in nodes[-2:]] == ["com.acme::Clip", "Relu"]
 
 
 @pytest.mark.parametrize("where", ["an initializer", "an attribute", "only the location"])
@@ -164,6 +169,31 @@ def sparse_attribute(model):
 )
 def test_parts_no_image_network_needs_are_refused(change, message):
     with pytest.raises(ModelFileError, match=f"the model holds {message}"):
+        read_onnx(changed(change))
+
+
+def unknown_input(model):
+    model.graph.node[3].input[1] = "nowhere"
+
+
+def later_input(model):
+    model.graph.node[0].input[0] = "stylized"  # made by the last node
+
+
+def unknown_output(model):
+    model.graph.output[0].name = "nowhere"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (unknown_input, "nothing makes the value 'nowhere'"),
+        (later_input, "nothing makes the value 'stylized'"),
+        (unknown_output, "nothing makes the output 'nowhere'"),
+    ],
+)
+def test_values_that_nothing_makes_are_refused(change, message):
+    with pytest.raises(ModelFileError, match=message):
         read_onnx(changed(change))
 
 

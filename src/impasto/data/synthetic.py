@@ -20,6 +20,9 @@ def synthetic_picture(
 ) -> Pixels:
     """One picture of a kind drawn evenly from `PATTERNS` and `ALTERATIONS`, 3×size×size.
 
+    Whatever the kind, it carries a sensor's noise: instance norm divides by the spread of a
+    picture, and in one without any, rounding errors grew until gradients overflowed.
+
     Args:
         rng: decides the kind and everything in it.
         size: height and width, in pixels.
@@ -28,8 +31,11 @@ def synthetic_picture(
     """
     kind = int(rng.integers(len(PATTERNS) + len(ALTERATIONS)))
     if kind < len(PATTERNS):
-        return PATTERNS[kind](rng, size)
-    return ALTERATIONS[kind - len(PATTERNS)](rng, photograph())
+        picture = PATTERNS[kind](rng, size)
+    else:
+        picture = ALTERATIONS[kind - len(PATTERNS)](rng, photograph())
+    noise = rng.normal(scale=rng.uniform(0.5, 3.0) / 255, size=picture.shape)
+    return _clipped(picture + noise)
 
 
 def flat_color(rng: np.random.Generator, size: int) -> Pixels:

@@ -13,6 +13,10 @@ from impasto.tensors import Features
 
 Norm = Literal["instance", "batch"]
 
+INSTANCE_NORM_EPSILON = 1e-3
+"""Added to the variance. Larger than the usual 1e-5, so that a picture without contrast is not
+blown up into its rounding errors: fifteen layers multiply them by up to 1/√ε each."""
+
 
 class InstanceNorm(nn.Module):
     """Instance normalisation with a learnt scale and shift per channel.
@@ -28,7 +32,9 @@ class InstanceNorm(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Return N×C×H×W features with mean `bias` and standard deviation `weight`."""
-        return F.instance_norm(features, weight=self.weight, bias=self.bias)
+        return F.instance_norm(
+            features, weight=self.weight, bias=self.bias, eps=INSTANCE_NORM_EPSILON
+        )
 
 
 class ConvolutionBlock(nn.Module):

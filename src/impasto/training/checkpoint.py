@@ -34,6 +34,7 @@ class TrainingState(BaseModel):
         rate_factor: what rollbacks have left of the learning rate.
         num_rollbacks: how often a loss exploded.
         running_loss: running mean of the total, None before the first step.
+        running_gradient: running mean of the gradient's length, None before the first step.
         running_terms: running means of the unweighted terms.
         seconds: spent training so far, over all sessions.
         scales: what the probe found.
@@ -48,6 +49,7 @@ class TrainingState(BaseModel):
     rate_factor: float = 1.0
     num_rollbacks: int = 0
     running_loss: float | None = None
+    running_gradient: float | None = None
     running_terms: dict[str, float] = {}
     seconds: float = 0.0
     scales: LossScales | None = None

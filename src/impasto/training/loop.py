@@ -205,7 +205,8 @@ class Trainer:
                 yield pictures, batch.next_position
 
     def _take_step(self, photographs: Tensor) -> bool:
-        """Take one optimiser step; False, with nothing changed, when the loss is not healthy."""
+        """Take one optimiser step; False, with no weight changed, when loss or gradient is not
+        healthy."""
         try:
             with self.fabric.autocast():
                 terms = self.task.loss_terms(self.network, photographs)
@@ -214,15 +215,32 @@ class Trainer:
             total = torch.tensor(float("nan"), device=self.fabric.device)
         mean_total = float(self.fabric.all_reduce(total))  # type: ignore[arg-type]
         if not self._is_healthy(mean_total):
+            return False
+        self.fabric.backward(terms.total)
+        if not self._clip_gradient():
             self.optimizer.zero_grad()
             return False
         rate = learning_rate_at(self.state.step, self.recipe.num_steps, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.state.rate_factor
-        self.fabric.backward(terms.total)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self._count_step(mean_total, terms)
+        return True
+
+    def _clip_gradient(self) -> bool:
+        """Shorten a gradient far longer than usual; False when it is not finite."""
+        parameters = list(self.task.network.parameters())
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        length = torch.nn.utils.get_total_norm(gradients)
+        if not bool(torch.isfinite(length)):
+            return False
+        usual = self.state.running_gradient
+        if usual is not None:
+            limit = self.recipe.optimizer.gradient_clip * usual
+            torch.nn.utils.clip_grads_with_norm_(parameters, limit, length)
+            length = length.clamp(max=limit)
+        self.state.running_gradient = _running(usual, float(length))
         return True
 
     def _is_healthy(self, total: float) -> bool:

@@ -107,12 +107,15 @@ class OptimizerSection(Section):
         warmup_share: part of the steps that climb to it.
         start_divisor: the cycle starts at the rate over this.
         end_divisor: and ends at the rate over this.
+        gradient_clip: a gradient longer than this many times the running mean of their lengths is
+            shortened to it; the paper clips none, but a single odd picture can undo many steps.
     """
 
     learning_rate: Positive = 2e-3
     warmup_share: Share = 0.1
     start_divisor: Positive = 25.0
     end_divisor: Positive = 1000.0
+    gradient_clip: Positive = 2.0
 
 
 class LoopSection(Section):

@@ -51,6 +51,23 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """A step of the computation.
+
+    Attributes:
+        operator: its name, `domain::name` outside the standard domain.
+        inputs: names of the values it takes, empty where an optional one is left out.
+        outputs: names of the values it makes.
+        is_external: the values of a constant inside it lie in another file.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    is_external: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ValueInfo:
     """An input or output: name, `TensorProto.DataType` and shape, None where a length is open."""
 
@@ -65,27 +82,32 @@ class OnnxSummary:
 
     Attributes:
         metadata: key to value.
-        operators: names of the operators used, `domain::name` outside the standard domain.
+        nodes: the steps of the computation, each after those whose values it takes.
         initializers: the named constants of the graph.
         inputs: what has to be given; constants that old files also list are left out.
         outputs: what comes out.
-        has_external_data: some constant's values lie in another file.
     """
 
     metadata: dict[str, str]
-    operators: frozenset[str]
+    nodes: tuple[Node, ...]
     initializers: tuple[Tensor, ...]
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
-    has_external_data: bool
+
+    @property
+    def has_external_data(self) -> bool:
+        """Some constant's values lie in another file."""
+        return any(tensor.is_external for tensor in self.initializers) or any(
+            node.is_external for node in self.nodes
+        )
 
 
 def read_onnx(data: bytes) -> OnnxSummary:
     """Read the summary of an ONNX file's bytes.
 
     Raises:
-        ModelFileError: malformed or cut short, no graph, or parts no image network needs:
-            control flow, functions, sparse or text tensors, training graphs.
+        ModelFileError: malformed or cut short, no graph, values that nothing makes, or parts no
+            image network needs: control flow, functions, sparse or text tensors, training graphs.
     """
     return _Reader().model(memoryview(data))
 
@@ -113,22 +135,20 @@ class _Reader:
     def _graph(self, buffer: memoryview, metadata: dict[str, str]) -> OnnxSummary:
         fields = self.message(buffer)
         _refuse(fields, 15, "sparse tensors")
-        nodes = [self._node(_bytes(node)) for node in fields.get(1, [])]
         initializers = tuple(self._tensor(_bytes(tensor)) for tensor in fields.get(5, []))
         constants = {tensor.name for tensor in initializers}
         inputs = [self._value_info(_bytes(value)) for value in fields.get(11, [])]
-        return OnnxSummary(
+        summary = OnnxSummary(
             metadata=metadata,
-            operators=frozenset(operator for operator, _ in nodes),
+            nodes=tuple(self._node(_bytes(node)) for node in fields.get(1, [])),
             initializers=initializers,
             inputs=tuple(value for value in inputs if value.name not in constants),
             outputs=tuple(self._value_info(_bytes(value)) for value in fields.get(12, [])),
-            has_external_data=any(tensor.is_external for tensor in initializers)
-            or any(is_external for _, is_external in nodes),
         )
+        _check_links(summary)
+        return summary
 
-    def _node(self, buffer: memoryview) -> tuple[str, bool]:
-        """The operator's name, and whether a constant inside the node is external."""
+    def _node(self, buffer: memoryview) -> Node:
         fields = self.message(buffer)
         operator, domain = _text(_one(fields, 4)), _text(_one(fields, 7))
         is_external = False
@@ -140,8 +160,12 @@ class _Reader:
                 _refuse(parts, number, "sparse tensors")
             for tensor in [*parts.get(5, []), *parts.get(10, [])]:
                 is_external |= self._tensor(_bytes(tensor)).is_external
-        name = operator if domain in ("", "ai.onnx") else f"{domain}::{operator}"
-        return name, is_external
+        return Node(
+            operator=operator if domain in ("", "ai.onnx") else f"{domain}::{operator}",
+            inputs=tuple(_text(name) for name in fields.get(1, [])),
+            outputs=tuple(_text(name) for name in fields.get(2, [])),
+            is_external=is_external,
+        )
 
     def _tensor(self, buffer: memoryview) -> Tensor:
         fields = self.message(buffer)
@@ -290,6 +314,18 @@ def _check_payload(tensor: Tensor, fields: _Message) -> None:
         raise _malformed(
             f"the constant {tensor.name[:60]!r} of shape {tensor.shape} has {num_bytes} bytes"
         )
+
+
+def _check_links(summary: OnnxSummary) -> None:
+    """Every value must be given, constant, or made by an earlier step."""
+    known = {"", *(tensor.name for tensor in summary.initializers)}
+    known.update(value.name for value in summary.inputs)
+    for node in summary.nodes:
+        if missing := set(node.inputs) - known:
+            raise _malformed(f"nothing makes the value {min(missing)[:60]!r}")
+        known.update(node.outputs)
+    if missing := {value.name for value in summary.outputs} - known:
+        raise _malformed(f"nothing makes the output {min(missing)[:60]!r}")
 
 
 def _refuse(fields: _Message, number: int, part: str) -> None:
