@@ -1,3 +1,7 @@
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["model_fixtures"]
@@ -5,3 +9,16 @@ pytest_plugins = ["model_fixtures"]
 # A busy machine must not turn a slow example into a failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Photographs, paintings and test vectors that are too large for the repository.
+
+    They lie in `shared/data` beside the repository, or in `$IMPASTO_SHARED/data`.
+    """
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("IMPASTO_SHARED", beside)) / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set IMPASTO_SHARED to where it is")
+    return folder

@@ -119,7 +119,7 @@ class LossNetwork(nn.Module):
             raise PictureError(
                 f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; layers up to "
                 f"{LAYER_NAMES[self.depth - 1]} need at least "
-                f"{self.minimum_size}×{self.minimum_size}: enlarge them, or ask for shallower layers"
+                f"{self.minimum_size}×{self.minimum_size}: enlarge them, or read shallower layers"
             )
         activations = (pictures * 255 - self.mean).flip(1).to(self.mean.dtype)
         features: dict[str, LayerFeatures] = {}
@@ -209,7 +209,9 @@ def _copy_weights(tensors: Mapping[str, Tensor], name: str, convolution: nn.Modu
     for kind, parameter in convolution.named_parameters():
         tensor = tensors.get(f"{name}.{kind}")
         if tensor is None or tensor.shape != parameter.shape or not tensor.is_floating_point():
-            found = "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+            found = (
+                "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+            )
             raise WeightsError(
                 f"loss-network weights: {name}.{kind} is {found}; "
                 f"expected a float type and shape {tuple(parameter.shape)}, as VGG-16 has it"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import ModelFileError
+from impasto.runtime import backends
 from impasto.runtime.backends import OpenVinoBackend, choose_precision
 from model_fixtures import make_model_bytes, make_onnx
 
@@ -31,6 +32,14 @@ def test_sizes_seen_before_do_not_change_a_result(tiny_model_bytes):
     for shape in ((1, 3, 16, 16), (3, 3, 64, 48), (1, 3, 31, 24)):
         backend.run(noise(*shape))
     np.testing.assert_array_equal(backend.run(batch), fresh.run(batch))
+
+
+def test_a_shape_forgotten_for_its_memory_is_compiled_again(tiny_model_bytes, monkeypatch):
+    monkeypatch.setattr(backends, "MAX_PIXELS_KEPT", 20 * 20)
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32")
+    for size in (16, 20, 64, 16):  # 16² is forgotten for 20², that for 64², that for 16²
+        batch = noise(1, 3, size, size)
+        np.testing.assert_allclose(backend.run(batch), 1 - batch, atol=1e-6)
 
 
 def test_a_result_is_not_overwritten_by_the_next(tiny_model_bytes):
@@ -74,7 +83,7 @@ def test_unknown_settings_are_refused(tiny_model_bytes):
 def test_a_graph_openvino_cannot_read_is_refused_in_one_line():
     model = make_onnx()
     model.graph.node[3].input[1] = "one"  # a kernel without height and width
-    with pytest.raises(ModelFileError, match="OpenVINO cannot open the model") as raised:
+    with pytest.raises(ModelFileError, match="OpenVINO cannot read the model") as raised:
         OpenVinoBackend(model.SerializeToString())
     assert "\n" not in str(raised.value)
 
@@ -86,7 +95,9 @@ def test_a_graph_that_fails_at_a_size_is_refused_in_one_line():
     pads.raw_data = np.array([0, 0, 20, 20, 0, 0, 20, 20], np.int64).tobytes()
     backend = OpenVinoBackend(model.SerializeToString())
     assert backend.run(noise(1, 3, 32, 32)).shape == (1, 3, 72, 72)
-    with pytest.raises(ModelFileError, match="OpenVINO cannot run at 16×16 pixels") as raised:
+    with pytest.raises(
+        ModelFileError, match="OpenVINO cannot run the model at 16×16 pixels"
+    ) as raised:
         backend.run(noise(1, 3, 16, 16))
     assert "\n" not in str(raised.value)
 

@@ -124,5 +124,5 @@ def test_an_output_that_is_not_finite_is_refused():
 def test_a_model_that_cannot_be_opened_is_named():
     model = make_onnx(metadata={MODEL_METADATA_KEY: make_card().to_json()})
     model.graph.node[3].input[1] = "one"  # a kernel without height and width
-    with pytest.raises(ModelFileError, match="tiny_style: OpenVINO cannot open"):
+    with pytest.raises(ModelFileError, match="tiny_style: OpenVINO cannot read"):
         Predictor(model_from_bytes(model.SerializeToString()))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MINIMUM_SIZE = 16
-"""The smallest height and width, in pixels, that the style networks take."""
+"""The smallest height and width, in pixels, that the default style network takes."""
 
 Channels = Annotated[int, Field(ge=1, le=1024)]
 
@@ -40,3 +40,13 @@ class NetworkArchitecture(BaseModel):
         if self.kind == "paper" and self.num_residual_blocks != 5:
             raise ValueError("the paper's network has exactly 5 residual blocks")
         return self
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that the network takes."""
+        return 44 if self.kind == "paper" else MINIMUM_SIZE
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width must divide by; whoever runs the network pads to it."""
+        return 4 if self.kind == "paper" else 1

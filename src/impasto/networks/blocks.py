@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.tensors import Features
+from impasto.tensors import Features, LayerFeatures
 
 Norm = Literal["instance", "batch"]
 
@@ -62,7 +62,7 @@ class ConvolutionBlock(nn.Module):
         )
         self.norm = make_norm(norm, num_outputs)
 
-    def forward(self, features: Features) -> Features:
+    def forward(self, features: Features) -> LayerFeatures:
         """Return N×C'×⌈H/stride⌉×⌈W/stride⌉ features."""
         return F.relu(self.norm(self.convolution(features)))
 
@@ -83,13 +83,14 @@ class ResidualBlock(nn.Module):
         self.convolution2 = _convolution3(num_channels, padding)
         self.norm2 = make_norm(norm, num_channels)
 
-    def forward(self, features: Features) -> Features:
+    def forward(self, features: Features) -> LayerFeatures:
         """Return features of the same size, or 4 less in height and width when unpadded."""
         residual = F.relu(self.norm1(self.convolution1(features)))
         residual = self.norm2(self.convolution2(residual))
         height, width = features.shape[2:]
         identity = features[..., self.crop : height - self.crop, self.crop : width - self.crop]
-        return identity + residual
+        result: Tensor = identity + residual
+        return result
 
 
 class ResizeConvolutionBlock(nn.Module):
@@ -103,7 +104,7 @@ class ResizeConvolutionBlock(nn.Module):
         super().__init__()
         self.block = ConvolutionBlock(num_inputs, num_outputs, kernel_size)
 
-    def forward(self, features: Features, height: int, width: int) -> Features:
+    def forward(self, features: Features, height: int, width: int) -> LayerFeatures:
         """Return N×C'×height×width features; height and width are 2H or 2H − 1 of the input."""
         doubled = F.interpolate(features, scale_factor=2.0, mode="nearest")
         result: Tensor = self.block(doubled[..., :height, :width])
@@ -121,7 +122,7 @@ class FractionalStrideBlock(nn.Module):
         )
         self.norm = nn.BatchNorm2d(num_outputs)
 
-    def forward(self, features: Features) -> Features:
+    def forward(self, features: Features) -> LayerFeatures:
         """Return N×C'×2H×2W features."""
         return F.relu(self.norm(self.convolution(features)))
 

@@ -15,7 +15,7 @@ from impasto.networks.blocks import (
     ResidualBlock,
     ResizeConvolutionBlock,
 )
-from impasto.tensors import Pictures
+from impasto.tensors import Pictures, check_picture_shape
 
 PAPER_PADDING = 40
 """Five unpadded residual blocks take 5 · 4 pixels at quarter resolution off each axis: 2 · 40."""
@@ -55,7 +55,16 @@ class StyleTransferNetwork(nn.Module):
 
         The values lie in [-0.1, 1.1]; whoever shows them clips them, training does not, so that
         the gradient stays alive.
+
+        Raises:
+            PictureError: when rank, channels or type are wrong, or height or width is below 16.
         """
+        check_picture_shape(pictures)
+        if min(pictures.shape[2:]) < MINIMUM_SIZE:
+            raise PictureError(
+                f"the network was given {pictures.shape[3]}×{pictures.shape[2]}; expected height "
+                f"and width of at least {MINIMUM_SIZE}: enlarge or pad the pictures"
+            )
         full = self.encode_full(pictures)
         half = self.encode_half(full)
         quarter = self.residual_blocks(self.encode_quarter(half))
@@ -98,13 +107,16 @@ class PaperStyleTransferNetwork(nn.Module):
         """Return the stylized pictures: N×3×H×W from N×3×H×W in [0, 1], H and W dividing by 4.
 
         Raises:
-            PictureError: when height or width does not divide by 4, or is 40 or less.
+            PictureError: when rank, channels or type are wrong, or height or width does not divide
+                by 4 or is 40 or less.
         """
+        check_picture_shape(pictures)
         height, width = pictures.shape[2:]
         if height % 4 or width % 4 or min(height, width) <= PAPER_PADDING:
             raise PictureError(
                 f"the paper's network was given {width}×{height}; "
-                f"expected height and width above {PAPER_PADDING} that divide by 4"
+                f"expected height and width above {PAPER_PADDING} that divide by 4: crop the "
+                "pictures"
             )
         padded = F.pad(pictures, (PAPER_PADDING,) * 4, mode="reflect")
         decoded = self.decode(self.residual_blocks(self.encode(padded)))

@@ -6,7 +6,9 @@ N×3×H×W; pictures, padding and clipping are the predictor's.
 
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Collection
+from math import prod
 from types import ModuleType
 from typing import Any, Literal, Protocol, cast
 
@@ -16,6 +18,10 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError
 
 Precision = Literal["auto", "f32", "bf16"]
+
+
+MAX_PIXELS_KEPT = 2 * 2**20
+"""Compiled shapes are kept up to so many pixels in all; each takes some 200 bytes a pixel."""
 
 
 class Backend(Protocol):
@@ -37,9 +43,10 @@ class Backend(Protocol):
 class OpenVinoBackend:
     """A model on the processor through OpenVINO.
 
-    The model is compiled once, with open sizes: on this kind of network that was as fast as a
-    compilation for each size (256² to 1024², bf16 and f32, two Zen 4 cores, OpenVINO 2026.4),
-    a new size costs nothing, and a folder of mixed sizes took half the memory.
+    Each batch shape is compiled for itself on first use and kept for the next batch like it, as
+    long as those kept stay within `MAX_PIXELS_KEPT`. Open sizes, compiled once, were 5 to 15 %
+    slower on our exported networks (256² to 1024², bf16, two Zen 4 cores, OpenVINO 2026.4,
+    2026-11-23) and no faster to the first picture; compiling a shape takes some 0.1 s.
 
     Args:
         data: the bytes of a verified model file.
@@ -47,8 +54,8 @@ class OpenVinoBackend:
         num_threads: at most so many; None leaves it to OpenVINO (one per physical core).
 
     Raises:
-        ModelFileError: OpenVINO cannot read or compile the model, or bf16 was asked of a
-            processor without it.
+        ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
+            without it.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -57,37 +64,54 @@ class OpenVinoBackend:
     def __init__(
         self, data: bytes, *, precision: Precision = "auto", num_threads: int | None = None
     ) -> None:
-        core = _import_openvino().Core()
+        self._core = _import_openvino().Core()
         self.precision = choose_precision(
-            precision, core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
-        settings: dict[str, Any] = {
+        self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": self.precision,
         }
         if num_threads is not None:
             if num_threads < 1:
                 raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
-            settings["INFERENCE_NUM_THREADS"] = num_threads
+            self._settings["INFERENCE_NUM_THREADS"] = num_threads
         try:
-            self._compiled = core.compile_model(core.read_model(data), "CPU", settings)
-            self._request = self._compiled.create_infer_request()
+            self._model = self._core.read_model(data)
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-            raise _refusal("open", error) from None
-        self._lock = threading.Lock()  # a request serves one caller at a time
+            raise _refusal("read the model", error) from None
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._lock = threading.Lock()  # a request and the ones kept serve one caller at a time
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's output N×3×H'×W' for a float32 batch N×3×H×W.
 
         Raises:
-            ModelFileError: OpenVINO cannot run the model at this size.
+            ModelFileError: OpenVINO cannot compile or run the model at this size.
         """
         with self._lock:
             try:
-                self._request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-                return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+                request = self._request_for(batch.shape)
+                request.infer([np.ascontiguousarray(batch)], share_inputs=True)
+                return np.array(request.get_output_tensor(0).data, dtype=np.float32)
             except Exception as error:
-                raise _refusal(f"run at {batch.shape[3]}×{batch.shape[2]} pixels", error) from None
+                size = f"{batch.shape[3]}×{batch.shape[2]}"
+                raise _refusal(f"run the model at {size} pixels", error) from None
+
+    def _request_for(self, shape: tuple[int, ...]) -> Any:
+        if shape not in self._requests:
+            self._make_room_for(shape)
+            model = self._model.clone()
+            model.reshape(list(shape))
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+            self._requests[shape] = compiled.create_infer_request()
+        self._requests.move_to_end(shape)
+        return self._requests[shape]
+
+    def _make_room_for(self, shape: tuple[int, ...]) -> None:
+        """Forget the shapes used longest ago, before the new one takes its memory."""
+        while self._requests and sum(map(prod, (*self._requests, shape))) > 3 * MAX_PIXELS_KEPT:
+            self._requests.popitem(last=False)
 
 
 def choose_precision(precision: Precision, capabilities: Collection[str]) -> str:
@@ -134,6 +158,5 @@ def _refusal(action: str, error: Exception) -> ModelFileError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1][:200] if lines else type(error).__name__
     return ModelFileError(
-        f"OpenVINO cannot {action} the model ({reason}); get the model file again, "
-        f"or update OpenVINO"
+        f"OpenVINO cannot {action} ({reason}); get the model file again, or update OpenVINO"
     )

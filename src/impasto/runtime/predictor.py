@@ -1,4 +1,4 @@
-"""A model applied to pictures: checked, padded where tiny, run, cropped, clipped.
+"""A model applied to pictures: checked, padded where its size asks for it, run, cropped, clipped.
 
 Arrays in and out; files, alpha and colour belong to the stylizer and the images room.
 """
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
-from impasto.networks.architecture import MINIMUM_SIZE
+from impasto.networks.architecture import NetworkArchitecture
 from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -83,7 +83,8 @@ class Predictor:
 
     def _run(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
-        batch = np.ascontiguousarray(_pad_to_minimum(rgb).transpose(0, 3, 1, 2), dtype=np.float32)
+        padded = _pad_for(self._card.architecture, rgb)
+        batch = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         try:
             output = self._backend.run(batch)
             self._check_output(output, batch.shape)
@@ -125,10 +126,14 @@ def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None
         )
 
 
-def _pad_to_minimum(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """N×H×W×3 with its last row and column repeated up to the networks' smallest size."""
+def _pad_for(architecture: NetworkArchitecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """N×H×W×3 with its last row and column repeated up to a size that the network takes."""
     _, height, width, _ = rgb.shape
-    below, right = max(0, MINIMUM_SIZE - height), max(0, MINIMUM_SIZE - width)
+    multiple = architecture.size_multiple
+    below, right = (
+        -(-max(size, architecture.minimum_size) // multiple) * multiple - size
+        for size in (height, width)
+    )
     if not below and not right:
         return rgb
     return np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")

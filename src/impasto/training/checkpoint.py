@@ -4,31 +4,37 @@ The file is safetensors: weights and Adam's moments as tensors, the rest as JSON
 Never pickle, so a checkpoint from elsewhere cannot run code.
 """
 
-import contextlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
+from impasto.files import write_whole
 from impasto.objectives import LossScales
 
 HEADER_KEY = "impasto.checkpoint"
 CHECKPOINT_FORMAT = 1
+
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
+"""What Adam keeps for each parameter."""
+
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 class TrainingState(BaseModel):
     """Where a training stands, beside its tensors.
 
     Attributes:
+        format: of the checkpoint; newer than `CHECKPOINT_FORMAT` is refused.
         step: steps done.
         position: photographs consumed, over all processes.
         rate_factor: what rollbacks have left of the learning rate.
@@ -38,21 +44,23 @@ class TrainingState(BaseModel):
         running_terms: running means of the unweighted terms.
         seconds: spent training so far, over all sessions.
         scales: what the probe found.
+        skipped: photographs passed over so far.
         recipe: the recipe, resolved.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    format: int = CHECKPOINT_FORMAT
-    step: int = 0
-    position: int = 0
-    rate_factor: float = 1.0
-    num_rollbacks: int = 0
+    format: Annotated[int, Field(ge=1, le=CHECKPOINT_FORMAT)] = CHECKPOINT_FORMAT
+    step: NotNegative = 0
+    position: NotNegative = 0
+    rate_factor: Annotated[float, Field(gt=0, le=1)] = 1.0
+    num_rollbacks: NotNegative = 0
     running_loss: float | None = None
     running_gradient: float | None = None
     running_terms: dict[str, float] = {}
     seconds: float = 0.0
     scales: LossScales | None = None
+    skipped: tuple[SkippedPhotograph, ...] = ()
     recipe: dict[str, Any] = {}
 
 
@@ -86,23 +94,36 @@ def restore_checkpoint(
     Raises:
         CheckpointError: when the tensors are not those of this network.
     """
-    weights = _below(checkpoint.tensors, "network.")
+    moments = _moments_of(network, _below(checkpoint.tensors, "optimizer."))
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(_below(checkpoint.tensors, "network."))
     except RuntimeError as error:
-        raise CheckpointError(
-            "the checkpoint's weights are not those of this network; "
-            "resume with the recipe it was made with"
-        ) from error
-    moments = _below(checkpoint.tensors, "optimizer.")
-    per_parameter: dict[int, dict[str, Tensor]] = {}
-    for index, (name, _) in enumerate(network.named_parameters()):
-        mine = {key.rpartition(".")[2]: value.clone() for key, value in moments.items()
-                if key.rpartition(".")[0] == name}
-        if mine:
-            per_parameter[index] = mine
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": per_parameter})
+        raise _not_of_this_network() from error
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return checkpoint.state.model_copy(deep=True)
+
+
+def _moments_of(network: nn.Module, stored: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Return Adam's moments by the number of their parameter, in that parameter's memory layout."""
+    parameters = dict(network.named_parameters())
+    numbers = {name: number for number, name in enumerate(parameters)}
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in stored.items():
+        name, _, kind = key.rpartition(".")
+        if name not in parameters or value.shape not in (parameters[name].shape, ()):
+            raise _not_of_this_network()
+        mine = value.clone() if value.dim() == 0 else torch.empty_like(parameters[name].detach())
+        moments.setdefault(numbers[name], {})[kind] = mine.copy_(value)
+    if any(set(kinds) != MOMENTS for kinds in moments.values()):
+        raise _not_of_this_network()
+    return moments
+
+
+def _not_of_this_network() -> CheckpointError:
+    return CheckpointError(
+        "the checkpoint's weights are not those of this network; "
+        "resume with the recipe it was made with"
+    )
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -111,19 +132,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         CheckpointError: when it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     data = serialise(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()})
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, data)
     except OSError as error:
         raise CheckpointError(f"cannot write the checkpoint {path}: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -135,21 +148,28 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"cannot read the checkpoint {path}: {error}; expected a file that a training wrote"
         ) from error
     if header is None:
-        raise CheckpointError(f"{path} is a safetensors file but no checkpoint of a training")
+        raise CheckpointError(
+            f"{path} is a safetensors file but no checkpoint; expected a file that a training wrote"
+        )
     try:
         state = TrainingState.model_validate(json.loads(header))
-    except (json.JSONDecodeError, ValidationError) as error:
+    except (json.JSONDecodeError, RecursionError, ValidationError) as error:
         raise CheckpointError(
-            f"the checkpoint {path} was made by another version of impasto or is damaged"
+            f"the checkpoint {path} was made by another version of impasto or is damaged; "
+            "begin the training anew"
         ) from error
     return Checkpoint(state, tensors)
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix):]: value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

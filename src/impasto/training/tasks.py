@@ -4,7 +4,6 @@ The loop (`impasto.training.loop`) knows tasks only by the `Task` protocol.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from impasto.errors import PictureFileError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import load_training_rgb
 from impasto.loss_network import LossNetwork
@@ -27,12 +27,22 @@ from impasto.objectives import (
 from impasto.tensors import Pictures
 from impasto.training.recipe import PaintingSection, StyleRecipe
 
+MAX_ASPECT_RATIO = 16
+"""Of a painting: at its short side, a longer one would take gigabytes in the loss network."""
+
 
 class Task(Protocol):
     """What the loop needs to know of a training."""
 
-    network: nn.Module
-    objective: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """What is trained."""
+        ...
+
+    @property
+    def objective(self) -> nn.Module:
+        """What judges it, frozen."""
+        ...
 
     @property
     def num_probe_batches(self) -> int:
@@ -58,6 +68,9 @@ class Task(Protocol):
 
 class StyleTask:
     """One painting, one network."""
+
+    network: nn.Module
+    objective: StyleTransferObjective
 
     def __init__(self, recipe: StyleRecipe) -> None:
         """Build network, loss network and objective; the seed decides the network's start.
@@ -123,9 +136,14 @@ def load_painting(section: PaintingSection) -> Pictures:
     """Return a painting as 1×3×H×W in [0, 1], its short side as the recipe asks.
 
     Raises:
-        PictureFileError: when the file cannot be read as a picture.
+        PictureFileError: when the file cannot be read as a picture, or is a mere strip.
     """
-    image = load_training_rgb(Path(section.file))
+    image = load_training_rgb(section.file)
+    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+        raise PictureFileError(
+            f"the painting {section.file} is {image.width}×{image.height} pixels; expected sides "
+            f"of at most 1 to {MAX_ASPECT_RATIO}: cut a part out of it"
+        )
     factor = section.short_side / min(image.size)
     size = (round(image.width * factor), round(image.height * factor))
     array = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255

@@ -1,0 +1,111 @@
+"""Impasto's losses in a training loop of one's own: any network, any loss network, no recipe.
+
+    python examples/own_training_loop.py
+
+Trains a small network for a few steps on the example photographs, first judged by VGG-16, then by
+a loss network made here. It shows how the parts fit together; a style takes thousands of steps.
+Needs the extra `train`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import ImageOps
+from torch import Tensor, nn
+
+from impasto.images.io import load_training_rgb
+from impasto.loss_network import LossNetwork
+from impasto.losses import (
+    FeatureReconstructionLoss,
+    StyleReconstructionLoss,
+    TotalVariationLoss,
+)
+
+EXAMPLES = Path(__file__).parent
+CROP_SIZE = 64
+NUM_STEPS = 20
+
+
+class RandomPyramid(nn.Module):
+    """A loss network of one's own: fixed random filters at three scales.
+
+    All that the losses ask of a loss network: N×3×H×W pictures in [0, 1] to features by name.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(3, 32, 5, padding=2).requires_grad_(False)
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Return the features by name."""
+        features = {}
+        for name in ("fine", "middle", "coarse"):
+            features[name] = F.relu(self.filters(pictures))
+            pictures = F.avg_pool2d(pictures, 2)
+        return features
+
+
+def main() -> None:
+    """Train twice, with the same losses and two loss networks."""
+    torch.manual_seed(0)
+    photographs = torch.stack(
+        [load_square(path, CROP_SIZE) for path in sorted((EXAMPLES / "photos").iterdir())]
+    )
+    painting = load_square(EXAMPLES / "paintings" / "starry_night.jpg", 256)[None]
+
+    print("judged by VGG-16")
+    vgg16 = LossNetwork(("relu1_2", "relu2_2"))
+    train(
+        FeatureReconstructionLoss(vgg16, layer="relu2_2"),
+        StyleReconstructionLoss(vgg16, painting, layers=vgg16.layers, reduction="mean"),
+        photographs,
+    )
+
+    print("judged by random filters")
+    pyramid = RandomPyramid()
+    train(
+        FeatureReconstructionLoss(pyramid, layer="middle"),
+        StyleReconstructionLoss(pyramid, painting, layers=("fine", "middle", "coarse")),
+        photographs,
+    )
+
+
+def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -> None:
+    """Take a few steps with a network that knows nothing, on one batch."""
+    total_variation_loss = TotalVariationLoss(reduction="mean")
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 9, padding=4, padding_mode="reflect"),
+        nn.InstanceNorm2d(16, affine=True),
+        nn.ReLU(),
+        nn.Conv2d(16, 3, 9, padding=4, padding_mode="reflect"),
+        nn.Sigmoid(),
+    )
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    # A loss says little by itself, so each is divided by what it is where nothing was learnt.
+    with torch.no_grad():
+        flat = photographs.mean(dim=(2, 3), keepdim=True).expand_as(photographs)
+        content_scale = content_loss(flat, photographs)
+        style_scale = style_loss(photographs)
+    for step in range(1, NUM_STEPS + 1):
+        stylized = network(photographs)
+        content = content_loss(stylized, photographs) / content_scale
+        style = style_loss(stylized) / style_scale
+        total = content + style + 0.1 * total_variation_loss(stylized)
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        if step == 1 or step % 5 == 0:
+            terms = f"content {content.item():.3f}, style {style.item():.3f}"
+            print(f"  step {step:2}: total {total.item():.3f}, {terms}")
+
+
+def load_square(path: Path, size: int) -> Tensor:
+    """Return the middle of a picture, 3×size×size in [0, 1]."""
+    square = ImageOps.fit(load_training_rgb(path), (size, size))
+    return torch.from_numpy(np.asarray(square, dtype=np.float32) / 255).permute(2, 0, 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Files that appear whole or not at all."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file; what was there before stays until the new content is safely on the disk.
+
+    The data go to a temporary file in the same folder, which is then renamed. A link keeps
+    pointing where it did, and a file that is replaced keeps its permissions.
+
+    Raises:
+        OSError: the place cannot be written to; nothing is left behind.
+    """
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if place.exists():
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
+    except BaseException:  # an interruption too leaves nothing behind
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,91 @@
+"""What a training runs on: device, precision and the processes that torchrun started.
+
+Lightning Fabric brings all three; it and torch are kept from talking over the training's own
+lines.
+"""
+
+import contextlib
+import logging
+import os
+import platform
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from lightning.fabric import Fabric
+
+from impasto.errors import TrainingError
+from impasto.training.recipe import StyleRecipe
+
+
+@contextlib.contextmanager
+def launched_fabric(recipe: StyleRecipe) -> Iterator[Fabric]:
+    """Join the processes of a training; they part when the context ends.
+
+    Raises:
+        TrainingError: when a CUDA device is asked for and there is none.
+    """
+    fabric = make_fabric(recipe)
+    fabric.launch()
+    try:
+        yield fabric
+    finally:
+        if fabric.world_size > 1 and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def make_fabric(recipe: StyleRecipe) -> Fabric:
+    """Return the Fabric of a recipe: device, precision, and the processes torchrun started.
+
+    Raises:
+        TrainingError: when a CUDA device is asked for and there is none.
+    """
+    cuda = torch.cuda.is_available()
+    if recipe.device == "cuda" and not cuda:
+        raise TrainingError("device is 'cuda' but no CUDA device is there; use 'auto' or 'cpu'")
+    accelerator = "cuda" if cuda and recipe.device != "cpu" else "cpu"
+    if accelerator == "cuda":
+        torch.set_float32_matmul_precision("high")
+    processes_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        return Fabric(
+            accelerator=accelerator,
+            devices=processes_here,
+            num_nodes=max(processes // processes_here, 1),
+            strategy="ddp" if processes > 1 else "auto",
+            precision="bf16-mixed" if _wants_bf16(recipe.precision, accelerator) else "32-true",
+        )
+
+
+def _wants_bf16(precision: str, accelerator: str) -> bool:
+    if precision != "auto":
+        return precision == "bf16"
+    if accelerator == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return _processor_has_bf16()
+
+
+def _processor_has_bf16() -> bool:
+    """Whether the processor computes in bf16, as far as this torch can tell.
+
+    torch has no public question for it; where the private ones are gone, f32 is always right.
+    """
+    questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in questions)
+
+
+def describe_hardware(fabric: Fabric) -> str:
+    """Return what a training ran on, in words, for logs and cards."""
+    if fabric.device.type == "cuda":
+        return f"{fabric.world_size} × {torch.cuda.get_device_name(fabric.device)}"
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    return f"{name}, {torch.get_num_threads() * fabric.world_size} threads"
