@@ -17,7 +17,7 @@ import torch
 from measure import median_seconds, publish
 from PIL import Image
 
-from impasto.training.loop import make_fabric
+from impasto.training.devices import make_fabric
 from impasto.training.recipe import StyleRecipe, parse_recipe
 from impasto.training.run import train_style
 from impasto.training.tasks import StyleTask

@@ -1,13 +1,13 @@
 """A trained network becomes a model file, compared with torch before it is kept.
 
 The graph comes from torch's own exporter; weights are then stored in fp16 under their parameter
-names, each followed by a cast, so that the same file can start a fine-tuning or be rebuilt.
+names, each followed by a cast, so that the same file can start a fine-tuning or be rebuilt. That
+is why torch's own optimisation of the graph stays off: it folds norms into convolutions and keeps
+one of several equal weights; runtimes do the same when they load the file.
 """
 
 import io
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxscript.optimizer
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from impasto.errors import ExportError, ModelFileError
+from impasto.files import write_whole
 from impasto.networks.style_transfer import build_style_network
 from impasto.runtime.backends import OpenVinoBackend
 from impasto.zoo.card import ModelCard
@@ -52,12 +54,16 @@ def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
 
     Raises:
         ExportError: when the file's output is not torch's: under 50 dB, or any pixel off by more
-            than 2 grey levels, at any of three sizes. Nothing is written then.
+            than 2 grey levels, at any of three sizes. Nothing is written then. Also when the file
+            cannot be written.
     """
     data = model_bytes(network, card)
     model_from_bytes(data)
     check_parity(network, data)
-    _write_whole(data, path)
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
     return read_model_file(path)
 
 
@@ -75,21 +81,24 @@ def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
 def _graph_of(network: nn.Module) -> onnx.ModelProto:
     plain = build_like(network)
     size = 132 if plain.architecture.kind == "paper" else 67  # type: ignore[union-attr]
-    dynamic = torch.export.Dim.DYNAMIC  # type: ignore[attr-defined]
+    dynamic = torch.export.Dim.DYNAMIC
     with _quiet_exporter():
         program = torch.onnx.export(
             _Deployed(plain).eval(),
             (torch.rand(2, 3, size, size + 16),),
             dynamo=True,
             verbose=False,
+            optimize=False,
             opset_version=OPSET,
             input_names=[INPUT_NAME],
             output_names=[OUTPUT_NAME],
             dynamic_shapes={"image": {0: dynamic, 2: dynamic, 3: dynamic}},
         )
-    if program is None:
-        raise ExportError("torch's exporter returned nothing; is onnxscript installed?")
-    model = program.model_proto
+        if program is None:
+            raise ExportError("torch's exporter returned nothing; is onnxscript installed?")
+        onnxscript.optimizer.fold_constants(program.model)
+        onnxscript.optimizer.remove_unused_nodes(program.model)
+    model: onnx.ModelProto = program.model_proto
     _name_sizes(model)
     return model
 
@@ -117,23 +126,33 @@ def _name_sizes(model: onnx.ModelProto) -> None:
 def _store_in_half_precision(model: onnx.ModelProto) -> None:
     """Keep float32 weights as float16 with a cast to float32 in front of their use."""
     graph = model.graph
-    casts = []
+    names = {
+        tensor.name: tensor.name.removeprefix(NETWORK_PREFIX)
+        for tensor in graph.initializer
+        if tensor.name.startswith(NETWORK_PREFIX) and tensor.data_type == TensorProto.FLOAT
+    }
     for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT:
-            continue
-        name = tensor.name.removeprefix(NETWORK_PREFIX)
-        values = numpy_helper.to_array(tensor)
-        if not np.isfinite(values.astype(np.float16)).all():
-            raise ExportError(f"the weights of {name} do not fit float16; train it again")
-        casts.append(helper.make_node("Cast", [name], [tensor.name + ":f32"], to=TensorProto.FLOAT))
-        for node in graph.node:
-            renamed = [tensor.name + ":f32" if i == tensor.name else i for i in node.input]
-            del node.input[:]
-            node.input.extend(renamed)
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), name))
+        if tensor.name in names:
+            tensor.CopyFrom(_halved(tensor, names[tensor.name]))
+    for node in graph.node:
+        inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
+        del node.input[:]
+        node.input.extend(inputs)
+    casts = [
+        helper.make_node("Cast", [name], [f"{name}:f32"], to=TensorProto.FLOAT)
+        for name in names.values()
+    ]
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _halved(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
+    with np.errstate(over="ignore"):
+        values = numpy_helper.to_array(tensor).astype(np.float16)
+    if not np.isfinite(values).all():
+        raise ExportError(f"the weights of {name} do not fit float16; train the network again")
+    return numpy_helper.from_array(values, name)
 
 
 def check_parity(network: nn.Module, data: bytes) -> float:
@@ -172,9 +191,11 @@ def _test_picture(height: int, width: int) -> NDArray[np.float32]:
     """Return 1×3×H×W with smooth parts, edges and noise."""
     rng = np.random.default_rng(height * 10_000 + width)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    smooth = 0.5 + 0.4 * np.sin(rows / 17)[None] * np.cos(columns[None] / np.array([11, 13, 19])[:, None, None])
+    periods = np.array([11, 13, 19])[:, None, None]
+    smooth = 0.5 + 0.4 * np.sin(rows / 17) * np.cos(columns / periods)
     picture = smooth + (columns > width / 2) * 0.1 + rng.normal(0, 0.05, (3, height, width))
-    return np.clip(picture, 0, 1).astype(np.float32)[None]
+    batch: NDArray[np.float32] = np.clip(picture, 0, 1).astype(np.float32)[None]
+    return batch
 
 
 def load_network(model: ModelFile) -> nn.Module:
@@ -215,26 +236,17 @@ def upgrade_model(path: Path, target: Path) -> ModelFile:
     return export_model(load_network(model), card, target)
 
 
-def _write_whole(data: bytes, path: Path) -> None:
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(data)
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
-
-
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Keep the exporter's remarks about optional packages and its own insides to itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    os.environ.setdefault("TORCH_ONNX_VERBOSE", "0")
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,7 @@ SHIPPED_WEIGHTS = "vgg16.safetensors"
 SHIPPED_WEIGHTS_SHA256 = "d3a49a27df75c794919632a81b9b28993bfefbc3fcbd3c6908dc4f2c8947cfab"
 
 
+@runtime_checkable
 class FeatureExtractor(Protocol):
     """Whatever maps N×3×H×W pictures, float RGB in [0, 1], to named N×C×H×W features.
 

@@ -1,6 +1,6 @@
 """Write the golden values of the loss network, the objective and the networks again.
 
-    PYTHONPATH=tests python tests/golden/make_golden.py SHARED/data/vgg16/test_vector_persian_cat.npz
+    PYTHONPATH=tests python tests/golden/make_golden.py .../vgg16/test_vector_persian_cat.npz
 
 It stops when the network does not reproduce the recorded pool5 of the whole picture. Run it only
 when numbers are meant to change, and say in the commit why they do.
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+
 from feature_fixtures import (
     GOLDEN,
     as_pictures,
@@ -21,7 +22,6 @@ from feature_fixtures import (
     golden_objective_inputs,
     vgg16,
 )
-
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
 from impasto.objectives import PRESETS, StyleTransferObjective
@@ -42,9 +42,7 @@ def write_loss_network(test_vector: Path) -> None:
     error = float((pool5 - expected).norm() / expected.norm())
     if error > 1e-3:
         raise SystemExit(f"relative error of pool5 is {error:.2g}; expected at most 1e-3")
-    crop = np.stack(
-        [rgb[top : top + 64, left : left + 64, 0] for top, left in CORNERS], axis=2
-    )
+    crop = np.stack([rgb[top : top + 64, left : left + 64, 0] for top, left in CORNERS], axis=2)
     arrays = {"rgb": crop}
     features = vgg16()(as_pictures(crop))
     for layer, activations in features.items():

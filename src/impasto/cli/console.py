@@ -1,6 +1,7 @@
 """How commands speak: results to stdout, everything else to stderr, errors in one line."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -8,7 +9,12 @@ from typing import Any, ParamSpec
 
 import typer
 
-from impasto.errors import ImpastoError, MissingExtraError, TrainingInterrupted
+from impasto.errors import (
+    ImpastoError,
+    MissingExtraError,
+    OutputExistsError,
+    TrainingInterrupted,
+)
 
 Arguments = ParamSpec("Arguments")
 
@@ -20,6 +26,9 @@ TRAIN_PACKAGES = {
     "torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard", "jaxtyping",
     "matplotlib",
 }  # fmt: skip
+
+# Typer brings its own copy of click or shares an installed one; this base class is in both.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def tell(message: str) -> None:
@@ -34,12 +43,18 @@ def answer(text: str) -> None:
 
 def answer_json(content: Any) -> None:
     """Print a result as JSON, on stdout."""
-    answer(json.dumps(content, indent=2, ensure_ascii=False))
+    answer(json.dumps(content, indent=2))
+
+
+def complain(message: str) -> None:
+    """Say what is wrong, on stderr, in one line whatever the message holds."""
+    words = " ".join(message.split())
+    tell(f"impasto: {''.join(map(_printable, words))}")
 
 
 def fail(message: str) -> typer.Exit:
     """Say what is wrong in one line; raise what this returns."""
-    tell(f"impasto: {' '.join(message.split())}")
+    complain(message)
     return typer.Exit(EXIT_USER_ERROR)
 
 
@@ -50,20 +65,69 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except TrainingInterrupted as stop:
-            tell(f"impasto: {stop}")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except ImpastoError as error:
-            raise fail(str(error)) from None
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package not in TRAIN_PACKAGES:
+        except (Exception, KeyboardInterrupt) as error:
+            status = explain(error)
+            if status is None:
                 raise
-            raise fail(str(MissingExtraError(package, extra="train"))) from None
-        except KeyboardInterrupt:
-            tell("impasto: interrupted")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except BrokenPipeError:
-            raise typer.Exit(EXIT_FAILED_FILES) from None
+            raise typer.Exit(status) from None
 
     return wrapped
+
+
+def explain(error: BaseException) -> int | None:
+    """Say in one line what went wrong, and return the exit status; None for a bug of ours."""
+    match error:
+        case BrokenPipeError():
+            _discard_stdout()
+            return EXIT_FAILED_FILES
+        case KeyboardInterrupt():
+            complain("interrupted")
+            return EXIT_INTERRUPTED
+        case TrainingInterrupted():
+            complain(str(error))
+            return EXIT_INTERRUPTED
+        case _ if type(error).__name__ == "NoArgsIsHelpError":  # click's way to show the help
+            tell(str(error))
+            return EXIT_USER_ERROR
+        case _:
+            message = _message_of(error)
+    if message is None:
+        return None
+    complain(message)
+    return EXIT_USER_ERROR
+
+
+def _message_of(error: BaseException) -> str | None:
+    message: str | None = None
+    match error:
+        case OutputExistsError() if "--overwrite" not in str(error):
+            message = f"{error} (--overwrite)"
+        case ImpastoError():
+            message = str(error)
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in TRAIN_PACKAGES:
+            message = str(MissingExtraError(name.partition(".")[0], extra="train"))
+        case MemoryError():
+            message = "there is not enough memory for this; use smaller pictures"
+        case OSError():
+            place = "reading or writing" if error.filename is None else error.filename
+            message = f"{place} failed ({error.strerror or error})"
+        case _ if isinstance(error, USAGE_ERROR):
+            message = _usage_message(error)
+    return message
+
+
+def _usage_message(error: Any) -> str:
+    message = error.format_message().rstrip(".").replace("Value error, ", "")
+    command = error.ctx.command_path if error.ctx is not None else "impasto"
+    return f"{message[:1].lower()}{message[1:]} (see '{command} --help')"
+
+
+def _discard_stdout() -> None:
+    """Send what is still to be printed nowhere, so that Python's last flush finds a place."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]

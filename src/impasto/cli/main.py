@@ -1,20 +1,23 @@
 """The command `impasto` and its subcommands."""
 
+import io
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from impasto import __version__
 from impasto.cli import models, train
-from impasto.cli.console import answer, one_line_errors
+from impasto.cli.console import answer, explain, one_line_errors
 from impasto.cli.stylize import stylize
 
 app = typer.Typer(
     name="impasto",
-    help="Repaint photographs in the style of paintings, and train new styles.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.command("stylize", no_args_is_help=True)(one_line_errors(stylize))
 app.add_typer(models.app, name="models")
@@ -29,6 +32,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _impasto(
+    *,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
@@ -38,5 +42,28 @@ def _impasto(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line with the program's arguments, and exit."""
+    _accept_any_name()
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit status.
+
+    Errors of the command line itself, such as an unknown option, take one line like all others.
+    """
+    try:
+        status = app(list(arguments), prog_name="impasto", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        known = explain(error)
+        if known is None:
+            raise
+        return known
+    return int(status or 0)
+
+
+def _accept_any_name() -> None:
+    """Let file names be printed whatever bytes they are of, and texts whatever the terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")

@@ -11,38 +11,49 @@ if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard
     from impasto.zoo.registry import ModelEntry
 
-app = typer.Typer(help="List models, show their cards, add and remove your own.")
+app = typer.Typer(rich_markup_mode=None)
+
+ModelFileArgument = Annotated[Path, typer.Argument(metavar="FILE", hidden=True)]
 
 
 @app.callback(invoke_without_command=True)
 @one_line_errors
 def list_all(
     context: typer.Context,
+    *,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Also draw a sheet of what each style makes of a photograph."),
+        typer.Option(metavar="FILE", help="Also draw what each style makes of a photograph."),
     ] = None,
     photo: Annotated[
-        Path | None, typer.Option(help="The photograph for the sheet; a drawn scene by default.")
+        Path | None,
+        typer.Option(metavar="PHOTO", help="The photograph for the sheet, in place of a cat."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sheet.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a sheet that exists.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
-    """List the models that can be called by name."""
+    """List models, show their cards, add and remove your own.
+
+    Without a command, lists the models that can be called by name.
+    """
     if context.invoked_subcommand is not None:
+        if sheet or photo or overwrite or json:
+            command = context.invoked_subcommand
+            raise fail(f"give options after the command: impasto models {command} ...")
         return
-    from impasto.zoo.registry import list_models, user_models_folder
+    if sheet is None and (photo or overwrite):
+        raise fail("--photo and --overwrite are for a sheet; add --sheet FILE")
+    from impasto.zoo.registry import list_models
 
     entries = list_models()
     if sheet is not None:
-        from impasto.runtime.thumbnails import save_thumbnail_sheet
-
-        save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite)
+        _draw_sheet(entries, sheet, photo=photo, overwrite=overwrite)
     if json:
         answer_json([_row(entry) for entry in entries])
     else:
         _print_table(entries)
-        tell(f"Your own models are in {user_models_folder()}.")
     if sheet is not None:
         (tell if json else answer)(str(sheet))
 
@@ -50,10 +61,14 @@ def list_all(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def show(
-    model: Annotated[str, typer.Argument(help="A model's name or file.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    *,
     json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
 ) -> None:
-    """Print a model's card."""
+    """Print a model's card.
+
+    MODEL is a name or a file.
+    """
     from impasto.zoo.registry import resolve_model
 
     found = resolve_model(model)
@@ -62,17 +77,22 @@ def show(
         return
     size = f"{len(found.data) / 1e6:.2f} MB"
     for label, value in (*_facts(found.card), ("file", f"{found.path}, {size}")):
-        answer(f"{label:<22}{value}")
+        answer(f"{label:<24}{value}")
 
 
 @app.command(no_args_is_help=True)
 @one_line_errors
 def add(
-    file: Annotated[Path, typer.Argument(help="A model file.")],
-    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model.")] = False,
+    file: ModelFileArgument,
+    *,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call it, if not as its card does.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of that name.")
+    ] = False,
 ) -> None:
-    """Add a model file to your own models, so that it can be called by name."""
+    """Copy a model file to your own models, to call it by name."""
     from impasto.zoo.registry import add_model
 
     entry = add_model(file, name=name, overwrite=overwrite)
@@ -81,8 +101,8 @@ def add(
 
 @app.command(no_args_is_help=True)
 @one_line_errors
-def remove(name: Annotated[str, typer.Argument(help="One of your own models.")]) -> None:
-    """Remove one of your own models."""
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) -> None:
+    """Delete one of your own models."""
     from impasto.zoo.registry import remove_model
 
     answer(f"removed {remove_model(name)}")
@@ -91,18 +111,31 @@ def remove(name: Annotated[str, typer.Argument(help="One of your own models.")])
 @app.command(no_args_is_help=True)
 @one_line_errors
 def upgrade(
-    file: Annotated[Path, typer.Argument(help="A model file.")],
+    file: ModelFileArgument,
+    *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to; in place by default.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="A new file; in place by default."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.")
+    ] = False,
 ) -> None:
-    """Rebuild a model file's graph in today's format, from its own weights."""
+    """Rebuild a model file's graph from its weights, in today's format."""
     if output is not None and output.exists() and not overwrite:
         raise fail(f"{output} exists already; give another name, or --overwrite")
     from impasto.export import upgrade_model
 
     answer(str(upgrade_model(file, output or file).path))
+
+
+def _draw_sheet(
+    entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
+) -> None:
+    from impasto.runtime.thumbnails import save_thumbnail_sheet
+
+    for problem in save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite):
+        tell(f"impasto: left out of the sheet: {problem}")
 
 
 def _row(entry: "ModelEntry") -> dict[str, Any]:
@@ -117,6 +150,8 @@ def _row(entry: "ModelEntry") -> dict[str, Any]:
 
 
 def _print_table(entries: "list[ModelEntry]") -> None:
+    from impasto.zoo.registry import user_models_folder
+
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         if entry.card is None:
@@ -125,6 +160,7 @@ def _print_table(entries: "list[ModelEntry]") -> None:
             artist = entry.card.painting.artist if entry.card.painting else None
             what = f"{entry.card.task}: {entry.card.title}" + (f", {artist}" if artist else "")
         answer(f"{entry.name:<{width}}  {'shipped' if entry.released else 'yours  '}  {what}")
+    tell(f"Your own models are in {user_models_folder()}; 'impasto models add FILE' adds one.")
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
@@ -136,11 +172,11 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
     channels = "-".join(str(count) for count in card.architecture.channels)
     blocks = card.architecture.num_residual_blocks
-    photographs = "" if training.num_photographs is None else f", {training.num_photographs}"
+    number = "" if training.num_photographs is None else f" ({training.num_photographs})"
     return [
         *facts,
         ("network", f"{card.architecture.kind}, {channels}, {blocks} residual blocks"),
-        ("trained on", f"{training.dataset}{photographs} photographs"),
+        ("photographs", f"{training.dataset}{number}"),
         ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
         ("trained with", training.hardware),
         ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),

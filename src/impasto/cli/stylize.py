@@ -5,178 +5,157 @@ import time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from impasto.cli.console import EXIT_FAILED_FILES, answer, answer_json, fail, tell
-from impasto.errors import OutputExistsError, PictureFileError
+from impasto.cli.console import EXIT_FAILED_FILES, answer_json, complain, fail
+from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
+from impasto.cli.progress import PictureProgress
+from impasto.errors import ImpastoError, PictureFileError
 
 if TYPE_CHECKING:
     from impasto.images.picture import Picture
     from impasto.runtime.stylizer import Stylizer
 
-PIPE = "-"
-DEFAULT_SUFFIX = ".png"
+# The range that runtime.stylizer accepts; importing it would make --help slow.
+MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
+
+Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
+Style = Annotated[
+    str,
+    typer.Option(
+        "--style", "-s", metavar="STYLE", help="A style's name (see 'impasto models') or file."
+    ),
+]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, or - for a pipe."),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        min=MINIMUM_SIZE,
+        max=MAXIMUM_SIZE,
+        help="Resize the longer side to this first.",
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(metavar="SHARE", min=0, max=1, help="0 is the photograph, 1 the full style."),
+]
+KeepColors = Annotated[
+    bool, typer.Option("--keep-colors", help="Keep the photograph's colours, paint its light.")
+]
+Precision = Annotated[
+    Literal["auto", "f32", "bf16"],
+    typer.Option(
+        metavar="auto|f32|bf16", help="Of the arithmetic; auto is what the processor is fast in."
+    ),
+]
+Quality = Annotated[
+    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG and WebP files.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One photograph and where its picture goes; `-` is the pipe."""
-
-    source: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a person asked the picture to look like."""
+class Settings:
+    """What a person asked the pictures to look like, and how to write them."""
 
     size: int | None
     strength: float
     keep_colors: bool
+    quality: int
+    overwrite: bool
 
 
 def stylize(
-    photos: Annotated[
-        list[str], typer.Argument(help="Photographs or folders of them; - reads a pipe.")
-    ],
-    style: Annotated[
-        str, typer.Option("--style", "-s", help="A style's name (see 'impasto models') or file.")
-    ],
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", help="File, or folder for several; - writes a pipe (PNG)."),
-    ],
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Resize the longer side to this many pixels first.")
-    ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="0 is the photograph, 1 the full style.")
-    ] = 1.0,
-    keep_colors: Annotated[
-        bool, typer.Option("--keep-colors", help="Keep the photograph's colours.")
-    ] = False,
-    precision: Annotated[
-        Literal["auto", "f32", "bf16"],
-        typer.Option(help="Of the arithmetic; auto takes what the processor is fast in."),
-    ] = "auto",
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP files.")] = 92,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    photos: Photos,
+    *,
+    style: Style,
+    output: Output,
+    size: Size = None,
+    strength: Strength = 1.0,
+    keep_colors: KeepColors = False,
+    precision: Precision = "auto",
+    quality: Quality = 92,
+    overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Repaint photographs in a trained style.
 
-    A folder gives a folder: names and the folder's tree are kept. An existing file is an error
-    unless --overwrite is given.
+    PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
+    file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
+    their names and nested folders. A pipe gets PNG. Folders that are missing are made.
+
+    A file that exists is an error, and nothing is done, unless --overwrite is given. If some of
+    several photographs fail, the others are done and the exit status is 1.
     """
+    settings = Settings(size, strength, keep_colors, quality, overwrite)
     jobs = plan_jobs(photos, output)
-    _refuse_existing(jobs, overwrite=overwrite)
-    if json and any(job.target == PIPE for job in jobs):
-        raise fail("--json prints to the pipe that -o - writes the picture to; use only one")
+    check_targets(jobs, overwrite=overwrite)
+    _check_pipes(jobs, json=json)
     from impasto.runtime.stylizer import Stylizer
 
     stylizer = Stylizer(style, precision=precision)
-    look = Look(size, strength, keep_colors)
-    done, failed = [], []
-    for job in jobs:
-        try:
-            done.append(_run(job, stylizer, look, quality=quality, overwrite=overwrite))
-        except (PictureFileError, OutputExistsError) as error:
-            if len(jobs) == 1:
-                raise
-            failed.append({"photo": job.source, "error": str(error)})
-            tell(f"impasto: {error}")
-        else:
-            if not json and job.target != PIPE:
-                answer(job.target)
+    done, failed = _run_all(jobs, stylizer, settings, quiet=json)
     if json:
         answer_json({"style": stylizer.card.name, "done": done, "failed": failed})
     if failed:
-        tell(f"impasto: {len(done)} done, {len(failed)} failed")
+        complain(f"{len(done)} done, {len(failed)} failed")
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
-def plan_jobs(photos: list[str], output: str) -> list[Job]:
-    """Return which photograph goes where.
-
-    Raises:
-        PictureFileError: when a photograph is missing, a folder empty, or two would have the same
-            target.
-    """
-    if len(photos) == 1 and (photos[0] == PIPE or not Path(photos[0]).is_dir()):
-        return [Job(photos[0], _target_of_one(photos[0], output))]
-    if output == PIPE or PIPE in photos:
-        raise PictureFileError("a pipe holds one picture; give one photograph, or a folder for -o")
-    folder = Path(output)
-    if folder.is_file():
-        raise PictureFileError(f"{output} is a file; several photographs need a folder for -o")
-    jobs = [job for photo in photos for job in _jobs_below(Path(photo), folder)]
-    targets: dict[str, str] = {}
+def _check_pipes(jobs: list[Job], *, json: bool) -> None:
     for job in jobs:
-        other = targets.setdefault(job.target, job.source)
-        if other != job.source:
-            raise PictureFileError(
-                f"{other} and {job.source} would both become {job.target}; rename one of them"
-            )
-    return jobs
+        if job.source == PIPE and (sys.stdin is None or sys.stdin.isatty()):
+            raise fail("- reads a photograph from a pipe, and there is none; add < PHOTO")
+        if job.target == PIPE and json:
+            raise fail("--json prints to the pipe that -o - writes the picture to; use only one")
+        if job.target == PIPE and (sys.stdout is None or sys.stdout.isatty()):
+            raise fail("-o - writes a PNG to a pipe, and there is none; add > FILE")
 
 
-def _target_of_one(photo: str, output: str) -> str:
-    if output != PIPE and (Path(output).is_dir() or output.endswith(("/", "\\"))):
-        name = Path("picture.png" if photo == PIPE else photo)
-        return str(Path(output) / _writable_name(name))
-    return output
+def _run_all(
+    jobs: list[Job], stylizer: "Stylizer", settings: Settings, *, quiet: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Do every job; a failure ends a single one with its error, and is noted among several."""
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    with PictureProgress(len(jobs)) as progress:
+        for job in jobs:
+            try:
+                done.append(_run(job, stylizer, settings))
+            except ImpastoError as error:
+                if len(jobs) == 1:
+                    raise
+                failed.append({"photo": job.source, "error": str(error)})
+                complain(str(error))
+            else:
+                if not quiet and job.target != PIPE:
+                    progress.say(job.target)
+            progress.advance()
+    return done, failed
 
 
-def _jobs_below(photo: Path, folder: Path) -> list[Job]:
-    from impasto.images.io import list_pictures
-
-    if not photo.is_dir():
-        return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
-    pictures = list_pictures(photo)
-    if not pictures:
-        raise PictureFileError(f"no pictures found in {photo}; give a folder of photographs")
-    return [
-        Job(str(path), str(folder / _writable_name(path.relative_to(photo)))) for path in pictures
-    ]
-
-
-def _writable_name(path: Path) -> Path:
-    """Keep a name whose suffix can be written, else make it a PNG."""
-    from impasto.images.io import WRITABLE_SUFFIXES
-
-    if path.suffix.lower() in WRITABLE_SUFFIXES:
-        return path
-    return path.with_name(path.name + DEFAULT_SUFFIX)
-
-
-def _refuse_existing(jobs: list[Job], *, overwrite: bool) -> None:
-    """Refuse before the work begins what would be refused at its end."""
-    from impasto.images.io import check_target
-
-    for job in jobs:
-        if job.target == PIPE:
-            continue
-        if len(jobs) == 1 and Path(job.target).parent.is_dir():
-            check_target(job.target, overwrite=overwrite)
-        elif Path(job.target).exists() and not overwrite:
-            raise OutputExistsError(
-                f"{job.target} exists already; give another name, or --overwrite"
-            )
-
-
-def _run(
-    job: Job, stylizer: "Stylizer", look: Look, *, quality: int, overwrite: bool
-) -> dict[str, object]:
+def _run(job: Job, stylizer: "Stylizer", settings: Settings) -> dict[str, Any]:
     started = time.perf_counter()
-    picture = _read(job.source)
-    stylized = stylizer.stylize(
-        picture, size=look.size, strength=look.strength, keep_colors=look.keep_colors
-    )
-    _write(stylized, job.target, quality=quality, overwrite=overwrite)
+    try:
+        stylized = stylizer.stylize(
+            _read(job.source),
+            size=settings.size,
+            strength=settings.strength,
+            keep_colors=settings.keep_colors,
+        )
+        _write(stylized, job.target, settings)
+    except MemoryError:
+        raise PictureFileError(
+            f"{job.source}: there is not enough memory for a picture of this size; "
+            f"give a smaller one with --size"
+        ) from None
     return {
         "photo": job.source,
         "picture": job.target,
@@ -190,22 +169,21 @@ def _run(
 def _read(source: str) -> "Picture":
     from impasto.images.io import load_picture
 
-    return load_picture(BytesIO(sys.stdin.buffer.read()) if source == PIPE else source)
+    return load_picture(sys.stdin.buffer if source == PIPE else source)
 
 
-def _write(picture: "Picture", target: str, *, quality: int, overwrite: bool) -> None:
+def _write(picture: "Picture", target: str, settings: Settings) -> None:
     from impasto.images.io import save_picture
 
     if target == PIPE:
-        save_picture(picture, sys.stdout.buffer)
+        encoded = BytesIO()  # so that a broken pipe is known for one
+        save_picture(picture, encoded)
+        sys.stdout.buffer.write(encoded.getvalue())
         sys.stdout.buffer.flush()
         return
+    folder = Path(target).parent
     try:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PictureFileError(
-            f"cannot make the folder {Path(target).parent}: {error.strerror}"
-        ) from error
-    save_picture(picture, target, quality=quality, overwrite=overwrite)
-
-
+        raise PictureFileError(f"cannot make the folder {folder} ({error.strerror})") from error
+    save_picture(picture, target, quality=settings.quality, overwrite=settings.overwrite)

@@ -10,7 +10,7 @@ from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
-    from impasto.training.loop import Progress
+    from impasto.training.progress import Progress
 
 MAX_SKIPPED_SHOWN = 20
 
@@ -28,6 +28,7 @@ def train_style_command(
     painting: Annotated[
         Path | None, typer.Argument(help="The painting; a recipe may name it instead.")
     ] = None,
+    *,
     photos: Annotated[
         Path | None,
         typer.Option(help="Folder of photographs to train on, nested or tar shards."),
@@ -71,7 +72,8 @@ def train_style_command(
     changed = [name for name, value in given.items() if value is not None]
     if resume and (recipe or settings or changed):
         raise fail("--resume goes on with the recipe of the run; give only -o beside it")
-    _check_inputs(painting, photos, recipe, resume=resume)
+    if not resume and recipe is None:
+        _check_inputs(painting, photos, settings or [])
     from impasto.training.recipe import load_recipe
     from impasto.training.run import resumed_recipe, train_style
 
@@ -96,14 +98,11 @@ def train_style_command(
         tell(f"Try it: impasto stylize PHOTO --style {output} -o OUT")
 
 
-def _check_inputs(
-    painting: Path | None, photos: Path | None, recipe: Path | None, *, resume: bool
-) -> None:
-    if resume or recipe is not None:
-        return
-    if painting is None:
+def _check_inputs(painting: Path | None, photos: Path | None, settings: list[str]) -> None:
+    sections = {setting.partition("=")[0].partition(".")[0].strip() for setting in settings}
+    if painting is None and "painting" not in sections:
         raise fail("no painting was given; expected impasto train style PAINTING --photos DIR")
-    if photos is None:
+    if photos is None and "photos" not in sections:
         raise fail("no photographs were given; add --photos DIR, a folder of photographs")
 
 
@@ -122,11 +121,13 @@ class PlainLines:
 
     def __call__(self, progress: "Progress") -> None:
         """Write one line."""
-        tell(progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}")
+        tell(
+            progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}"
+        )
 
 
 class ProgressBar:
-    """Progress as a bar on a terminal."""
+    """Progress as a bar on a terminal, from the first report on: only one process reports."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -143,7 +144,6 @@ class ProgressBar:
         self._task = self._bar.add_task("", total=None, losses="")
 
     def __enter__(self) -> "ProgressBar":
-        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,6 +151,7 @@ class ProgressBar:
 
     def __call__(self, progress: "Progress") -> None:
         """Move the bar, or write an event above it."""
+        self._bar.start()
         if progress.message:
             self._bar.console.print(progress.message, highlight=False, markup=False)
         self._bar.update(self._task, completed=progress.step, total=progress.num_steps)

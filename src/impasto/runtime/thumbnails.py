@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import UnknownModelError
+from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import check_target, load_picture, save_picture
 from impasto.images.picture import Picture, resize_longer_side
@@ -26,48 +26,61 @@ def save_thumbnail_sheet(
     *,
     photo: Path | None = None,
     overwrite: bool = False,
-) -> None:
+) -> list[str]:
     """Draw a photograph and what each usable style makes of it, labelled, as a picture file.
 
     Args:
-        entries: the models; those that are no styles, or cannot be used, are left out.
+        entries: the models; those for other tasks are left out.
         target: the file; its suffix decides the format.
         photo: the photograph; None takes the one in the package.
         overwrite: replace a file that is there.
 
+    Returns:
+        Why models that cannot be used were left out, one line each.
+
     Raises:
-        UnknownModelError: no style is among the entries.
+        UnknownModelError: no usable style is among the entries.
         OutputExistsError, PictureFileError: the target or the photograph cannot be used.
     """
     check_target(target, overwrite=overwrite)
-    styles = [entry for entry in entries if entry.card and entry.card.task == "style-transfer"]
-    if not styles:
-        raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
     photograph = resize_longer_side(load_picture(photo or _example()), THUMBNAIL_SIZE)
-    pictures = [photograph.rgb]
-    labels = ["photograph"]
-    for entry in styles:
-        pictures.append(Stylizer(entry.path).stylize(photograph).rgb)
-        labels.append(entry.name)
-    whole = np.concatenate([_row(pictures, labels, start) for start in _starts(pictures)])
-    save_picture(Picture(rgb=whole, alpha=None), target, overwrite=overwrite)
+    thumbnails = [("photograph", _on_white(photograph))]
+    problems = []
+    for entry in entries:
+        if entry.card is None:
+            problems.append(str(entry.problem))
+        elif entry.card.task == "style-transfer":
+            try:
+                stylized = Stylizer(entry.path).stylize(photograph)
+            except ModelFileError as error:
+                problems.append(str(error))
+            else:
+                thumbnails.append((entry.name, _on_white(stylized)))
+    if len(thumbnails) == 1:
+        raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
+    save_picture(Picture(_lay_out(thumbnails)), target, overwrite=overwrite)
+    return problems
 
 
-def _starts(pictures: Sequence[object]) -> range:
-    return range(0, len(pictures), NUM_COLUMNS)
+def _lay_out(thumbnails: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """Rows of thumbnails under their names; the last is filled up with blanks."""
+    num_columns = min(NUM_COLUMNS, len(thumbnails))
+    blank = ("", np.ones((1, 1, 3), dtype=np.float32))
+    cells = [*thumbnails, *[blank] * (-len(thumbnails) % num_columns)]
+    rows = [cells[start : start + num_columns] for start in range(0, len(cells), num_columns)]
+    return np.concatenate([_row(row) for row in rows])
 
 
-def _row(
-    pictures: Sequence[NDArray[np.float32]], labels: Sequence[str], start: int
-) -> NDArray[np.float32]:
-    """Return one row of thumbnails, its labels above; rows after the first are as wide as it."""
-    shown = list(pictures[start : start + NUM_COLUMNS])
-    names = list(labels[start : start + NUM_COLUMNS])
-    if start > 0:
-        blank = np.ones((1, 1, 3), dtype=np.float32)
-        shown += [blank] * (NUM_COLUMNS - len(shown))
-        names += [""] * (NUM_COLUMNS - len(names))
-    return contact_sheet([shown], cell_size=THUMBNAIL_SIZE, column_labels=names)
+def _row(cells: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    names, pictures = zip(*cells, strict=True)
+    return contact_sheet([pictures], cell_size=THUMBNAIL_SIZE, column_labels=names)
+
+
+def _on_white(picture: Picture) -> NDArray[np.float32]:
+    if picture.alpha is None:
+        return picture.rgb
+    alpha = picture.alpha[..., np.newaxis]
+    return picture.rgb * alpha + (1 - alpha)
 
 
 def _example() -> bytes:

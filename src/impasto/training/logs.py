@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,12 +112,15 @@ def draw_curve(folder: Path, target: Path, *, title: str) -> None:
         if (values > 0).any():  # a logarithm shows no others
             smooth = np.convolve(values, np.ones(window) / window, mode="valid")
             axes.plot(steps[window - 1 :], smooth, label=term.replace("_", " "))
-    axes.set(xlabel="step", ylabel="weighted loss", yscale="log", title=title)
+    axes.set(xlabel="step", ylabel="weighted loss", yscale="log")
+    axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=target.suffix.removeprefix("."))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a title's script
+        figure.savefig(drawn, format=target.suffix.removeprefix("."))
     try:
         write_whole(target, drawn.getvalue())
     except OSError as error:

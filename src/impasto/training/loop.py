@@ -8,6 +8,7 @@ learning rate; the photographs move on. Contact sheets go by the clock, since pe
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Generator
@@ -168,9 +169,7 @@ class Trainer:
                 yield self._on_device(batch.pictures), batch.next_position
 
     def _on_device(self, pictures: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(pictures).to(
-            self.fabric.device, memory_format=torch.channels_last
-        )
+        return torch.from_numpy(pictures).to(self.fabric.device, memory_format=torch.channels_last)
 
     def _take_step(self, photographs: Tensor) -> bool:
         """Take one optimiser step.
@@ -202,7 +201,7 @@ class Trainer:
         """Whether a loss, the same in every process, is one to learn from."""
         running = self.state.running_loss
         if running is None or self.state.step < STEPS_BEFORE_EXPLOSION_CHECK:
-            return total == total and total < float("inf")
+            return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
 
     def _clip_gradient(self) -> bool:
@@ -225,9 +224,7 @@ class Trainer:
         state.step += 1
         state.running_loss = _running(state.running_loss, total)
         for name, value in terms.unweighted.items():
-            state.running_terms[name] = _running(
-                state.running_terms.get(name), self._mean(value)
-            )
+            state.running_terms[name] = _running(state.running_terms.get(name), self._mean(value))
         weighted = {name: self._mean(value) for name, value in terms.weighted.items()}
         self._window.add({"total": total, **weighted})
 

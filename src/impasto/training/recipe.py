@@ -7,17 +7,40 @@ Paths in a recipe file are relative to that file. Every default names where it c
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
 
 from impasto.errors import RecipeError
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.objectives import PRESETS, NonNegative, Positive, StyleWeights
-from impasto.zoo.card import Licences
+from impasto.zoo.card import Licences, Line
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[Line, Field(coerce_numbers_to_str=True)]
+
+
+def _is_model_name(place: Path) -> bool:
+    """Whether a place is a bare word, and so the name of a model in place of its file."""
+    return not place.suffix and not place.is_absolute() and len(place.parts) == 1
+
+
+def _absolute_unless_name(place: Path) -> Path:
+    return place if _is_model_name(place) else place.absolute()
+
+
+# A run may be resumed from another folder than the one it was started in.
+AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
+ModelPlace = Annotated[Path, AfterValidator(_absolute_unless_name)]
 
 
 class Section(BaseModel):
@@ -33,15 +56,18 @@ class PaintingSection(Section):
         file: the painting, any picture file.
         short_side: pixels it is resized to; it sets how large brush strokes come out. The paper's
             networks saw 256.
-        title, artist, year, source: for the model card.
+        title: for the model card.
+        artist: likewise.
+        year: likewise.
+        source: likewise, where the file came from.
     """
 
-    file: Path
+    file: AbsolutePath
     short_side: Annotated[int, Field(ge=32, le=4096)] = 256
-    title: str = ""
-    artist: str = ""
-    year: str = ""
-    source: str = ""
+    title: Text = ""
+    artist: Text = ""
+    year: Text = ""
+    source: Text = ""
 
 
 class PhotosSection(Section):
@@ -57,8 +83,8 @@ class PhotosSection(Section):
         num_workers: threads that decode.
     """
 
-    path: Path
-    description: str = ""
+    path: AbsolutePath
+    description: Text = ""
     resize_ratio: Annotated[float, Field(ge=1, le=8)] = 1.25
     synthetic_share: Share = 0.1
     num_workers: Count = 2
@@ -80,7 +106,7 @@ class ObjectiveSection(Section):
     weights: StyleWeights | None = None
     style_balance: Positive = 1.0
     num_probe_pictures: Count = 32
-    loss_network_weights: Path | None = None
+    loss_network_weights: AbsolutePath | None = None
     pooling: Literal["max", "average"] = "max"
 
 
@@ -140,15 +166,23 @@ class StyleRecipe(Section):
     Attributes:
         seed: of the weights' start and of the order, crops and flips of the photographs.
         precision: `auto` takes bf16 where the processor has it.
-        initialise_from: a model file to continue from.
+        device: `auto` takes CUDA where there is any.
+        initialise_from: a model to continue from, by file or name; its architecture is taken too.
+        painting: what to learn.
+        photos: what to learn on.
+        network: what learns.
+        objective: by which measure.
+        stages: one after the other; 128² first because a step there costs a fifth of one at 256²
+            (measured).
+        optimizer: by which steps.
+        loop: how often what is not training is done.
         licences: for the card; what is not said is said to be unclear.
-        stages: 128² first because a step there costs a fifth of one at 256² (measured).
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    initialise_from: Path | None = None
+    initialise_from: ModelPlace | None = None
     painting: PaintingSection
     photos: PhotosSection
     network: NetworkArchitecture = NetworkArchitecture()
@@ -160,6 +194,15 @@ class StyleRecipe(Section):
     optimizer: OptimizerSection = OptimizerSection()
     loop: LoopSection = LoopSection()
     licences: Licences | None = None
+
+    @model_validator(mode="after")
+    def _crops_suit_the_network(self) -> Self:
+        sizes = [stage.crop_size for stage in self.stages]
+        if self.network.kind == "paper" and any(size % 4 or size <= 40 for size in sizes):
+            raise ValueError(
+                f"the paper's network takes crop sizes above 40 that divide by 4; given: {sizes}"
+            )
+        return self
 
     @property
     def num_steps(self) -> int:
@@ -174,9 +217,7 @@ class StyleRecipe(Section):
     def style_weights(self) -> StyleWeights:
         """Return the weights of the terms, leant by `style_balance`."""
         weights = self.objective.weights or PRESETS[self.objective.preset].weights
-        return weights.model_copy(
-            update={"style": weights.style * self.objective.style_balance}
-        )
+        return weights.model_copy(update={"style": weights.style * self.objective.style_balance})
 
 
 def load_recipe(file: Path | None, settings: Sequence[str] = (), **given: Any) -> StyleRecipe:
@@ -191,14 +232,15 @@ def load_recipe(file: Path | None, settings: Sequence[str] = (), **given: Any) -
         RecipeError: when the file is unreadable, a key unknown, or a value out of range.
     """
     table = {} if file is None else _read_toml(file)
-    for key, value in given.items():
+    for name, value in given.items():
         if value is not None:
-            _put(table, key.split("__"), value)
+            _put(table, name.split("__"), value)
     for setting in settings:
         key, separator, text = setting.partition("=")
-        if not separator or not key.strip():
+        keys = [part.strip() for part in key.split(".")]
+        if not separator or not all(keys):
             raise RecipeError(f"--set was given {setting!r}; expected key=value, such as seed=1")
-        _put(table, key.strip().split("."), _toml_value(text.strip()))
+        _put(table, keys, _toml_value(text.strip()))
     return parse_recipe(table)
 
 
@@ -211,11 +253,25 @@ def parse_recipe(table: Mapping[str, Any]) -> StyleRecipe:
     try:
         return StyleRecipe.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "recipe"
-        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
         more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-        raise RecipeError(f"recipe: {key}: {first['msg'].lower()}{given}{more}") from error
+        raise RecipeError(f"recipe: {_in_words(error.errors()[0])}{more}") from error
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    place = problem["loc"]
+    key = ".".join(str(part) for part in place)
+    if problem["type"] == "extra_forbidden":
+        known = _default_at(place[:-1])
+        expected = f"; expected one of {', '.join(known)}" if isinstance(known, dict) else ""
+        return f"{key} is unknown{expected}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if not place:
+        return message
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "missing":
+        return f"{key}: {message}"
+    given = repr(problem["input"])
+    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:80] + '…'})"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -223,17 +279,18 @@ def _read_toml(file: Path) -> dict[str, Any]:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"the recipe {file} is not TOML: {error}") from error
     for section, key in (
-        ("painting", "file"),
-        ("photos", "path"),
-        ("objective", "loss_network_weights"),
+        (table.get("painting"), "file"),
+        (table.get("photos"), "path"),
+        (table.get("objective"), "loss_network_weights"),
+        (table, "initialise_from"),
     ):
-        if isinstance(table.get(section), dict) and key in table[section]:
-            table[section][key] = str(file.parent / str(table[section][key]))
-    if "initialise_from" in table:
-        table["initialise_from"] = str(file.parent / str(table["initialise_from"]))
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            place = Path(section[key])
+            is_name = key == "initialise_from" and _is_model_name(place)
+            section[key] = place if is_name else file.parent / place
     return table
 
 
@@ -245,31 +302,37 @@ def _toml_value(text: str) -> Any:
 
 
 def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    """Set a value by its path; a number in the path is a place in a list, filled in as needed."""
+    """Set a value by its path; a number in the path is a place in a list, given or the default."""
     node: Any = table
-    for key, following in zip(keys, [*keys[1:], ""], strict=True):
-        last = following == ""
-        if isinstance(node, list):
-            place = _place(node, key)
-            if last:
-                node[place] = value
-            node = node[place]
-        elif isinstance(node, dict):
-            if last:
-                node[key] = value
-            elif key not in node:
-                node[key] = _default_stages() if key == "stages" else {}
-            node = node[key]
-        else:
+    for depth, key in enumerate(keys, start=1):
+        if not isinstance(node, (dict, list)):
             raise RecipeError(f"--set {'.'.join(keys)}: {key!r} is below a value, not a section")
+        place: Any = _place(node, key, keys) if isinstance(node, list) else key
+        if depth == len(keys):
+            node[place] = value
+            return
+        if isinstance(node, dict) and place not in node:
+            default = _default_at(keys[:depth])
+            node[place] = default if isinstance(default, list) else {}
+        node = node[place]
 
 
-def _place(node: list[Any], key: str) -> int:
-    if not key.isdigit() or int(key) >= len(node):
-        raise RecipeError(f"--set: {key!r} is no place in a list of {len(node)}; they count from 0")
+def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
+    if not (key.isascii() and key.isdigit()) or int(key) >= len(node):
+        raise RecipeError(
+            f"--set {'.'.join(keys)}: {key!r} is no place in a list of {len(node)}; "
+            "expected a number from 0"
+        )
     return int(key)
 
 
-def _default_stages() -> list[dict[str, Any]]:
-    default: tuple[Stage, ...] = StyleRecipe.model_fields["stages"].default
-    return [stage.model_dump() for stage in default]
+def _default_at(keys: Sequence[str | int]) -> Any:
+    """Return a fresh copy of the default of a section, list or value; None where there is none."""
+    recipe = StyleRecipe(painting=PaintingSection(file=Path()), photos=PhotosSection(path=Path()))
+    node: Any = recipe.model_dump(mode="json")
+    for key in keys:
+        if isinstance(node, list):
+            node = node[int(key)] if str(key).isdecimal() and int(key) < len(node) else None
+        else:
+            node = node.get(key) if isinstance(node, dict) else None
+    return node

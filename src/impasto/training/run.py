@@ -1,46 +1,33 @@
-"""A whole training, from recipe to model file: set up, train, export, fill in the card."""
+"""A whole training, from recipe to model file: set up, train, export."""
 
-import hashlib
-import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import impasto
+from lightning.fabric import Fabric
+
 from impasto.data.photos import open_photographs
 from impasto.data.source import PhotoSource
 from impasto.data.stream import CropStream, SkippedPhotograph, StreamSettings
 from impasto.errors import CheckpointError, OutputExistsError, RecipeError, TrainingInterrupted
 from impasto.export import export_model, load_network
-from impasto.loss_network import weights_sha256
-from impasto.training.checkpoint import Checkpoint, TrainingState, load_checkpoint
+from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
+from impasto.training.checkpoint import Checkpoint, load_checkpoint
+from impasto.training.devices import describe_hardware, launched_fabric
+from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
-from impasto.training.loop import (
-    CHECKPOINT_NAME,
-    OnProgress,
-    Trainer,
-    describe_hardware,
-    make_fabric,
-    stop_on_signals,
-)
+from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
+from impasto.training.progress import OnProgress, ignore_progress
 from impasto.training.recipe import StyleRecipe, parse_recipe
+from impasto.training.sheet import sheet_photographs
 from impasto.training.tasks import StyleTask
-from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
-RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
+CURVE_NAME = "curve.png"
 
-UNSTATED_LICENCES = Licences(
-    code="Apache-2.0",
-    weights="whoever trained them decides; not stated",
-    painting="not stated",
-    training_photographs="not stated",
-    commercial_use="unclear",
-    note="the recipe names no licences",
-)
+OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +54,19 @@ def resumed_recipe(output: Path) -> StyleRecipe:
     """Return the recipe that the checkpoint of `output` was made with.
 
     Raises:
-        CheckpointError: when there is no readable checkpoint.
+        CheckpointError: when there is no readable checkpoint, or its recipe is of another version.
     """
-    return parse_recipe(load_checkpoint(run_folder(output) / CHECKPOINT_NAME).state.recipe)
+    path = run_folder(output) / CHECKPOINT_NAME
+    try:
+        return parse_recipe(_checkpoint_of(run_folder(output)).state.recipe)
+    except RecipeError as error:
+        raise CheckpointError(
+            f"{path} was made by another version of impasto ({error}); begin the training anew"
+        ) from error
+
+
+def _ignore_skipped(_: tuple[SkippedPhotograph, ...]) -> None:
+    """Tell nobody."""
 
 
 def train_style(
@@ -78,8 +75,8 @@ def train_style(
     *,
     resume: bool = False,
     overwrite: bool = False,
-    on_progress: OnProgress = lambda progress: None,
-    on_skipped: Callable[[tuple[SkippedPhotograph, ...]], None] = lambda skipped: None,
+    on_progress: OnProgress = ignore_progress,
+    on_skipped: OnSkipped = _ignore_skipped,
 ) -> TrainingOutcome:
     """Train a style network and write it to `output`.
 
@@ -87,7 +84,7 @@ def train_style(
         recipe: what to train; when resuming, the one of the checkpoint.
         output: the model file to write; the run's folder lies beside it.
         resume: go on from the checkpoint in that folder.
-        overwrite: begin anew although output or checkpoint are there.
+        overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
         on_skipped: called with the photographs passed over, also when the training stops early.
 
@@ -97,43 +94,26 @@ def train_style(
         ImpastoError: whatever else is wrong, in one line.
     """
     folder = run_folder(output)
-    checkpoint = _checkpoint_of(folder) if resume else None
     _check_places(output, folder, resume=resume, overwrite=overwrite)
-    fabric = make_fabric(recipe)
-    fabric.launch()
-    source = open_photographs(recipe.photos.path, seed=recipe.seed)
-    stream = CropStream(
-        source,
-        StreamSettings(
-            seed=recipe.seed,
-            synthetic_share=recipe.photos.synthetic_share,
-            resize_ratio=recipe.photos.resize_ratio,
-            num_workers=recipe.photos.num_workers,
-        ),
-        rank=fabric.global_rank,
-        num_ranks=fabric.world_size,
-    )
-    recipe, task = _task_of(recipe)
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(
-        fabric, task, recipe, stream, folder, checkpoint=checkpoint, on_progress=on_progress
-    )
-    try:
-        with stop_on_signals(trainer.stop_requested):
-            state = trainer.fit()
-    except TrainingInterrupted as stop:
-        raise TrainingInterrupted(
-            f"{stop}; saved in {folder}; go on with: impasto train style --resume -o {output}"
-        ) from None
-    finally:
-        on_skipped(stream.skipped)
-    model = None
-    if fabric.is_global_zero:
-        card = _card(recipe, output, state, source, stream, describe_hardware(fabric))
-        draw_curve(folder, folder / "curve.png", title=card.title)
-        model = export_model(task.network, card, output)
-    fabric.barrier()
-    return TrainingOutcome(model, folder, stream.skipped)
+    checkpoint = _checkpoint_of(folder) if resume else None
+    with launched_fabric(recipe) as fabric:
+        _check_batches(recipe, fabric.world_size)
+        source = open_photographs(recipe.photos.path, seed=recipe.seed)
+        facts = facts_of(recipe, output)
+        recipe, task = _task_of(recipe, resume=resume)
+        trainer = _trainer(fabric, task, recipe, source, folder, checkpoint, on_progress)
+        try:
+            with stop_on_signals(trainer.stop_requested):
+                trainer.fit()
+        except TrainingInterrupted as stop:
+            raise TrainingInterrupted(_how_to_go_on(stop, folder, output)) from None
+        finally:
+            on_skipped(trainer.skipped)
+        model = None
+        if fabric.is_global_zero:
+            model = _finish(trainer, facts, source, output)
+        fabric.barrier()
+    return TrainingOutcome(model, folder, trainer.skipped)
 
 
 def _checkpoint_of(folder: Path) -> Checkpoint:
@@ -146,97 +126,103 @@ def _checkpoint_of(folder: Path) -> Checkpoint:
 def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
     if output.suffix != ".onnx":
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
-    if output.parent.exists() and not output.parent.is_dir():
-        raise RecipeError(f"{output.parent} is not a folder; give the output another place")
-    if overwrite:
-        return
-    if output.exists():
+    if output.is_dir():
+        raise RecipeError(f"{output} is a folder; give the name of a file to write")
+    if output.exists() and not overwrite:
         raise OutputExistsError(f"{output} exists already; give another name, or --overwrite")
-    if not resume and (folder / CHECKPOINT_NAME).exists():
+    if not (resume or overwrite) and (folder / CHECKPOINT_NAME).exists():
         raise OutputExistsError(
             f"{folder} holds an unfinished training; go on with --resume, or begin anew with "
             "--overwrite"
         )
 
 
-def _task_of(recipe: StyleRecipe) -> tuple[StyleRecipe, StyleTask]:
-    """Return the task, its network taken from a model file where the recipe names one."""
-    if recipe.initialise_from is None:
+def _check_batches(recipe: StyleRecipe, num_processes: int) -> None:
+    """Refuse at once what would end a later stage."""
+    for number, stage in enumerate(recipe.stages):
+        if stage.batch_size % num_processes:
+            raise RecipeError(
+                f"recipe: stages.{number}.batch_size is {stage.batch_size}; expected a multiple "
+                f"of the {num_processes} processes"
+            )
+
+
+def _task_of(recipe: StyleRecipe, *, resume: bool) -> tuple[StyleRecipe, StyleTask]:
+    """Return the task, its network taken from a model file where the recipe names one.
+
+    A run that is resumed has its weights, and the recipe their architecture, from its checkpoint.
+    """
+    if recipe.initialise_from is None or resume:
         return recipe, StyleTask(recipe)
     start = resolve_model(str(recipe.initialise_from), task="style-transfer")
-    recipe = recipe.model_copy(update={"network": start.card.architecture})
+    table = recipe.model_dump(exclude={"network"})
+    recipe = parse_recipe({**table, "network": start.card.architecture})
     task = StyleTask(recipe)
     task.network.load_state_dict(load_network(start).state_dict())
     return recipe, task
 
 
-def _card(
+def _trainer(  # noqa: PLR0917  (what a training is made of, each once)
+    fabric: Fabric,
+    task: StyleTask,
     recipe: StyleRecipe,
-    output: Path,
-    state: TrainingState,
     source: PhotoSource,
-    stream: CropStream,
-    hardware: str,
-) -> ModelCard:
-    painting = recipe.painting
-    num_photographs = source.num_photographs
-    return ModelCard(
-        name=model_name(output.stem),
-        title=painting.title or output.stem.replace("_", " "),
-        task="style-transfer",
-        created=datetime.now(UTC).date().isoformat(),
-        architecture=recipe.network,
-        painting=Painting(
-            title=painting.title or painting.file.stem,
-            artist=painting.artist or None,
-            year=painting.year or None,
-            source=painting.source or None,
-            sha256=hashlib.sha256(painting.file.read_bytes()).hexdigest(),
-            short_side=painting.short_side,
-        ),
-        training=TrainingRecord(
-            recipe=_portable(recipe),
-            dataset=recipe.photos.description or recipe.photos.path.name,
-            num_photographs=None
-            if num_photographs is None
-            else num_photographs - len(stream.skipped),
-            steps=state.step,
-            minutes=round(state.seconds / 60, 1),
-            seed=recipe.seed,
-            hardware=hardware,
-            versions=_versions(),
-            loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),
-            losses={name: float(f"{value:.6g}") for name, value in state.running_terms.items()},
-            scales={} if state.scales is None else state.scales.model_dump(),
-            initialised_from=recipe.initialise_from and recipe.initialise_from.stem,
-        ),
-        licences=recipe.licences or UNSTATED_LICENCES,
-        impasto_version=impasto.__version__,
+    folder: Path,
+    checkpoint: Checkpoint | None,
+    on_progress: OnProgress,
+) -> Trainer:
+    settings = StreamSettings(
+        seed=recipe.seed,
+        synthetic_share=recipe.photos.synthetic_share,
+        resize_ratio=recipe.photos.resize_ratio,
+        num_workers=recipe.photos.num_workers,
+    )
+    largest = max(stage.crop_size for stage in recipe.stages)
+    shown = sheet_photographs(source, settings, crop_size=largest)
+    if fabric.is_global_zero:
+        _prepare(folder, anew=checkpoint is None)
+    return Trainer(
+        fabric,
+        task,
+        recipe,
+        CropStream(source, settings, rank=fabric.global_rank, num_ranks=fabric.world_size),
+        folder,
+        sheet_photographs=shown,
+        checkpoint=checkpoint,
+        on_progress=on_progress,
     )
 
 
-def _portable(recipe: StyleRecipe) -> dict[str, object]:
-    """Return the recipe without the folders of this machine: a card goes to strangers."""
-    table = recipe.model_dump(mode="json", exclude={"licences"})
-    table["painting"]["file"] = recipe.painting.file.name
-    table["photos"]["path"] = recipe.photos.path.name
-    for section, key in ((table, "initialise_from"), (table["objective"], "loss_network_weights")):
-        if section[key] is not None:
-            section[key] = Path(section[key]).name
-    return table
+def _prepare(folder: Path, *, anew: bool) -> None:
+    """Make a run's folder; for a run that begins anew, without what an older one left in it."""
+    try:
+        (folder / CONTACT_SHEETS_FOLDER).mkdir(parents=True, exist_ok=True)
+        if anew:
+            (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+            for sheet in (folder / CONTACT_SHEETS_FOLDER).glob("step-*.jpg"):
+                sheet.unlink()
+    except OSError as error:
+        raise RecipeError(
+            f"cannot make the folder {folder} for the training's files: {error.strerror}; "
+            "give the output another place"
+        ) from error
 
 
-def model_name(stem: str) -> str:
-    """Return a file's stem as a model name: lower case, digits, `-` and `_`."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64].rstrip("-_")
-    return name or "style"
+def _how_to_go_on(stop: TrainingInterrupted, folder: Path, output: Path) -> str:
+    overwrite = " --overwrite" if output.exists() else ""
+    command = f"impasto train style --resume{overwrite} -o {shlex.quote(str(output))}"
+    return f"{stop}; saved in {folder}; go on with: {command}"
 
 
-def _versions() -> dict[str, str]:
-    versions = {"impasto": impasto.__version__}
-    for package in RECORDED_PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+def _finish(trainer: Trainer, facts: RunFacts, source: PhotoSource, output: Path) -> ModelFile:
+    """Write the model and draw the curve."""
+    card = trained_card(
+        facts,
+        trainer.recipe,
+        trainer.state,
+        num_photographs=num_usable(source, trainer.skipped),
+        hardware=describe_hardware(trainer.fabric),
+    )
+    model = export_model(trainer.task.network, card, output)
+    draw_curve(trainer.folder, trainer.folder / CURVE_NAME, title=card.title)
+    return model

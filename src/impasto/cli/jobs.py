@@ -1,0 +1,147 @@
+"""Which photograph goes where: worked out, and refused if it must be, before any work is done."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.errors import OutputExistsError, PictureFileError
+
+PIPE = "-"
+DEFAULT_SUFFIX = ".png"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photograph and where its picture goes; `-` is the pipe."""
+
+    source: str
+    target: str
+
+
+def plan_jobs(photos: list[str], output: str) -> list[Job]:
+    """Return which photograph goes where, each once.
+
+    One photograph becomes the file `output`, or goes into the folder of that name. Several, or a
+    folder of them, go into the folder `output`, which need not exist; nested folders are kept.
+    A name whose suffix can only be read gets `.png` behind it.
+
+    Args:
+        photos: files, folders, or the pipe. That a file is there is not checked.
+        output: file, folder (one that exists or ends in a slash), or the pipe.
+
+    Raises:
+        PictureFileError: an empty name, a folder without pictures, several pictures for a file
+            or pipe, or two photographs for one target.
+    """
+    if "" in (output, *photos):
+        raise PictureFileError("a name is empty; expected a file, a folder, or - for a pipe")
+    if len(photos) == 1 and (photos[0] == PIPE or not Path(photos[0]).is_dir()):
+        return [Job(photos[0], _target_of_one(photos[0], output))]
+    if PIPE in (output, *photos):
+        raise PictureFileError("a pipe holds one picture; give files or folders, and a folder -o")
+    folder = Path(output)
+    if folder.is_file() or (_is_writable(folder) and not _is_folder(output)):
+        raise PictureFileError(
+            f"{output} names one file and there are several photographs; "
+            f"give a folder for -o, with a / at its end if it is a new one"
+        )
+    jobs = [job for photo in photos for job in _jobs_below(Path(photo), folder)]
+    return _without_clashes(jobs)
+
+
+def check_targets(jobs: list[Job], *, overwrite: bool) -> None:
+    """Refuse before the work begins what would be refused at its end.
+
+    Raises:
+        OutputExistsError: a target exists and may not be replaced.
+        PictureFileError: a target is a folder, has a suffix no format has, or is itself one of
+            the photographs.
+    """
+    photographs = {_identity(Path(job.source)) for job in jobs if job.source != PIPE}
+    for job in jobs:
+        if job.target != PIPE:
+            _check_target(Path(job.target), photographs, overwrite=overwrite)
+
+
+def _check_target(target: Path, photographs: set[object], *, overwrite: bool) -> None:
+    from impasto.images.io import WRITABLE_SUFFIXES
+
+    if target.is_dir():
+        raise PictureFileError(f"{target} is a folder; expected the name of a file")
+    if not _is_writable(target):
+        raise PictureFileError(
+            f"{target} ends in no suffix of a format that can be written; "
+            f"expected one of {', '.join(WRITABLE_SUFFIXES)}, or a / for a new folder"
+        )
+    if not target.exists():
+        return
+    if _identity(target) in photographs:
+        raise PictureFileError(
+            f"{target} is itself one of the photographs; choose another place for the picture"
+        )
+    if not overwrite:
+        raise OutputExistsError(f"{target} exists already; choose another name, or --overwrite")
+
+
+def _identity(path: Path) -> object:
+    """What two paths to the same file share."""
+    try:
+        status = path.stat()
+    except OSError:
+        return path
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(path: str) -> bool:
+    return path.endswith(("/", os.sep)) or Path(path).is_dir()
+
+
+def _target_of_one(photo: str, output: str) -> str:
+    if output != PIPE and _is_folder(output):
+        name = Path("picture.png" if photo == PIPE else photo).name
+        return str(Path(output) / _writable_name(Path(name)))
+    return output
+
+
+def _jobs_below(photo: Path, folder: Path) -> list[Job]:
+    from impasto.images.io import list_pictures
+
+    if not photo.is_dir():
+        return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
+    names = [path.relative_to(photo) for path in list_pictures(photo)]
+    inside = _place_inside(folder, photo)
+    if inside is not None:  # what an earlier call made is no photograph
+        names = [name for name in names if not name.is_relative_to(inside)]
+    if not names:
+        raise PictureFileError(f"there are no pictures in {photo}; give a folder of photographs")
+    return [Job(str(photo / name), str(folder / _writable_name(name))) for name in names]
+
+
+def _place_inside(folder: Path, outer: Path) -> Path | None:
+    """Where a folder is inside another, relative to it; None if it is not, or is the same."""
+    folder, outer = folder.resolve(), outer.resolve()
+    if folder == outer or not folder.is_relative_to(outer):
+        return None
+    return folder.relative_to(outer)
+
+
+def _without_clashes(jobs: list[Job]) -> list[Job]:
+    sources: dict[str, str] = {}
+    for job in jobs:
+        other = sources.setdefault(job.target, job.source)
+        if other != job.source:
+            raise PictureFileError(
+                f"{other} and {job.source} would both become {job.target}; rename one of them"
+            )
+    return list(dict.fromkeys(jobs))
+
+
+def _writable_name(path: Path) -> Path:
+    """Keep a name whose suffix can be written, else make it a PNG."""
+    return path if _is_writable(path) else path.with_name(path.name + DEFAULT_SUFFIX)
+
+
+def _is_writable(path: Path) -> bool:
+    from impasto.images.io import WRITABLE_SUFFIXES
+
+    return path.suffix.lower() in WRITABLE_SUFFIXES

@@ -1,0 +1,66 @@
+"""What a person sees while several pictures are made."""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from impasto.cli.console import answer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+class PictureProgress:
+    """Says on stdout what is done, and shows a bar on stderr if that is a terminal.
+
+    Args:
+        num_pictures: how many there will be; one needs no bar.
+    """
+
+    def __init__(self, num_pictures: int) -> None:
+        self._bar: Progress | None = None
+        if num_pictures > 1 and sys.stderr.isatty():
+            self._bar = _bar_on_stderr()
+            self._task = self._bar.add_task("stylizing", total=num_pictures)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self) -> None:
+        """Count one more picture."""
+        if self._bar is not None:
+            self._bar.advance(self._task)
+
+    def say(self, line: str) -> None:
+        """Print a line on stdout; above the bar where both are on a terminal."""
+        if self._bar is not None and sys.stdout.isatty():
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            answer(line)
+
+
+def _bar_on_stderr() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeftColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeLeftColumn(),
+        console=Console(stderr=True),
+        redirect_stdout=False,  # it would send results to stderr
+        transient=True,
+    )

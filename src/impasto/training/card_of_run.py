@@ -1,0 +1,164 @@
+"""The card of a trained style: what the recipe says, what the training found, what it ran on."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import impasto
+from impasto.data.photos import PhotoFolder
+from impasto.data.source import PhotoSource
+from impasto.data.stream import SkippedPhotograph
+from impasto.errors import PictureFileError
+from impasto.loss_network import weights_sha256
+from impasto.training.checkpoint import TrainingState
+from impasto.training.recipe import PaintingSection, StyleRecipe
+from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
+
+RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
+
+UNSTATED_LICENCES = Licences(
+    code="Apache-2.0",
+    weights="whoever trained them decides; not stated",
+    painting="not stated",
+    training_photographs="not stated",
+    commercial_use="unclear",
+    note="the recipe names no licences",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What is known before the first step; files that a card names may be gone after the last.
+
+    Attributes:
+        name: of the model, from its file's name.
+        title: of the style.
+        painting: what is learned.
+        dataset: the photographs, in words.
+        loss_network_sha256: of the weights file.
+        initialised_from: name of the model started from, if any.
+    """
+
+    name: str
+    title: str
+    painting: Painting
+    dataset: str
+    loss_network_sha256: str
+    initialised_from: str | None
+
+
+def facts_of(recipe: StyleRecipe, output: Path) -> RunFacts:
+    """Collect the facts of a training of `output`.
+
+    Raises:
+        PictureFileError: when the painting cannot be read.
+        WeightsError: when the loss network's weights cannot.
+    """
+    start = recipe.initialise_from
+    return RunFacts(
+        name=model_name(output.stem),
+        title=recipe.painting.title or _printable(output.stem.replace("_", " ")),
+        painting=_painting(recipe.painting),
+        dataset=recipe.photos.description or _printable(recipe.photos.path.name),
+        loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),
+        initialised_from=None if start is None else _printable(start.stem),
+    )
+
+
+def trained_card(
+    facts: RunFacts,
+    recipe: StyleRecipe,
+    state: TrainingState,
+    *,
+    num_photographs: int | None,
+    hardware: str,
+) -> ModelCard:
+    """Return the card of a finished training."""
+    return ModelCard(
+        name=facts.name,
+        title=facts.title,
+        task="style-transfer",
+        created=datetime.now(UTC).date().isoformat(),
+        architecture=recipe.network,
+        painting=facts.painting,
+        training=TrainingRecord(
+            recipe=_portable(recipe),
+            dataset=facts.dataset,
+            num_photographs=num_photographs,
+            steps=state.step,
+            minutes=round(state.seconds / 60, 1),
+            seed=recipe.seed,
+            hardware=_printable(hardware),
+            versions=_versions(),
+            loss_network_sha256=facts.loss_network_sha256,
+            losses={name: float(f"{value:.6g}") for name, value in state.running_terms.items()},
+            scales={} if state.scales is None else state.scales.model_dump(),
+            initialised_from=facts.initialised_from,
+        ),
+        licences=recipe.licences or UNSTATED_LICENCES,
+        impasto_version=impasto.__version__,
+    )
+
+
+def num_usable(source: PhotoSource, skipped: tuple[SkippedPhotograph, ...]) -> int | None:
+    """Return how many photographs of a source are usable, as far as the training has seen.
+
+    A damaged shard is among the skipped too, but counts as no photograph.
+    """
+    if source.num_photographs is None:
+        return None
+    is_folder = isinstance(source, PhotoFolder)
+    num_unusable = sum(is_folder or ".tar:" in photograph.name for photograph in skipped)
+    return max(source.num_photographs - num_unusable, 0)
+
+
+def model_name(stem: str) -> str:
+    """Return a file's stem as a model name: lower case, digits, `-` and `_`."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64].rstrip("-_")
+    return name or "style"
+
+
+def _painting(section: PaintingSection) -> Painting:
+    try:
+        digest = hashlib.sha256(section.file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PictureFileError(
+            f"cannot read the painting {section.file}: {error.strerror}; expected a picture file"
+        ) from error
+    return Painting(
+        title=section.title or _printable(section.file.stem),
+        artist=section.artist or None,
+        year=section.year or None,
+        source=section.source or None,
+        sha256=digest,
+        short_side=section.short_side,
+    )
+
+
+def _portable(recipe: StyleRecipe) -> dict[str, object]:
+    """Return the recipe without the folders of this machine: a card goes to strangers."""
+    table = recipe.model_dump(mode="json", exclude={"licences"})
+    table["painting"]["file"] = recipe.painting.file.name
+    table["photos"]["path"] = recipe.photos.path.name
+    for section, key in ((table, "initialise_from"), (table["objective"], "loss_network_weights")):
+        if section[key] is not None:
+            section[key] = Path(section[key]).name
+    return table
+
+
+def _printable(text: str) -> str:
+    """Return a text as a card may carry it: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"impasto": impasto.__version__}
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,89 @@
+"""Trainings small enough for tests: drawn photographs, narrow networks, few steps."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+TINY_SETTINGS = (
+    "network.channels=[4, 4, 8]",
+    "network.num_residual_blocks=1",
+    "painting.short_side=32",
+    "objective.num_probe_pictures=4",
+    "loop.log_every_steps=2",
+)
+
+
+def draw(seed, width, height):
+    """Soft coloured blotches that no other seed has."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def tiny_recipe(painting, photos, **changes):
+    """A recipe of a few steps at 32×32; `changes` replace whole sections."""
+    from impasto.training.recipe import parse_recipe  # brings torch, which few tests need
+
+    table = {
+        "precision": "f32",
+        "painting": {"file": painting, "short_side": 32},
+        "photos": {"path": photos, "num_workers": 1},
+        "network": {"channels": (4, 4, 8), "num_residual_blocks": 1},
+        "objective": {"num_probe_pictures": 4},
+        "stages": [{"steps": 4, "crop_size": 32, "batch_size": 2}],
+        "loop": {"log_every_steps": 1, "checkpoint_every_steps": 2, "contact_sheet_minutes": 60},
+    }
+    return parse_recipe(table | changes)
+
+
+@pytest.fixture(scope="session")
+def painting(tmp_path_factory):
+    """A painting of 48×40."""
+    path = tmp_path_factory.mktemp("painting") / "painting.png"
+    draw(99, 48, 40).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """A folder of six photographs of 80×60 and one that is none; read only."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for index in range(6):
+        draw(index, 80, 60).save(folder / f"{index}.png")
+    (folder / "broken.jpg").write_bytes(b"no photograph")
+    return folder
+
+
+def impasto_command(*arguments):
+    """The installed command `impasto`."""
+    return [str(Path(sysconfig.get_path("scripts")) / "impasto"), *map(str, arguments)]
+
+
+def environment(*, num_threads=1):
+    """This process's, with a number of threads that other processes leave room for."""
+    return {**os.environ, "OMP_NUM_THREADS": str(num_threads)}
+
+
+def run_command(command, *, folder=None, num_threads=1, timeout_seconds=300):
+    """Run a command to its end; its output is text."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(num_threads=num_threads),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+
+
+def torchrun_command(*arguments):
+    """Two processes on this machine, at a free port."""
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    return [*launcher, "--nproc-per-node=2", *map(str, arguments)]
