@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -131,12 +132,13 @@ def test_a_recipe_survives_json(seed, steps):
     assert parse_recipe(recipe.model_dump(mode="json")) == recipe
 
 
-@given(st.text(max_size=20))
-def test_any_setting_is_taken_or_refused_in_one_line(setting):
-    try:
-        minimal(setting)
-    except RecipeError as error:
-        assert len(str(error).splitlines()) == 1
+@given(
+    key=st.sampled_from(["seed", "stages.0.steps", "network.channels.1", "photos", "loop", "x"]),
+    more=st.text("seatv.=0123[]{},'\"\n ", max_size=12),
+)
+def test_whatever_is_set_is_taken_or_refused_as_a_recipe_error(key, more):
+    with contextlib.suppress(RecipeError):  # any other exception fails the test
+        minimal(key + more)
 
 
 @pytest.mark.parametrize("path", RELEASED_RECIPES, ids=lambda path: path.stem)

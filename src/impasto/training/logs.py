@@ -37,9 +37,9 @@ class TrainingLog:
 
     def _open(self, last_step: int) -> None:
         path = self._folder / LOG_NAME
-        records = [record for record in read_log(self._folder) if record["step"] <= last_step]
-        lines = "".join(json.dumps(record) + "\n" for record in records)
         with self._explained():
+            kept = [record for record in read_log(self._folder) if record["step"] <= last_step]
+            lines = "".join(json.dumps(record) + "\n" for record in kept)
             write_whole(path, lines.encode())
             self._file = path.open("a", encoding="utf-8")
             board = str(self._folder / "tensorboard")
