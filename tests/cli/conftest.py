@@ -54,7 +54,7 @@ def negative(impasto, tiny_model_path):
 
     def call(*words, stdin=b""):
         style = ("--style", tiny_model_path, "--precision", "f32")
-        return impasto("stylize", *words, *style, stdin=stdin)
+        return impasto("stylize", *style, *words, stdin=stdin)
 
     return call
 

@@ -199,6 +199,19 @@ def test_a_fractional_stride_is_a_convolution_between_inserted_zeros():
     )
 
 
+def test_a_residual_block_is_written_out_with_torchs_norm():
+    block, features = ResidualBlock(4), random_features()
+    convolutions = block.convolution1, block.convolution2
+    norm = nn.InstanceNorm2d(4, eps=INSTANCE_NORM_EPSILON)
+    first, second = (
+        lambda given, kernel=convolution: norm(
+            F.conv2d(F.pad(given, (1, 1, 1, 1), mode="reflect"), kernel.weight, kernel.bias)
+        )
+        for convolution in convolutions
+    )
+    torch.testing.assert_close(block(features), features + second(first(features).relu()))
+
+
 def test_norms_are_made_by_name():
     assert isinstance(make_norm("instance", 3), InstanceNorm)
     assert isinstance(make_norm("batch", 3), nn.BatchNorm2d)

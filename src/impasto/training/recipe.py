@@ -137,7 +137,7 @@ class OptimizerSection(Section):
             shortened to it; the paper clips none, but a single odd picture can undo many steps.
     """
 
-    learning_rate: Positive = 2e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
     warmup_share: Share = 0.1
     start_divisor: Positive = 25.0
     end_divisor: Positive = 1000.0

@@ -1,0 +1,199 @@
+"""The command `impasto` as installed, in a process of its own, with the style that ships."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+IMPASTO = Path(sys.executable).with_name("impasto")
+PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "chelsea.png"
+STYLE = ("--style", "starry_night", "--size", "64")
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """No models of the person who runs the tests, and texts in UTF-8."""
+    return os.environ | {"IMPASTO_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+
+
+@pytest.fixture
+def impasto(environment, tmp_path):
+    """Calls the installed command in an empty folder."""
+
+    def call(*words, **settings):
+        return subprocess.run(
+            [IMPASTO, *words],
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+            **{"capture_output": True, "timeout": 120} | settings,
+        )
+
+    return call
+
+
+def assert_one_line(done, status, message):
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert done.stderr.startswith(b"impasto: ")
+    assert done.stderr.count(b"\n") == 1
+    assert message in done.stderr.decode()
+
+
+def test_the_shipped_style_repaints_a_photograph(impasto, tmp_path):
+    done = impasto("stylize", PHOTO, "-s", "starry_night", "--size", "200", "-o", "new/cat.jpg")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"new/cat.jpg\n", b"")
+    with Image.open(PHOTO) as image:
+        photograph = image.resize((200, 133))
+    with Image.open(tmp_path / "new" / "cat.jpg") as image:
+        assert image.size == (200, 133)
+        assert image.info["icc_profile"]
+        difference = np.asarray(image, float) - np.asarray(photograph.convert("RGB"), float)
+    assert np.abs(difference).mean() > 10  # of 255: it was repainted
+
+
+def test_the_shipped_style_is_listed_with_its_licences(impasto):
+    listed = json.loads(impasto("models", "--json").stdout)
+    assert [(row["name"], row["released"], row["problem"]) for row in listed] == [
+        ("starry_night", True, None)
+    ]
+    shown = impasto("models", "show", "starry_night").stdout.decode()
+    assert "Gogh" in shown
+    assert "licence of painting" in shown
+
+
+def test_a_pipe_gives_the_same_picture_as_a_file(impasto, tmp_path):
+    piped = impasto("stylize", "-", *STYLE, "-o", "-", input=PHOTO.read_bytes())
+    assert (piped.returncode, piped.stderr) == (0, b"")
+    assert impasto("stylize", PHOTO, *STYLE, "-o", "cat.png").returncode == 0
+    assert piped.stdout == (tmp_path / "cat.png").read_bytes()
+
+
+def test_a_broken_pipe_ends_quietly(environment):
+    for words in (["stylize", PHOTO, *STYLE, "-o", "-"], ["--help"], ["models"]):
+        command = [IMPASTO, *words]
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        assert (process.wait(), said) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line(impasto):
+    with Path("/dev/full").open("wb") as full:
+        for words in (["stylize", PHOTO, *STYLE, "-o", "-"], ["models", "show", "starry_night"]):
+            done = impasto(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+            assert done.returncode == 2
+            assert done.stderr == b"impasto: reading or writing failed (No space left on device)\n"
+
+
+def test_a_user_s_mistake_exits_with_2_and_one_line(impasto):
+    unknown = impasto("stylize", PHOTO, "-s", "stary_night", "-o", "out.png")
+    assert_one_line(unknown, 2, "there is no model 'stary_night'; did you mean 'starry_night'?")
+    assert_one_line(impasto("stylize", "ghost.jpg", *STYLE, "-o", "out.png"), 2, "does not exist")
+    assert_one_line(impasto("stylize", PHOTO, "-o", "out.png"), 2, "missing option '--style'")
+    assert_one_line(impasto("paint"), 2, "no such command 'paint'")
+
+
+def test_a_failed_file_of_several_exits_with_1(impasto, tmp_path):
+    done = impasto("stylize", PHOTO, "ghost.jpg", *STYLE, "-o", "out")
+    assert (done.returncode, done.stdout) == (1, b"out/chelsea.png\n")
+    assert b"ghost.jpg does not exist" in done.stderr
+    assert done.stderr.endswith(b"impasto: 1 done, 1 failed\n")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["chelsea.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes and signals")
+def test_ctrl_c_exits_with_130_and_one_line(environment, tmp_path):
+    os.mkfifo(tmp_path / "slow.png")
+    process = subprocess.Popen(
+        [IMPASTO, "stylize", "slow.png", *STYLE, "-o", "out.png"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with (tmp_path / "slow.png").open("wb"):  # waits until the command reads
+        process.send_signal(signal.SIGINT)
+        answered, said = process.communicate(timeout=60)
+    assert (process.returncode, answered, said) == (130, b"", b"impasto: interrupted\n")
+    assert not (tmp_path / "out.png").exists()
+
+
+def terminal_output(command, **settings):
+    """What a command writes to stderr where that is a terminal, and its stdout."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stderr=theirs, stdout=subprocess.PIPE, **settings)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # how Linux says that nobody holds the terminal any more
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    answered, _ = process.communicate(timeout=60)
+    return shown, answered
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pseudo terminals")
+def test_several_photographs_show_a_bar_on_a_terminal_and_one_does_not(environment, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "photos" / name).write_bytes(PHOTO.read_bytes())
+    place = {"cwd": tmp_path, "env": environment | {"TERM": "xterm", "COLUMNS": "80"}}
+    shown, answered = terminal_output([IMPASTO, "stylize", "photos", *STYLE, "-o", "out"], **place)
+    assert b"2/2" in shown
+    assert answered == b"out/a.png\nout/b.png\n"
+    shown, answered = terminal_output([IMPASTO, "stylize", PHOTO, *STYLE, "-o", "c.png"], **place)
+    assert (shown, answered) == (b"", b"c.png\n")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are bytes on Linux only")
+def test_a_name_that_is_no_text_is_answered_as_it_is(impasto, tmp_path):
+    name = b"caf\xe9.png"
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(PHOTO.read_bytes())
+    done = impasto("stylize", name, *STYLE, "-o", "out/")
+    assert (done.returncode, done.stdout) == (0, b"out/caf\xe9.png\n")
+    again = impasto("stylize", name, *STYLE, "-o", "out/")
+    assert_one_line(again, 2, r"caf\udce9.png exists already")
+
+
+def test_help_and_version_are_answered(impasto):
+    done = impasto("--help")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert all(name in done.stdout for name in (b"stylize", b"models", b"train"))
+    assert impasto("--version").stdout.startswith(b"impasto 0.")
+
+
+@pytest.mark.parametrize("words", ["", "stylize", "models", "models show", "train style"])
+def test_help_imports_nothing_heavy(words):
+    program = """
+import sys
+from impasto.cli.main import run
+status = run([*sys.argv[1:], "--help"])
+heavy = {"numpy", "torch", "openvino", "PIL", "pydantic", "onnx", "lightning", "rich"}
+print(status, *heavy & set(sys.modules), file=sys.stderr)
+"""
+    command = [sys.executable, "-c", program, *words.split()]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert done.stderr == b"0\n"
+
+
+def test_the_module_is_the_command(impasto, environment, tmp_path):
+    command = [sys.executable, "-m", "impasto", "stylize", "--help"]
+    module = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, timeout=60)
+    assert module.stdout == impasto("stylize", "--help").stdout
+    assert module.stdout.startswith(b"Usage: impasto stylize")

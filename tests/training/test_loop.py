@@ -1,0 +1,390 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from impasto.data.photos import PhotoFolder
+from impasto.data.stream import CropStream, StreamSettings
+from impasto.errors import (
+    CheckpointError,
+    NotFiniteError,
+    TrainingError,
+    TrainingInterrupted,
+)
+from impasto.objectives import LossScales, LossTerms
+from impasto.training.checkpoint import load_checkpoint
+from impasto.training.devices import describe_hardware, make_fabric
+from impasto.training.logs import read_log
+from impasto.training.loop import CHECKPOINT_NAME, MAX_ROLLBACKS, Trainer
+from impasto.training.schedule import learning_rate_at
+from training_fixtures import tiny_recipe
+
+CONSTANT_RATE = {"warmup_share": 0.0, "end_divisor": 1.0}
+
+
+class GreyTask:
+    """Teaches a 1×1 convolution to make everything grey; things can go wrong at chosen calls.
+
+    Attributes:
+        faults: what happens at a call, counted from 0: a factor on the loss, or an exception.
+        seen: the photographs of each call.
+        measured: how often the probe ran.
+    """
+
+    def __init__(self, faults=None, *, num_probe_batches=0):
+        torch.manual_seed(0)
+        self.network = nn.Conv2d(3, 3, 1)
+        self.objective = nn.Identity()
+        self.faults = faults or {}
+        self.num_probe_batches = num_probe_batches
+        self.seen, self.measured, self.scales = [], 0, None
+
+    def probe(self, batches):
+        self.measured += 1
+        return LossScales(content=float(torch.stack([batch.mean() for batch in batches]).mean()))
+
+    def take_scales(self, scales):
+        self.scales = scales
+
+    def loss_terms(self, network, photographs):
+        fault = self.faults.get(len(self.seen), 1.0)
+        self.seen.append(photographs)
+        if isinstance(fault, Exception):
+            raise fault
+        loss = (network(photographs) - 0.5).square().mean()
+        return LossTerms(loss * fault, {"content": loss}, {"content": 2 * loss})
+
+    def contact_sheet(self, photographs):
+        with torch.no_grad():
+            stylized = self.network(photographs).clamp(0, 1)
+        return stylized[0].permute(1, 2, 0).numpy()
+
+
+class EndlessGradient(torch.autograd.Function):
+    """Adds nothing, and has an infinite gradient."""
+
+    @staticmethod
+    def forward(ctx, loss):
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * float("inf")
+
+
+class EndlessGradientTask(GreyTask):
+    """A finite loss whose gradient is not, at chosen calls."""
+
+    def loss_terms(self, network, photographs):
+        is_fault = len(self.seen) in self.faults
+        terms = GreyTask.loss_terms(self, network, photographs)
+        total = EndlessGradient.apply(terms.total) if is_fault else terms.total
+        return LossTerms(total, terms.weighted, terms.unweighted)
+
+
+@pytest.fixture
+def recipe_of(painting, photos):
+    def make(num_steps=8, **changes):
+        sections = {
+            "stages": [{"steps": num_steps, "crop_size": 16, "batch_size": 2}],
+            "optimizer": CONSTANT_RATE,
+        }
+        return tiny_recipe(painting, photos, **(sections | changes))
+
+    return make
+
+
+def make_stream(recipe):
+    source = PhotoFolder(recipe.photos.path, seed=recipe.seed)
+    share = recipe.photos.synthetic_share
+    return CropStream(source, StreamSettings(seed=recipe.seed, synthetic_share=share))
+
+
+def make_trainer(folder, task, recipe, *, checkpoint=None, reports=None):
+    folder.mkdir(exist_ok=True)
+    shown = np.full((1, 3, 16, 16), 0.25, np.float32)
+    return Trainer(
+        make_fabric(recipe),
+        task,
+        recipe,
+        make_stream(recipe),
+        folder,
+        sheet_photographs=shown,
+        checkpoint=checkpoint,
+        on_progress=[].append if reports is None else reports.append,
+    )
+
+
+def messages_of(reports):
+    return [r.message for r in reports if r.message and "contact sheet" not in r.message]
+
+
+def steps_of(folder):
+    return [record["step"] for record in read_log(folder) if "total" in record]
+
+
+def timeless(state):
+    return state.model_copy(update={"seconds": 0.0})
+
+
+def test_unbroken_training(tmp_path, recipe_of):
+    reports = []
+    trainer = make_trainer(tmp_path, GreyTask(), recipe_of(), reports=reports)
+    state = trainer.fit()
+    assert (state.step, state.position, state.num_rollbacks) == (8, 16, 0)
+    assert messages_of(reports) == []
+    assert steps_of(tmp_path) == list(range(1, 9))
+    losses = [report.losses["total"] for report in reports if not report.message]
+    assert losses[-1] < losses[0]
+    assert state.running_terms["content"] == pytest.approx(2 * state.running_loss)
+    assert timeless(load_checkpoint(tmp_path / CHECKPOINT_NAME).state) == timeless(state)
+
+
+def test_reports_count_steps_pictures_and_time(tmp_path, recipe_of):
+    reports = []
+    make_trainer(tmp_path, GreyTask(), recipe_of(), reports=reports).fit()
+    lines = [report for report in reports if not report.message]
+    assert [report.step for report in lines] == list(range(1, 9))
+    assert all(report.num_steps == 8 for report in lines)
+    assert all(report.pictures_per_second > 0 for report in lines)
+    assert lines[-1].seconds_left == 0
+
+
+def test_log_follows_the_schedule(tmp_path, recipe_of):
+    recipe = recipe_of(optimizer={"learning_rate": 0.01})
+    make_trainer(tmp_path, GreyTask(), recipe).fit()
+    rates = [record["learning_rate"] for record in read_log(tmp_path)]
+    assert rates == [learning_rate_at(step, 8, recipe.optimizer) for step in range(8)]
+
+
+def test_each_stage_has_its_crop_size_and_its_batch_size(tmp_path, recipe_of):
+    stages = [
+        {"steps": 2, "crop_size": 16, "batch_size": 2},
+        {"steps": 3, "crop_size": 24, "batch_size": 1},
+    ]
+    task = GreyTask()
+    state = make_trainer(tmp_path, task, recipe_of(stages=stages)).fit()
+    assert [tuple(batch.shape) for batch in task.seen] == [(2, 3, 16, 16)] * 2 + [
+        (1, 3, 24, 24)
+    ] * 3
+    assert state.position == 2 * 2 + 3 * 1
+
+
+def test_training_sees_the_streams_samples_and_no_others(tmp_path, recipe_of):
+    task, recipe = GreyTask(), recipe_of()
+    make_trainer(tmp_path, task, recipe).fit()
+    expected = make_stream(recipe).batches(position=0, batch_size=2, crop_size=16)
+    for batch, mine in zip(task.seen, itertools.islice(expected, 8), strict=True):
+        assert np.array_equal(batch.numpy(), mine.pictures)
+    expected.close()
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 6])
+def test_stopped_and_resumed_ends_in_the_same_weights(tmp_path, recipe_of, stop_at):
+    stages = [
+        {"steps": 4, "crop_size": 16, "batch_size": 2},
+        {"steps": 4, "crop_size": 24, "batch_size": 2},
+    ]
+    recipe = recipe_of(stages=stages)
+    whole = make_trainer(tmp_path / "whole", GreyTask(num_probe_batches=2), recipe)
+    whole.fit()
+
+    folder = tmp_path / "broken"
+    broken = make_trainer(folder, GreyTask(num_probe_batches=2), recipe)
+    broken.on_progress = lambda p: broken.stop_requested.set() if p.step == stop_at else None
+    with pytest.raises(TrainingInterrupted, match=rf"stopped at step {stop_at} of 8"):
+        broken.fit()
+    checkpoint = load_checkpoint(folder / CHECKPOINT_NAME)
+    assert checkpoint.state.step == stop_at
+    task = GreyTask(num_probe_batches=2)
+    resumed = make_trainer(folder, task, recipe, checkpoint=checkpoint)
+    resumed.fit()
+
+    assert steps_of(folder) == list(range(1, 9))
+    first, second = (load_checkpoint(run / CHECKPOINT_NAME) for run in (tmp_path / "whole", folder))
+    assert first.tensors.keys() == second.tensors.keys()
+    assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+    assert timeless(first.state) == timeless(second.state)
+
+
+def test_probe_runs_once_and_is_remembered(tmp_path, recipe_of):
+    first, reports = GreyTask(num_probe_batches=3), []
+    make_trainer(tmp_path, first, recipe_of(), reports=reports).fit()
+    assert first.measured == 1
+    assert first.scales == load_checkpoint(tmp_path / CHECKPOINT_NAME).state.scales
+    assert messages_of(reports)[0].startswith("probe: terms are divided by content 0.")
+    second = GreyTask(num_probe_batches=3)
+    checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
+    make_trainer(tmp_path, second, recipe_of(), checkpoint=checkpoint).fit()
+    assert second.measured == 0
+    assert second.scales == first.scales
+
+
+@pytest.mark.parametrize(
+    ("make_task", "fault"),
+    [
+        (GreyTask, float("nan")),
+        (GreyTask, float("inf")),
+        (GreyTask, NotFiniteError("the style loss is not finite")),
+        (EndlessGradientTask, 1.0),
+    ],
+)
+def test_bad_loss_or_gradient_rolls_back_with_half_the_rate(tmp_path, recipe_of, make_task, fault):
+    # Saved at step 4; the sixth call, which would be step 6, goes wrong: steps 5 to 8 follow with
+    # half the rate on the photographs after it.
+    reports, task, recipe = (
+        [],
+        make_task({5: fault}),
+        recipe_of(
+            loop={"log_every_steps": 1, "checkpoint_every_steps": 4, "contact_sheet_minutes": 60}
+        ),
+    )
+    state = make_trainer(tmp_path, task, recipe, reports=reports).fit()
+    expected = "the loss exploded at step 6: back to step 4 with 0.5 of the learning rate"
+    assert messages_of(reports) == [expected]
+    assert (state.step, state.num_rollbacks, state.rate_factor) == (8, 1, 0.5)
+    assert state.position == 2 * len(task.seen) == 2 * (6 + 4)
+    assert steps_of(tmp_path) == list(range(1, 9))
+    records = read_log(tmp_path)
+    assert {"step": 4, "event": expected} in records
+    rates = {record["step"]: record["learning_rate"] for record in records if "total" in record}
+    assert rates[5] == rates[8] == rates[4] / 2
+
+
+def test_rolled_back_weights_are_those_of_the_last_good_state(tmp_path, recipe_of):
+    task = GreyTask({4: float("nan")})
+    good = {}
+
+    def watch(progress):
+        weight = task.network.weight.detach().clone()
+        if "exploded" in progress.message:
+            good["after rollback"] = weight
+        elif not progress.message:
+            good.setdefault(progress.step, weight)
+
+    loop = {"log_every_steps": 1, "checkpoint_every_steps": 2, "contact_sheet_minutes": 60}
+    trainer = make_trainer(tmp_path, task, recipe_of(loop=loop))
+    trainer.on_progress = watch
+    trainer.fit()
+    assert torch.equal(good["after rollback"], good[4])
+    assert not torch.equal(good["after rollback"], good[3])
+
+
+def test_loss_far_above_its_running_mean_rolls_back(tmp_path, recipe_of):
+    loop = {"log_every_steps": 1, "checkpoint_every_steps": 10, "explosion_factor": 20}
+    reports, task = [], GreyTask({22: 1000.0})
+    state = make_trainer(tmp_path, task, recipe_of(24, loop=loop), reports=reports).fit()
+    assert messages_of(reports) == [
+        "the loss exploded at step 23: back to step 20 with 0.5 of the learning rate"
+    ]
+    assert state.step == 24
+
+
+def test_a_high_loss_at_the_beginning_is_no_explosion(tmp_path, recipe_of):
+    state = make_trainer(tmp_path, GreyTask({3: 1000.0}), recipe_of()).fit()
+    assert state.num_rollbacks == 0
+
+
+def test_loss_that_keeps_exploding_ends_the_training(tmp_path, recipe_of):
+    faults = dict.fromkeys(range(3, 1000), float("nan"))
+    task = GreyTask(faults)
+    with pytest.raises(TrainingError, match=r"exploded 9 times, last at step 3; lower optimizer"):
+        make_trainer(tmp_path, task, recipe_of()).fit()
+    # Three good steps, back to step 2, and then one try for each of the rollbacks allowed.
+    assert len(task.seen) == 3 + 1 + MAX_ROLLBACKS
+    assert load_checkpoint(tmp_path / CHECKPOINT_NAME).state.step == 2
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, recipe_of):
+    reports, task = [], GreyTask()
+    trainer = make_trainer(tmp_path, task, recipe_of(3), reports=reports)
+
+    def spoil(progress):
+        reports.append(progress)
+        if progress.step == 3 and not any("exploded" in report.message for report in reports):
+            task.network.weight.data.fill_(float("nan"))
+
+    trainer.on_progress = spoil
+    state = trainer.fit()
+    assert messages_of(reports) == [
+        "the loss exploded at step 4: back to step 2 with 0.5 of the learning rate"
+    ]
+    assert (state.step, state.num_rollbacks) == (3, 1)
+    tensors = load_checkpoint(tmp_path / CHECKPOINT_NAME).tensors
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
+def test_contact_sheet_is_a_picture_replaced_as_a_whole(tmp_path, recipe_of):
+    make_trainer(tmp_path, GreyTask(), recipe_of()).fit()
+    latest = tmp_path / "contact_sheet.jpg"
+    first = latest.read_bytes()
+    with Image.open(latest) as picture:
+        picture.load()
+    with latest.open("rb") as being_read:
+        checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
+        make_trainer(tmp_path, GreyTask(), recipe_of(16), checkpoint=checkpoint).fit()
+        assert being_read.read() == first
+    assert latest.read_bytes() != first
+    names = sorted(path.name for path in (tmp_path / "contact_sheets").iterdir())
+    assert names == ["step-000000.jpg", "step-000008.jpg", "step-000016.jpg"]
+
+
+def test_contact_sheets_come_by_the_clock(tmp_path, recipe_of):
+    loop = {"log_every_steps": 1, "checkpoint_every_steps": 8, "contact_sheet_minutes": 0}
+    make_trainer(tmp_path, GreyTask(), recipe_of(loop=loop)).fit()
+    assert len(list((tmp_path / "contact_sheets").iterdir())) == 9
+
+
+def test_skipped_photographs_are_remembered_over_sessions(tmp_path, recipe_of):
+    recipe = recipe_of()
+    first = make_trainer(tmp_path, GreyTask(), recipe)
+    first.fit()
+    assert [skip.name for skip in first.skipped] == ["broken.jpg"]
+    checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
+    second = make_trainer(tmp_path, GreyTask(), recipe, checkpoint=checkpoint)
+    second.fit()  # nothing is left to do, so nothing is read
+    assert second.skipped == first.skipped
+
+
+def test_checkpoint_of_another_network_is_refused(tmp_path, recipe_of):
+    make_trainer(tmp_path, GreyTask(), recipe_of()).fit()
+    checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
+    task = GreyTask()
+    task.network = nn.Conv2d(3, 3, 3)
+    with pytest.raises(CheckpointError, match="not those of this network"):
+        make_trainer(tmp_path, task, recipe_of(), checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("f32", torch.float32), ("bf16", torch.bfloat16)])
+def test_precision_decides_what_convolutions_compute_in(recipe_of, precision, dtype):
+    fabric = make_fabric(recipe_of(precision=precision))
+    with fabric.autocast():
+        assert nn.Conv2d(3, 3, 1)(torch.rand(1, 3, 4, 4)).dtype == dtype
+
+
+def test_automatic_precision_is_bf16_where_torch_says_so(recipe_of, monkeypatch):
+    for has_bf16, precision in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)  # noqa: B023
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        assert make_fabric(recipe_of(precision="auto"))._precision.precision == precision
+
+
+def test_automatic_precision_is_f32_where_torch_cannot_say(recipe_of, monkeypatch):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)
+    assert make_fabric(recipe_of(precision="auto", device="cpu"))._precision.precision == "32-true"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_missing_cuda_device_is_one_clear_line(recipe_of):
+    with pytest.raises(TrainingError, match=r"device is 'cuda' but no CUDA device is there"):
+        make_fabric(recipe_of(device="cuda"))
+
+
+def test_hardware_is_named_with_its_threads(recipe_of):
+    words = describe_hardware(make_fabric(recipe_of(device="cpu")))
+    assert words.endswith(f", {torch.get_num_threads()} threads")
+    assert len(words) > len(", 1 threads")
