@@ -135,4 +135,4 @@ def test_every_exception_is_one_of_ours_and_a_built_in():
 def test_a_missing_extra_says_what_to_install():
     message = str(errors.MissingExtraError("torch", extra="train"))
     assert "'torch'" in message
-    assert "pip install 'impasto[train]'" in message
+    assert "pip install '.[train]'" in message

@@ -83,5 +83,5 @@ class MissingExtraError(ImpastoError, ImportError):
         """Say which package is missing and which extra brings it."""
         super().__init__(
             f"this needs the package {package!r}, which is not installed; "
-            f"install it with: pip install 'impasto[{extra}]'"
+            f"install Impasto with its extra {extra!r}: pip install '.[{extra}]' in its folder"
         )

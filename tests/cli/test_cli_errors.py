@@ -197,6 +197,12 @@ def test_a_place_that_cannot_be_written_to_is_one_line(negative, photo, tmp_path
     assert f"cannot make the folder {tmp_path / 'file'} (" in complaint
 
 
+def test_a_folder_that_cannot_be_made_is_one_line_for_all(negative, photos, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    complaint = negative(photos, "-o", tmp_path / "file" / "out").complaint
+    assert complaint.startswith(f"cannot make the folder {tmp_path / 'file' / 'out'} (")
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a folder closed to all")
 def test_a_folder_closed_to_all_is_one_line(negative, photo):
     assert "/proc/out.png cannot be written (" in negative(photo, "-o", "/proc/out.png").complaint
@@ -274,7 +280,7 @@ def test_a_missing_extra_says_what_to_install(impasto, tiny_model_path, monkeypa
     monkeypatch.setitem(sys.modules, "onnx", None)
     complaint = impasto("models", "upgrade", tiny_model_path).complaint
     assert "needs the package 'onnx'" in complaint
-    assert "pip install 'impasto[train]'" in complaint
+    assert "pip install '.[train]'" in complaint
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,9 @@ def test_a_photograph_is_turned_as_its_camera_said(negative, tmp_path):
 def test_a_colour_profile_is_obeyed_and_srgb_embedded(negative, tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     # With the primaries of red and green exchanged, red means green.
-    exchanged = profile.replace(b"rXYZ", b"XYZ?").replace(b"gXYZ", b"rXYZ").replace(b"XYZ?", b"gXYZ")
+    exchanged = (
+        profile.replace(b"rXYZ", b"XYZ?").replace(b"gXYZ", b"rXYZ").replace(b"XYZ?", b"gXYZ")
+    )
     photo = Image.new("RGB", (24, 16), (255, 0, 0))
     photo.save(tmp_path / "odd.png", icc_profile=exchanged)
     assert negative(tmp_path / "odd.png", "-o", tmp_path / "out.png").status == 0

@@ -16,7 +16,7 @@ from impasto.errors import (
 )
 from impasto.objectives import LossScales, LossTerms
 from impasto.training.checkpoint import load_checkpoint
-from impasto.training.devices import describe_hardware, make_fabric
+from impasto.training.devices import make_fabric
 from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME, MAX_ROLLBACKS, Trainer
 from impasto.training.schedule import learning_rate_at
@@ -356,35 +356,3 @@ def test_checkpoint_of_another_network_is_refused(tmp_path, recipe_of):
     task.network = nn.Conv2d(3, 3, 3)
     with pytest.raises(CheckpointError, match="not those of this network"):
         make_trainer(tmp_path, task, recipe_of(), checkpoint=checkpoint)
-
-
-@pytest.mark.parametrize(("precision", "dtype"), [("f32", torch.float32), ("bf16", torch.bfloat16)])
-def test_precision_decides_what_convolutions_compute_in(recipe_of, precision, dtype):
-    fabric = make_fabric(recipe_of(precision=precision))
-    with fabric.autocast():
-        assert nn.Conv2d(3, 3, 1)(torch.rand(1, 3, 4, 4)).dtype == dtype
-
-
-def test_automatic_precision_is_bf16_where_torch_says_so(recipe_of, monkeypatch):
-    for has_bf16, precision in ((True, "bf16-mixed"), (False, "32-true")):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16)  # noqa: B023
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-        assert make_fabric(recipe_of(precision="auto"))._precision.precision == precision
-
-
-def test_automatic_precision_is_f32_where_torch_cannot_say(recipe_of, monkeypatch):
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.delattr(torch.cpu, name)
-    assert make_fabric(recipe_of(precision="auto", device="cpu"))._precision.precision == "32-true"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_missing_cuda_device_is_one_clear_line(recipe_of):
-    with pytest.raises(TrainingError, match=r"device is 'cuda' but no CUDA device is there"):
-        make_fabric(recipe_of(device="cuda"))
-
-
-def test_hardware_is_named_with_its_threads(recipe_of):
-    words = describe_hardware(make_fabric(recipe_of(device="cpu")))
-    assert words.endswith(f", {torch.get_num_threads()} threads")
-    assert len(words) > len(", 1 threads")

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TextIO
 
 import typer
 
@@ -44,6 +44,11 @@ def answer(text: str) -> None:
 def answer_json(content: Any) -> None:
     """Print a result as JSON, on stdout."""
     answer(json.dumps(content, indent=2))
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sees or types what goes through a standard stream, which may be closed."""
+    return stream is not None and stream.isatty()
 
 
 def complain(message: str) -> None:

@@ -119,7 +119,7 @@ def _jobs_below(photo: Path, folder: Path) -> list[Job]:
 
 def _place_inside(folder: Path, outer: Path) -> Path | None:
     """Where a folder is inside another, relative to it; None if it is not, or is the same."""
-    folder, outer = folder.resolve(), outer.resolve()
+    folder, outer = Path(os.path.realpath(folder)), Path(os.path.realpath(outer))
     if folder == outer or not folder.is_relative_to(outer):
         return None
     return folder.relative_to(outer)

@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.console import answer
+from impasto.cli.console import answer, is_terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -19,7 +19,7 @@ class PictureProgress:
 
     def __init__(self, num_pictures: int) -> None:
         self._bar: Progress | None = None
-        if num_pictures > 1 and sys.stderr.isatty():
+        if num_pictures > 1 and is_terminal(sys.stderr):
             self._bar = _bar_on_stderr()
             self._task = self._bar.add_task("stylizing", total=num_pictures)
 
@@ -44,7 +44,7 @@ class PictureProgress:
 
     def say(self, line: str) -> None:
         """Print a line on stdout; above the bar where both are on a terminal."""
-        if self._bar is not None and sys.stdout.isatty():
+        if self._bar is not None and is_terminal(sys.stdout):
             self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             answer(line)

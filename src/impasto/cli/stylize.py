@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from impasto.cli.console import EXIT_FAILED_FILES, answer_json, complain, fail
+from impasto.cli.console import EXIT_FAILED_FILES, answer_json, complain, fail, is_terminal
 from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.progress import PictureProgress
 from impasto.errors import ImpastoError, PictureFileError
@@ -101,6 +101,8 @@ def stylize(
     from impasto.runtime.stylizer import Stylizer
 
     stylizer = Stylizer(style, precision=precision)
+    if len(jobs) > 1:
+        _make_folder(Path(output))  # or fail here, once, and not with every picture
     done, failed = _run_all(jobs, stylizer, settings, quiet=json)
     if json:
         answer_json({"style": stylizer.card.name, "done": done, "failed": failed})
@@ -111,11 +113,11 @@ def stylize(
 
 def _check_pipes(jobs: list[Job], *, json: bool) -> None:
     for job in jobs:
-        if job.source == PIPE and (sys.stdin is None or sys.stdin.isatty()):
+        if job.source == PIPE and (sys.stdin is None or is_terminal(sys.stdin)):
             raise fail("- reads a photograph from a pipe, and there is none; add < PHOTO")
         if job.target == PIPE and json:
             raise fail("--json prints to the pipe that -o - writes the picture to; use only one")
-        if job.target == PIPE and (sys.stdout is None or sys.stdout.isatty()):
+        if job.target == PIPE and (sys.stdout is None or is_terminal(sys.stdout)):
             raise fail("-o - writes a PNG to a pipe, and there is none; add > FILE")
 
 
@@ -181,9 +183,12 @@ def _write(picture: "Picture", target: str, settings: Settings) -> None:
         sys.stdout.buffer.write(encoded.getvalue())
         sys.stdout.buffer.flush()
         return
-    folder = Path(target).parent
+    _make_folder(Path(target).parent)
+    save_picture(picture, target, quality=settings.quality, overwrite=settings.overwrite)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PictureFileError(f"cannot make the folder {folder} ({error.strerror})") from error
-    save_picture(picture, target, quality=settings.quality, overwrite=settings.overwrite)

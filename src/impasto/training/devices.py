@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 
-from impasto.errors import TrainingError
+from impasto.errors import RecipeError, TrainingError
 from impasto.training.recipe import StyleRecipe
 
 
@@ -60,6 +60,20 @@ def make_fabric(recipe: StyleRecipe) -> Fabric:
             strategy="ddp" if processes > 1 else "auto",
             precision="bf16-mixed" if _wants_bf16(recipe.precision, accelerator) else "32-true",
         )
+
+
+def check_batches(recipe: StyleRecipe, num_processes: int) -> None:
+    """Refuse at once what would end a later stage.
+
+    Raises:
+        RecipeError: when a stage's batches do not divide among the processes.
+    """
+    for number, stage in enumerate(recipe.stages):
+        if stage.batch_size % num_processes:
+            raise RecipeError(
+                f"recipe: stages.{number}.batch_size is {stage.batch_size}; expected a multiple "
+                f"of the {num_processes} processes"
+            )
 
 
 def _wants_bf16(precision: str, accelerator: str) -> bool:

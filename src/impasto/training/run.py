@@ -14,7 +14,7 @@ from impasto.errors import CheckpointError, OutputExistsError, RecipeError, Trai
 from impasto.export import export_model, load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
-from impasto.training.devices import describe_hardware, launched_fabric
+from impasto.training.devices import check_batches, describe_hardware, launched_fabric
 from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
@@ -97,7 +97,7 @@ def train_style(
     _check_places(output, folder, resume=resume, overwrite=overwrite)
     checkpoint = _checkpoint_of(folder) if resume else None
     with launched_fabric(recipe) as fabric:
-        _check_batches(recipe, fabric.world_size)
+        check_batches(recipe, fabric.world_size)
         source = open_photographs(recipe.photos.path, seed=recipe.seed)
         facts = facts_of(recipe, output)
         recipe, task = _task_of(recipe, resume=resume)
@@ -135,16 +135,6 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
             f"{folder} holds an unfinished training; go on with --resume, or begin anew with "
             "--overwrite"
         )
-
-
-def _check_batches(recipe: StyleRecipe, num_processes: int) -> None:
-    """Refuse at once what would end a later stage."""
-    for number, stage in enumerate(recipe.stages):
-        if stage.batch_size % num_processes:
-            raise RecipeError(
-                f"recipe: stages.{number}.batch_size is {stage.batch_size}; expected a multiple "
-                f"of the {num_processes} processes"
-            )
 
 
 def _task_of(recipe: StyleRecipe, *, resume: bool) -> tuple[StyleRecipe, StyleTask]:
