@@ -1,6 +1,6 @@
 """Whole processes from nothing: `impasto --help`, and `impasto stylize` of a 512² photograph.
 
-    python benchmarks/cold_start.py
+python benchmarks/cold_start.py
 """
 
 import subprocess

@@ -101,7 +101,14 @@ def _peak_memory() -> int:
         photo = Path(folder) / "photo.jpg"
         noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((1024, 1024), Image.Resampling.BICUBIC).save(photo)
-        arguments = ["stylize", str(photo), "-s", "starry_night", "-o", str(photo.with_suffix(".png"))]
+        arguments = [
+            "stylize",
+            str(photo),
+            "-s",
+            "starry_night",
+            "-o",
+            str(photo.with_suffix(".png")),
+        ]
         run = subprocess.run(
             [sys.executable, "-c", PEAK_SCRIPT, *arguments],
             capture_output=True, text=True, check=True,

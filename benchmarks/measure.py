@@ -63,7 +63,5 @@ def publish(name: str, *, command: str, table: str, content: dict[str, Any]) -> 
     RESULTS.mkdir(exist_ok=True)
     text = f"# {name.replace('_', ' ')}\n\n{table}\n\n{note}\n"
     (RESULTS / f"{name}.md").write_text(text)
-    (RESULTS / f"{name}.json").write_text(
-        json.dumps({**circumstances, **content}, indent=2) + "\n"
-    )
+    (RESULTS / f"{name}.json").write_text(json.dumps({**circumstances, **content}, indent=2) + "\n")
     print(text)

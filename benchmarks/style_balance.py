@@ -49,12 +49,12 @@ def main() -> None:
         sheet.append([load_picture(painting).rgb, *(predictor(photo) for photo in examples)])
         _save_sheet(sheet, arguments.paintings)
     lines = [
-        "| painting | probe's style scale | style before / after, median at 256² | content, median |",
+        "| painting | probe's style scale | style before / after, 256² | content |",
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {r['painting']} | {r['style_scale']:,.0f} | {r['style_factor']:.1f} | {r['content']:,.0f} |"
-        for r in rows
+        "| {painting} | {style_scale:,.0f} | {style_factor:.1f} | {content:,.0f} |".format(**row)
+        for row in rows
     ]
     lines += ["", f"{arguments.steps} steps at {arguments.crop_size}², {len(tests)} photographs."]
     publish(
@@ -66,7 +66,7 @@ def main() -> None:
     )
 
 
-def _train(painting: Path, arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _train(painting: Path, arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
     recipe = parse_recipe(
         {
             "painting": {"file": painting},
@@ -83,7 +83,9 @@ def _train(painting: Path, arguments: argparse.Namespace):  # type: ignore[no-un
 
 def _save_sheet(sheet, paintings) -> None:  # type: ignore[no-untyped-def]
     RESULTS.mkdir(exist_ok=True)
-    picture = contact_sheet(sheet, cell_size=192, row_labels=[p.stem for p in paintings[: len(sheet)]])
+    picture = contact_sheet(
+        sheet, cell_size=192, row_labels=[p.stem for p in paintings[: len(sheet)]]
+    )
     save_picture(Picture(rgb=picture), RESULTS / "style_balance.jpg", overwrite=True, quality=85)
 
 

@@ -39,7 +39,10 @@ def main() -> None:
     short_side = model.card.painting.short_side if model.card.painting else 256
     objective = objective_for(arguments.painting, short_side)
     photos = list_pictures(arguments.photos)[: arguments.limit]
-    lines = ["| size | style before / after, median (min to max) | content, median |", "|---|---|---|"]
+    lines = [
+        "| size | style before / after, median (min to max) | content, median |",
+        "|---|---|---|",
+    ]
     content: dict[str, object] = {"num_photographs": len(photos), "short_side": short_side}
     for size in SIZES:
         factors, contents = strength(predictor, objective, photos, size)
@@ -49,7 +52,7 @@ def main() -> None:
     lines += ["", f"{len(photos)} photographs, target at short side {short_side}."]
     publish(
         f"style_strength_{model.card.name}",
-        command=f"python benchmarks/style_strength.py {model.card.name} --painting FILE --photos DIR",
+        command=f"python benchmarks/style_strength.py {arguments.model} --painting FILE --photos DIR",
         table="\n".join(lines),
         content=content,
     )

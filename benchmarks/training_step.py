@@ -79,7 +79,7 @@ def _batch() -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(0).random((4, 3, 256, 256), dtype=np.float32))
 
 
-def _plain(recipe: StyleRecipe):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _plain(recipe: StyleRecipe):  # type: ignore[no-untyped-def]
     task = StyleTask(recipe)
     network, objective = task.network, task.objective.to(memory_format=torch.contiguous_format)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
@@ -93,7 +93,7 @@ def _plain(recipe: StyleRecipe):  # type: ignore[no-untyped-def]  # noqa: ANN202
     return step
 
 
-def _ours(recipe: StyleRecipe):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _ours(recipe: StyleRecipe):  # type: ignore[no-untyped-def]
     fabric = make_fabric(recipe)
     task = StyleTask(recipe)
     task.network.to(memory_format=torch.channels_last)

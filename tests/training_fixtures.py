@@ -26,7 +26,7 @@ def draw(seed, width, height):
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def tiny_recipe(painting, photos, **changes):
+def tiny_recipe(painting, photos, /, **changes):
     """A recipe of a few steps at 32×32; `changes` replace whole sections."""
     from impasto.training.recipe import parse_recipe  # brings torch, which few tests need
 

@@ -1,7 +1,7 @@
 """The exceptions Impasto raises, each also the built-in error it refines.
 
 ImpastoError
-├── PictureError (ValueError)          an array or tensor that is not a picture or features as agreed
+├── PictureError (ValueError)          an array or tensor that is no picture or features as agreed
 │   └── NotFiniteError                 … that has NaN or infinity in it
 ├── PictureFileError (OSError)         a file that cannot be read or written as a picture
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave

@@ -2,6 +2,8 @@ import hashlib
 import os
 import shutil
 import signal
+import tarfile
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -149,9 +151,7 @@ def test_a_finished_output_is_not_trained_again_unasked(trained, painting, photo
             train_style(recipe, outcome.model.path, resume=resume)
 
 
-def test_fine_tuning_starts_from_a_model_and_needs_it_only_once(
-    trained, tmp_path, painting, photos
-):
+def test_fine_tuning_starts_from_a_model_and_needs_it_once(trained, tmp_path, painting, photos):
     outcome, _, _ = trained
     start, output = tmp_path / "start.onnx", tmp_path / "tuned.onnx"
     shutil.copy(outcome.model.path, start)
@@ -192,9 +192,7 @@ def test_beginning_anew_leaves_no_checkpoint_of_the_older_run(tmp_path, painting
     output, recipe = tmp_path / "style.onnx", tiny_recipe(painting, photos)
     with pytest.raises(TrainingInterrupted, match=f"--resume -o {output}"):
         train_style(recipe, output, on_progress=stop_at(2))
-    with pytest.raises(
-        OutputExistsError, match="holds an unfinished training; go on with --resume"
-    ):
+    with pytest.raises(OutputExistsError, match="an unfinished training; go on with --resume"):
         train_style(recipe, output)
 
     def interrupt(progress):
@@ -236,10 +234,14 @@ def test_usable_photographs_of_a_folder(photos):
 
 
 def test_usable_photographs_of_shards_are_unknown_or_without_the_damaged(tmp_path):
+    draw(0, 8, 8).save(tmp_path / "0.png")
+    with tarfile.open(tmp_path / "0.tar", "w") as tar:
+        for index in range(4):
+            tar.add(tmp_path / "0.png", f"{index}.png")
     source = PhotoShards([tmp_path / "0.tar"], seed=0)
     assert num_usable(source, ()) is None
-    source._num_photographs = 4
-    skips = (SkippedPhotograph("0.tar", "cut"), SkippedPhotograph("0.tar:a.jpg", "damaged"))
+    list(islice(source.starting_at(0), 5))  # reads the shard through once
+    skips = (SkippedPhotograph("0.tar", "cut"), SkippedPhotograph("0.tar:1.png", "damaged"))
     assert num_usable(source, skips) == 3
 
 
@@ -286,8 +288,8 @@ def test_photographs_that_went_away_are_named_on_resuming(tmp_path, painting, ph
 def test_unfit_model_to_start_from_is_refused(tmp_path, painting, photos, user_models):
     (tmp_path / "words.onnx").write_text("no model")
     output = tmp_path / "style.onnx"
+    recipe = tiny_recipe(painting, photos, initialise_from=tmp_path / "words.onnx")
     with pytest.raises(ModelFileError, match=r"words\.onnx"):
-        recipe = tiny_recipe(painting, photos, initialise_from=tmp_path / "words.onnx")
         train_style(recipe, output)
     with pytest.raises(UnknownModelError, match="there is no model 'unknown'"):
         train_style(tiny_recipe(painting, photos, initialise_from="unknown"), output)

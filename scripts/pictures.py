@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Draw the pictures of the README and the docs from the example photographs, with shipped styles.
 
-    .venv/bin/python scripts/pictures
+.venv/bin/python scripts/pictures.py
 """
 
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from impasto import Stylizer
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
 
 ROOT = Path(__file__).parents[1]
-PHOTOS = [ROOT / "examples" / "photos" / name for name in ("chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")]
+NAMES = ("chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
+PHOTOS = [ROOT / "examples" / "photos" / name for name in NAMES]
 STYLE = "starry_night"
 
 
@@ -23,11 +27,18 @@ def main() -> None:
     photos = [load_picture(path) for path in PHOTOS]
     stylized = [stylizer.stylize(photo) for photo in photos]
     painting = load_picture(ROOT / "examples" / "paintings" / f"{STYLE}.jpg")
-    rows = [[painting.rgb, *(p.rgb for p in group)] for group in (photos, stylized)]
+    rows = [[square(picture) for picture in (painting, *group)] for group in (photos, stylized)]
     row = resize_longer_side(Picture(rgb=contact_sheet(rows, cell_size=400)), 1600)
     save_picture(row, folder / "readme_row.jpg", quality=85, overwrite=True)
     for path, picture in zip(PHOTOS, stylized, strict=True):
         save_picture(picture, folder / f"{STYLE}_{path.stem}.jpg", quality=88, overwrite=True)
+
+
+def square(picture: Picture) -> NDArray[np.float32]:
+    """Return the centre of a picture, H×H×3."""
+    side = min(picture.width, picture.height)
+    top, left = (picture.height - side) // 2, (picture.width - side) // 2
+    return picture.rgb[top : top + side, left : left + side]
 
 
 if __name__ == "__main__":
