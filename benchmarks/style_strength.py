@@ -25,6 +25,7 @@ from impasto.training.tasks import load_painting
 from impasto.zoo.registry import resolve_model
 
 SIZES = (256, 512)
+COMMAND = "python benchmarks/style_strength.py {} --painting FILE --photos DIR"
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     lines += ["", f"{len(photos)} photographs, target at short side {short_side}."]
     publish(
         f"style_strength_{model.card.name}",
-        command=f"python benchmarks/style_strength.py {arguments.model} --painting FILE --photos DIR",
+        command=COMMAND.format(arguments.model),
         table="\n".join(lines),
         content=content,
     )

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from impasto.cli.console import explain
-from impasto.errors import OutputExistsError, TrainingInterrupted
+from impasto.errors import OutputExistsError, PictureFileError, TrainingInterrupted
 from model_fixtures import make_card, make_model_bytes, make_onnx
 
 NEGATIVE = (245, 155, 55)
@@ -292,6 +292,7 @@ def test_a_missing_extra_says_what_to_install(impasto, tiny_model_path, monkeypa
         (PermissionError(13, "Permission denied", "/x"), 2, "/x failed (Permission denied)"),
         (OSError(28, "No space left"), 2, "reading or writing failed (No space left)"),
         (OutputExistsError("x is there"), 2, "x is there (--overwrite)"),
+        (PictureFileError("two\nlines, \x1b[31m red"), 2, r"two lines, \x1b[31m red"),
     ],
 )
 def test_what_surroundings_cause_is_explained(capsys, error, status, line):
