@@ -31,14 +31,17 @@ PEAK_TARGET_MB = 700
 COMMAND = "python benchmarks/inference.py"
 
 PEAK_SCRIPT = """
-import json, resource, sys
+import json, sys
+from pathlib import Path
 from impasto.cli.main import app
 try:
     app(sys.argv[1:])
 except SystemExit as end:
     code = end.code
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"code": code, "peak_mb": round(peak)}), file=sys.stderr)
+# Not getrusage: its maximum still holds the parent's size from before exec.
+status = Path("/proc/self/status").read_text()
+peak_kb = int(status.partition("VmHWM:")[2].split()[0])
+print(json.dumps({"code": code, "peak_mb": round(peak_kb / 1024)}), file=sys.stderr)
 """
 
 

@@ -18,7 +18,6 @@ from impasto.export import (
     check_parity,
     export_model,
     load_network,
-    model_bytes,
     upgrade_model,
 )
 from impasto.networks.architecture import NetworkArchitecture
@@ -120,11 +119,6 @@ def test_file_names_nothing_of_the_machine_it_was_made_on(exported, graph):
     assert b"site-packages" not in exported[1].data
 
 
-def test_export_of_the_same_network_gives_the_same_bytes_but_for_the_card(exported):
-    network, model = exported
-    assert model_bytes(network, model.card) == model.data
-
-
 @pytest.mark.parametrize("size", [(16, 16), (17, 31), (64, 48), (131, 77)])
 def test_file_paints_what_torch_paints(exported, size):
     network, model = exported
@@ -166,7 +160,7 @@ def test_upgraded_file_keeps_weights_and_card_to_the_bit(exported, tmp_path):
     assert upgraded.card == model.card
     before, after = weights_of(load_network(model)), weights_of(load_network(upgraded))
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert upgraded.data == model.data  # the format is today's already
+    assert upgraded.data == model.data  # made today, it is built again byte for byte
 
 
 @pytest.mark.slow
@@ -205,11 +199,12 @@ def test_file_with_other_weights_is_refused(exported, change):
 
 
 def test_a_single_pixel_too_far_off_is_refused(exported):
-    # Half a grey level everywhere is far above 50 dB; one weight changed moves one channel alone.
+    # One channel's bias moves every pixel of it by 2.5 grey levels at most: 2.5 / 255 / 0.6, as the
+    # tanh behind it is scaled by 0.6. In all that is more than 42 dB and may be more than 50.
     network, model = exported
     step = (MAX_GREY_LEVELS + 0.5) / 255 / 0.6
     with pytest.raises(ExportError, match=r"grey levels at worst"):
-        check_parity(network, spoilt(model, lambda bias: bias + [step, 0, 0]))
+        check_parity(network, spoilt(model, lambda bias: bias + np.array([step, 0, 0])))
 
 
 def test_weights_that_overflow_half_precision_are_refused_and_nothing_is_written(tmp_path):
@@ -224,7 +219,7 @@ def test_weights_that_overflow_half_precision_are_refused_and_nothing_is_written
 def test_file_that_cannot_be_written_is_one_clear_line(exported, tmp_path):
     _, model = exported
     target = tmp_path / "none" / "style.onnx"
-    with pytest.raises(ExportError, match=r"cannot write .*style\.onnx: No such file"):
+    with pytest.raises(ExportError, match=r"cannot write .*style\.onnx: there is no folder"):
         upgrade_model(model.path, target)
 
 
@@ -235,7 +230,7 @@ def test_weights_of_another_architecture_are_refused(exported):
     del data.metadata_props[:]
     entry = data.metadata_props.add()
     entry.key, entry.value = MODEL_METADATA_KEY, make_card(architecture=wider).to_json()
-    with pytest.raises(ModelFileError, match="tiny_style: the weights encode_quarter.convolution"):
+    with pytest.raises(ModelFileError, match=r"tiny_style: the weights encode_quarter\.conv"):
         load_network(model_from_bytes(data.SerializeToString()))
 
 

@@ -57,6 +57,8 @@ def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
             than 2 grey levels, at any of three sizes. Nothing is written then. Also when the file
             cannot be written.
     """
+    if not path.parent.is_dir():
+        raise ExportError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     data = model_bytes(network, card)
     model_from_bytes(data)
     check_parity(network, data)
@@ -68,7 +70,14 @@ def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
 
 
 def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
-    """Return the bytes of a model file, not yet compared with torch."""
+    """Return the bytes of a model file, not yet compared with torch.
+
+    Raises:
+        ExportError: when a weight does not fit float16.
+    """
+    for name, value in network.state_dict().items():
+        if value.is_floating_point() and not bool(torch.isfinite(value.half()).all()):
+            raise ExportError(f"the weights {name} do not fit float16; train the network again")
     model = _graph_of(network)
     _store_in_half_precision(model)
     entry = model.metadata_props.add()
@@ -133,7 +142,8 @@ def _store_in_half_precision(model: onnx.ModelProto) -> None:
     }
     for tensor in graph.initializer:
         if tensor.name in names:
-            tensor.CopyFrom(_halved(tensor, names[tensor.name]))
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, names[tensor.name]))
     for node in graph.node:
         inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
         del node.input[:]
@@ -145,14 +155,6 @@ def _store_in_half_precision(model: onnx.ModelProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-
-
-def _halved(tensor: onnx.TensorProto, name: str) -> onnx.TensorProto:
-    with np.errstate(over="ignore"):
-        values = numpy_helper.to_array(tensor).astype(np.float16)
-    if not np.isfinite(values).all():
-        raise ExportError(f"the weights of {name} do not fit float16; train the network again")
-    return numpy_helper.from_array(values, name)
 
 
 def check_parity(network: nn.Module, data: bytes) -> float:

@@ -159,7 +159,8 @@ def test_show_prints_the_card_with_its_licences(impasto, tiny_model_path):
     expected = {
         "name": "tiny_style",
         "painting": "Under the Wave off Kanagawa, Katsushika Hokusai, c. 1831",
-        "photographs": "two photographs (2)",
+        "photographs": "two photographs",
+        "usable photographs": "2",
         "losses reached": "content 1.5, style 0.25",
         "licence of code": "Apache-2.0",
         "licence of weights": "CC-BY-4.0",

@@ -14,13 +14,15 @@ from PIL import Image
 
 IMPASTO = Path(sys.executable).with_name("impasto")
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "chelsea.png"
+PYTHON_SETTINGS = {"PYTHONUNBUFFERED", "PYTHONUTF8"}  # they would hide failing flushes and names
 STYLE = ("--style", "starry_night", "--size", "64")
 
 
 @pytest.fixture
 def environment(tmp_path):
-    """No models of the person who runs the tests, and texts in UTF-8."""
-    return os.environ | {"IMPASTO_HOME": str(tmp_path / "home"), "PYTHONUTF8": "1"}
+    """Nothing of the person who runs the tests, and texts in UTF-8."""
+    kept = {name: value for name, value in os.environ.items() if name not in PYTHON_SETTINGS}
+    return kept | {"IMPASTO_HOME": str(tmp_path / "home"), "PYTHONIOENCODING": "utf-8:strict"}
 
 
 @pytest.fixture

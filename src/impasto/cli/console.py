@@ -46,6 +46,17 @@ def answer_json(content: Any) -> None:
     answer(json.dumps(content, indent=2))
 
 
+def let_go_of_stdout() -> None:
+    """Send nowhere what stdout did not take, so that Python's last flush does not fail again."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a person sees or types what goes through a standard stream, which may be closed."""
     return stream is not None and stream.isatty()
@@ -83,8 +94,7 @@ def explain(error: BaseException) -> int | None:
     """Say in one line what went wrong, and return the exit status; None for a bug of ours."""
     match error:
         case BrokenPipeError():
-            _discard_stdout()
-            return EXIT_FAILED_FILES
+            return EXIT_FAILED_FILES  # nobody listens any more
         case KeyboardInterrupt():
             complain("interrupted")
             return EXIT_INTERRUPTED
@@ -125,13 +135,6 @@ def _usage_message(error: Any) -> str:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx is not None else "impasto"
     return f"{message[:1].lower()}{message[1:]} (see '{command} --help')"
-
-
-def _discard_stdout() -> None:
-    """Send what is still to be printed nowhere, so that Python's last flush finds a place."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 def _printable(character: str) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from impasto import __version__
 from impasto.cli import models, train
-from impasto.cli.console import answer, explain, one_line_errors
+from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_errors
 from impasto.cli.stylize import stylize
 
 app = typer.Typer(
@@ -44,7 +44,9 @@ def _impasto(
 def main() -> None:
     """Run the command line with the program's arguments, and exit."""
     _accept_any_name()
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    let_go_of_stdout()
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:

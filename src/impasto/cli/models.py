@@ -172,11 +172,12 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
     channels = "-".join(str(count) for count in card.architecture.channels)
     blocks = card.architecture.num_residual_blocks
-    number = "" if training.num_photographs is None else f" ({training.num_photographs})"
+    number = training.num_photographs
     return [
         *facts,
         ("network", f"{card.architecture.kind}, {channels}, {blocks} residual blocks"),
-        ("photographs", f"{training.dataset}{number}"),
+        ("photographs", training.dataset),
+        *([] if number is None else [("usable photographs", str(number))]),
         ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
         ("trained with", training.hardware),
         ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
