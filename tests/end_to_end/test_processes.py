@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from training_fixtures import TINY_SETTINGS, run_command, torchrun_command
 
 JOINT_GRADIENT = Path(__file__).with_name("joint_gradient.py")

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+
 from training_fixtures import TINY_SETTINGS, environment, impasto_command, run_command
 
 SETTINGS = (
@@ -58,9 +59,7 @@ def test_a_killed_training_resumes_to_the_very_weights_of_an_unbroken_one(
 ):
     output = tmp_path / "style.onnx"
     checkpoint = tmp_path / "style.run" / "checkpoint.safetensors"
-    code, _ = start_and_signal(
-        train_command(painting, photos, output), checkpoint, signal.SIGKILL
-    )
+    code, _ = start_and_signal(train_command(painting, photos, output), checkpoint, signal.SIGKILL)
     assert code == -signal.SIGKILL, "the training ended before it could be killed"
     assert not output.exists()
     run = resume(output)
