@@ -217,7 +217,7 @@ def test_few_pixels_too_far_off_are_refused_though_the_mean_is_fine(exported):
         check_parity(network, changed.SerializeToString())
     psnr, levels = re.search(r"([\d.]+) dB, ([\d.]+) grey levels", str(caught.value)).groups()
     assert float(psnr) > MIN_PSNR
-    assert float(levels) == pytest.approx(3, abs=0.2)
+    assert float(levels) == pytest.approx(3, abs=0.5)
 
 
 def test_weights_that_overflow_half_precision_are_refused_and_nothing_is_written(tmp_path):

@@ -1,5 +1,6 @@
 """Trainings small enough for tests: drawn photographs, narrow networks, few steps."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -87,3 +88,15 @@ def torchrun_command(*arguments):
     """Two processes on this machine, at a free port."""
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone")
     return [*launcher, "--nproc-per-node=2", *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def files_of_at_most(num_bytes):
+    """Let the system refuse larger files, as a full disk would."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

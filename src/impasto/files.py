@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -26,5 +27,6 @@ def write_whole(path: Path, data: bytes) -> None:
             shutil.copymode(place, temporary)
         temporary.replace(place)
     except BaseException:  # an interruption too leaves nothing behind
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise

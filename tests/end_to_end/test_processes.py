@@ -1,33 +1,70 @@
-"""Several processes train as one."""
+"""Two processes on this machine, started by torchrun, on the processor (gloo)."""
 
-import sys
+import json
+import os
 from pathlib import Path
 
-import numpy as np
+import pytest
 
+from impasto.training.checkpoint import load_checkpoint
+from impasto.training.logs import read_log
+from impasto.zoo.model_file import read_model_file
 from training_fixtures import TINY_SETTINGS, run_command, torchrun_command
 
-JOINT_GRADIENT = Path(__file__).with_name("joint_gradient.py")
+NUM_STEPS = 6
 
 
-def test_two_processes_have_the_gradient_of_the_joint_batch(painting, photos, tmp_path):
-    one, two = tmp_path / "one.npy", tmp_path / "two.npy"
-    run = run_command([sys.executable, str(JOINT_GRADIENT), str(painting), str(photos), str(one)])
-    assert run.returncode == 0, run.stderr
-    run = run_command(torchrun_command(JOINT_GRADIENT, painting, photos, two))
-    assert run.returncode == 0, run.stderr
-    expected, gradient = np.load(one), np.load(two)
-    assert np.abs(expected).max() > 0
-    difference = np.linalg.norm(gradient - expected) / np.linalg.norm(expected)
-    assert difference < 1e-5
+@pytest.fixture
+def tests_importable(monkeypatch):
+    tests = str(Path(__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
 
 
-def test_the_command_trains_one_model_with_two_processes(painting, photos, tmp_path):
-    output = tmp_path / "style.onnx"
-    settings = (*TINY_SETTINGS, "stages=[{steps=4, crop_size=32, batch_size=4}]")
-    given = [part for setting in settings for part in ("--set", setting)]
-    command = ("-m", "impasto", "train", "style", painting, "--photos", photos, "-o", output)
-    run = run_command(torchrun_command(*command, *given))
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.count("style.onnx") == 1
-    assert output.exists()
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, painting, photos):
+    folder = tmp_path_factory.mktemp("processes")
+    settings = (*TINY_SETTINGS, f"stages=[{{steps={NUM_STEPS}, crop_size=32, batch_size=2}}]")
+    flags = [word for setting in settings for word in ("--set", setting)]
+    words = ("-m", "impasto", "train", "style", painting, "--photos", photos, "-o", "both.onnx")
+    return folder, run_command(torchrun_command(*words, *flags), folder=folder)
+
+
+def test_two_processes_have_the_gradient_of_the_joint_batch(tests_importable, painting, photos):
+    script = Path(__file__).with_name("joint_gradient.py")
+    done = run_command(torchrun_command(script, painting, photos))
+    assert done.returncode == 0, done.stderr
+    errors = json.loads(done.stdout)
+    assert errors["together"] < 1e-5
+    assert errors["alone"] > 1e-3  # or the two halves would be no test
+
+
+def test_two_processes_write_one_model(trained):
+    folder, done = trained
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "both.onnx\n"
+    card = read_model_file(folder / "both.onnx").card
+    assert card.training.steps == NUM_STEPS
+    assert sorted(path.name for path in folder.iterdir()) == ["both.onnx", "both.run"]
+
+
+def test_two_processes_share_the_photographs_and_write_one_log(trained):
+    folder, _ = trained
+    state = load_checkpoint(folder / "both.run" / "checkpoint.safetensors").state
+    assert (state.step, state.position) == (NUM_STEPS, 2 * NUM_STEPS)
+    assert [record["step"] for record in read_log(folder / "both.run")] == [2, 4, 6]
+    assert len(list((folder / "both.run" / "tensorboard").iterdir())) == 1
+
+
+def test_two_processes_say_nothing_but_our_lines(trained):
+    _, done = trained
+    beginnings = (
+        "probe: ",
+        "contact sheet: ",
+        "step ",
+        "1 file",
+        "  broken.jpg: ",
+        "Logs, ",
+        "Try ",
+    )
+    assert [line for line in done.stderr.splitlines() if not line.startswith(beginnings)] == []
+    assert sum(line.startswith("step ") for line in done.stderr.splitlines()) == NUM_STEPS / 2

@@ -23,6 +23,7 @@ from impasto.training.checkpoint import (
     save_checkpoint,
     take_checkpoint,
 )
+from training_fixtures import files_of_at_most
 
 STATE = TrainingState(
     step=2,
@@ -172,18 +173,6 @@ def test_failing_write_leaves_the_old_checkpoint(saved, tmp_path):
         save_checkpoint(checkpoint, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@contextlib.contextmanager
-def files_of_at_most(num_bytes):
-    """Let the system refuse larger files, as a full disk would."""
-    resource = pytest.importorskip("resource")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_missing_folder_cannot_be_written_to(saved, tmp_path):

@@ -174,7 +174,7 @@ def _duration(seconds: float) -> str:
 def _tell_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
     if not skipped:
         return
-    tell(f"{len(skipped)} files were skipped:")
+    tell("1 file was skipped:" if len(skipped) == 1 else f"{len(skipped)} files were skipped:")
     for photograph in skipped[:MAX_SKIPPED_SHOWN]:
         tell(f"  {photograph.name}: {photograph.reason}")
     if len(skipped) > MAX_SKIPPED_SHOWN:

@@ -1,12 +1,11 @@
 """The place a picture is written to: whether it may be, in which format, and all or nothing."""
 
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import BinaryIO
 
 from impasto.errors import OutputExistsError, PictureFileError
+from impasto.files import write_whole
 from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat
 from impasto.images.reading import one_line, shown
 
@@ -74,17 +73,7 @@ def write_file(path: Path, data: bytes) -> None:
         PictureFileError: the place cannot be written to. Nothing is left behind.
     """
     try:
-        place = Path(os.path.realpath(path))
-        temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            if place.exists():
-                shutil.copymode(place, temporary)
-            temporary.replace(place)
-        except BaseException:  # an interruption too leaves nothing behind
-            temporary.unlink(missing_ok=True)
-            raise
+        write_whole(path, data)
     except (OSError, ValueError) as error:
         raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
 

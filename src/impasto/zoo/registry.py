@@ -6,7 +6,6 @@ own in `$IMPASTO_HOME/models` or the place the system keeps for such data.
 
 import os
 import re
-import secrets
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
+from impasto.files import write_whole
 from impasto.zoo.card import MODEL_NAME_PATTERN, ModelCard, Task
 from impasto.zoo.model_file import ModelFile, read_model_file
 
@@ -109,7 +109,11 @@ def add_model(
         raise OutputExistsError(
             f"there is a model {name!r} already ({target}); choose another name or overwrite it"
         )
-    _write_whole(target, model.data)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, model.data)
+    except OSError as error:
+        raise ModelFileError(f"{target}: cannot be written ({error.strerror})") from None
     return ModelEntry(name=name, path=target, released=False, card=model.card)
 
 
@@ -191,17 +195,3 @@ def _checked_name(name: str) -> str:
             f"{name!r} is the name of a model that ships with Impasto; choose another name"
         )
     return name
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write to a temporary file beside the target, then rename it: all of it or nothing."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(data)
-        temporary.replace(target)
-    except OSError as error:
-        raise ModelFileError(f"{target}: cannot be written ({error.strerror})") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,183 @@
+import pytest
+import torch
+
+from impasto.cli.train import PlainLines, ProgressBar, _tell_skipped
+from impasto.data.stream import SkippedPhotograph
+from impasto.training.progress import Progress
+from training_fixtures import draw
+
+STEP = Progress(
+    step=30,
+    num_steps=2250,
+    losses={"total": 31.4159, "content": 1.5},
+    pictures_per_second=7.25,
+    seconds_left=3725.4,
+)
+EVENT = Progress(step=30, num_steps=2250, losses={}, message="contact sheet: a.jpg")
+
+
+@pytest.fixture
+def train(impasto, tmp_path, painting, photos):
+    """Calls `impasto train style` on the drawn photographs, unless told otherwise."""
+
+    def call(*words, painting=painting, photos=photos, output=tmp_path / "style.onnx"):
+        places = [] if painting is None else [painting]
+        flags = [] if photos is None else ["--photos", photos]
+        return impasto("train", "style", *places, *flags, "-o", output, *words)
+
+    return call
+
+
+def test_plain_lines_show_losses_speed_and_time_left(capsys):
+    with PlainLines() as report:
+        report(STEP)
+        report(EVENT)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "step 30/2250  total 31.42  content 1.5  7.2 images/s  1:02:05 left",
+        "contact sheet: a.jpg",
+    ]
+
+
+def test_progress_bar_shows_the_same_with_events_above_it(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    with ProgressBar() as report:
+        report(STEP)
+        report(EVENT)
+    said = capsys.readouterr()
+    assert said.out == ""
+    event, bar = said.err.splitlines()
+    assert event == "contact sheet: a.jpg"
+    assert bar.startswith("training")
+    assert "30/2250" in bar
+    assert bar.endswith("total 31.42  content 1.5  7.2 images/s  1:02:05 left")
+
+
+def test_progress_bar_that_gets_no_report_shows_nothing(capsys):
+    with ProgressBar():
+        pass
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_skipped_files_are_listed_up_to_twenty(capsys):
+    _tell_skipped(tuple(SkippedPhotograph(f"{index}.jpg", "damaged") for index in range(25)))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "25 files were skipped:"
+    assert lines[1:21] == [f"  {index}.jpg: damaged" for index in range(20)]
+    assert lines[21:] == ["  and 5 more"]
+
+
+def test_nothing_skipped_is_not_worth_a_line(capsys):
+    _tell_skipped(())
+    assert capsys.readouterr().err == ""
+
+
+def test_help_names_the_two_inputs_and_the_output(impasto):
+    said = impasto("train", "style", "--help")
+    assert said.status == 0
+    for word in ("painting", "--photos", "--output", "--recipe", "--set", "--resume"):
+        assert word in said.stdout.decode()
+
+
+def test_painting_and_photographs_must_be_named(train):
+    assert "no painting was given; expected impasto train style" in train(painting=None).complaint
+    assert "no photographs were given; add --photos DIR" in train(photos=None).complaint
+
+
+def test_settings_may_name_them_too(train, tmp_path, painting):
+    settings = ("--set", f"painting.file={painting}", "--set", f"photos.path={tmp_path / 'none'}")
+    said = train(*settings, painting=None, photos=None)
+    assert (
+        said.complaint
+        == f"{tmp_path / 'none'} does not exist; give a folder of photographs or of tar shards"
+    )
+
+
+def test_recipe_may_name_them_too(train, tmp_path, painting):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[painting]\nfile = '{painting}'\n[photos]\npath = 'none'\n")
+    said = train("--recipe", recipe, painting=None, photos=None)
+    assert said.complaint.startswith(f"{tmp_path / 'none'} does not exist")
+
+
+def test_missing_painting_is_one_line(train, tmp_path):
+    said = train(painting=tmp_path / "none.jpg")
+    assert said.complaint.startswith(f"cannot read the painting {tmp_path / 'none.jpg'}: No such")
+
+
+def test_painting_that_is_no_picture_is_one_line(train, tmp_path):
+    (tmp_path / "words.jpg").write_text("no picture")
+    said = train(painting=tmp_path / "words.jpg")
+    assert f"{tmp_path / 'words.jpg'} is not a picture that can be read" in said.complaint
+
+
+def test_missing_and_empty_photographs_are_one_line(train, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "does not exist; give a folder" in train(photos=tmp_path / "none").complaint
+    assert "no pictures found in" in train(photos=tmp_path / "empty").complaint
+
+
+def test_photographs_too_small_for_the_crops_are_one_line(train, tmp_path):
+    (tmp_path / "small").mkdir()
+    draw(0, 20, 20).save(tmp_path / "small" / "0.png")
+    said = train("--set", "stages.1.crop_size=64", photos=tmp_path / "small")
+    assert "no usable photograph among" in said.complaint
+    assert "give photographs of at least 128×128 pixels" in said.complaint
+
+
+def test_unfit_output_is_one_line(train, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "there.onnx").touch()
+    assert "ends in .onnx" in train(output=tmp_path / "style.pt").complaint
+    small = ("--set", "stages=[{steps=1, crop_size=32}]")
+    said = train(*small, output=tmp_path / "file" / "style.onnx")
+    assert said.complaint.startswith(f"cannot make the folder {tmp_path / 'file' / 'style.run'}")
+    assert "exists already; give another name, or --overwrite" in (
+        train(output=tmp_path / "there.onnx").complaint
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "lr=1"), "recipe: lr is unknown"),
+        (("--set", "seed"), "--set was given 'seed'; expected key=value"),
+        (("--set", "stages.0.steps=0"), "recipe: stages.0.steps: input should be greater"),
+        (("--style-balance", "0"), "recipe: objective.style_balance: input should be greater"),
+        (("--seed", "-1"), "recipe: seed: input should be greater than or equal to 0"),
+        (("--seed", "one"), "invalid value for '--seed'"),
+        (("--device", "tpu"), "recipe: device: input should be 'auto', 'cpu' or 'cuda'"),
+        (("--recipe", "none.toml"), "cannot read the recipe none.toml: No such file"),
+        (("--init", "unknown"), "there is no model 'unknown'"),
+        (("--init", "none.onnx"), "none.onnx: expected a model file"),
+        (("--set", "objective.loss_network_weights=none.pt"), "none.pt: No such file"),
+    ],
+)
+def test_wrong_setting_is_one_line(train, tmp_path, words, message):
+    assert message in train(*words).complaint
+    assert not (tmp_path / "style.run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_missing_cuda_device_is_one_line(train):
+    assert "no CUDA device is there; use 'auto' or 'cpu'" in train("--device", "cuda").complaint
+
+
+def test_resume_takes_the_recipe_of_the_run_and_nothing_else(train):
+    for words in (("--seed", "1"), ("--set", "seed=1"), ("--recipe", "r.toml")):
+        said = train("--resume", *words, painting=None, photos=None)
+        assert said.complaint.startswith("--resume goes on with the recipe of the run")
+
+
+def test_there_must_be_something_to_resume(train, tmp_path):
+    said = train("--resume", painting=None, photos=None)
+    place = tmp_path / "style.run" / "checkpoint.safetensors"
+    assert said.complaint == f"nothing to resume: there is no {place}; leave --resume out"
+
+
+def test_damaged_checkpoint_is_one_line(train, tmp_path):
+    (tmp_path / "style.run").mkdir()
+    (tmp_path / "style.run" / "checkpoint.safetensors").write_bytes(b"damaged")
+    said = train("--resume", painting=None, photos=None)
+    assert said.complaint.startswith("cannot read the checkpoint")
