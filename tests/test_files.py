@@ -1,4 +1,3 @@
-import os
 import stat
 
 import pytest
@@ -40,7 +39,7 @@ def test_link_keeps_pointing_where_it_did(tmp_path):
     write_whole(tmp_path / "link", b"new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "folder" / "a").read_bytes() == b"new"
-    assert os.listdir(tmp_path / "folder") == ["a"]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["a"]
 
 
 def test_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
