@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -134,15 +133,6 @@ def test_file_agrees_with_torch_far_beyond_the_limit(exported):
     network, model = exported
     assert check_parity(network, model.data) > MIN_PSNR
     assert check_parity(halved(network), model.data) > MIN_PSNR + 20
-
-
-def test_another_runtime_paints_the_same(exported):
-    _, model = exported
-    picture = picture_of(45, 70)
-    session = onnxruntime.InferenceSession(model.data, providers=["CPUExecutionProvider"])
-    (painted,) = session.run(None, {"image": picture})
-    ours = OpenVinoBackend(model.data, precision="f32").run(picture)
-    assert np.abs(painted - ours).max() < 1e-3
 
 
 def test_network_comes_back_out_of_the_file(exported):

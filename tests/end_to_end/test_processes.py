@@ -11,6 +11,8 @@ from impasto.training.logs import read_log
 from impasto.zoo.model_file import read_model_file
 from training_fixtures import TINY_SETTINGS, run_command, torchrun_command
 
+pytestmark = pytest.mark.slow
+
 NUM_STEPS = 6
 
 
