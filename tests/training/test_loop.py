@@ -157,7 +157,7 @@ def test_log_follows_the_schedule(tmp_path, recipe_of):
     recipe = recipe_of(optimizer={"learning_rate": 0.01})
     make_trainer(tmp_path, GreyTask(), recipe).fit()
     rates = [record["learning_rate"] for record in read_log(tmp_path)]
-    assert rates == [learning_rate_at(step, 8, recipe.optimizer) for step in range(8)]
+    assert rates == [learning_rate_at(step, recipe.stages, recipe.optimizer) for step in range(8)]
 
 
 def test_each_stage_has_its_crop_size_and_its_batch_size(tmp_path, recipe_of):

@@ -4,6 +4,7 @@ The only module that imports OpenVINO, and it does so when a backend is made. Ba
 N×3×H×W; pictures, padding and clipping are the predictor's.
 """
 
+import functools
 import sys
 import threading
 from collections import OrderedDict
@@ -44,7 +45,7 @@ class OpenVinoBackend:
     """A model on the processor through OpenVINO.
 
     Each batch shape is compiled for itself on first use and kept for the next batch like it, as
-    long as those kept stay within `MAX_PIXELS_KEPT`. Open sizes, compiled once, were 5 to 15 %
+    long as those kept stay within `MAX_PIXELS_KEPT`. Open sizes, compiled once, were 5 to 17 %
     slower on our exported networks (256² to 1024², bf16, two Zen 4 cores, OpenVINO 2026.4,
     2026-11-23) and no faster to the first picture; compiling a shape takes some 0.1 s.
 
@@ -64,7 +65,7 @@ class OpenVinoBackend:
     def __init__(
         self, data: bytes, *, precision: Precision = "auto", num_threads: int | None = None
     ) -> None:
-        self._core = _import_openvino().Core()
+        self._core = _openvino_core()
         self.precision = choose_precision(
             precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
@@ -133,6 +134,17 @@ def choose_precision(precision: Precision, capabilities: Collection[str]) -> str
             "use the precision 'f32' or 'auto'"
         )
     return "bf16" if "BF16" in capabilities and precision != "f32" else "f32"
+
+
+@functools.lru_cache(maxsize=1)
+def _openvino_core() -> Any:
+    """The one `Core` of this process, never released.
+
+    Each core lends the thread that makes it a stack for its signal handlers and, released out of
+    turn, leaves that thread with one that is gone: the next Ctrl-C then ends in a segmentation
+    fault (OpenVINO 2026.4, Linux).
+    """
+    return _import_openvino().Core()
 
 
 def _import_openvino() -> ModuleType:

@@ -189,7 +189,7 @@ class Trainer:
         if not self._clip_gradient():
             self.optimizer.zero_grad()
             return False
-        rate = learning_rate_at(self.state.step, self.recipe.num_steps, self.recipe.optimizer)
+        rate = learning_rate_at(self.state.step, self.recipe.stages, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.state.rate_factor
         self.optimizer.step()

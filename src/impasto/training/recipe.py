@@ -117,11 +117,14 @@ class Stage(Section):
         steps: how many.
         crop_size: height and width of the training pictures.
         batch_size: over all processes together; the paper has 4.
+        learning_rate: the top of a cycle that begins with this stage; without it the stage goes
+            on in the cycle of the ones before.
     """
 
     steps: Count
     crop_size: Annotated[int, Field(ge=16, le=2048)] = 128
     batch_size: Count = 4
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class OptimizerSection(Section):

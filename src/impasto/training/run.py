@@ -112,7 +112,6 @@ def train_style(
         model = None
         if fabric.is_global_zero:
             model = _finish(trainer, facts, source, output)
-        fabric.barrier()
     return TrainingOutcome(model, folder, trainer.skipped)
 
 

@@ -15,12 +15,27 @@ def stage_at(step: int, stages: Sequence[Stage]) -> Stage:
     return stages[-1]
 
 
-def learning_rate_at(step: int, num_steps: int, optimizer: OptimizerSection) -> float:
-    """Return the rate of step number `step` (from 0): a cosine up, then a cosine down.
+def learning_rate_at(step: int, stages: Sequence[Stage], optimizer: OptimizerSection) -> float:
+    """Return the rate of step number `step` (from 0) of a whole training.
+
+    A stage that names a learning rate begins a cycle with it; the stages after it share that
+    cycle until the next one that does.
+    """
+    top, begin, end = optimizer.learning_rate, 0, 0
+    for stage in stages:
+        if stage.learning_rate is not None:
+            if step < end:
+                break
+            top, begin = stage.learning_rate, end
+        end += stage.steps
+    return cycle_at(step - begin, end - begin, optimizer, top=top)
+
+
+def cycle_at(step: int, num_steps: int, optimizer: OptimizerSection, *, top: float) -> float:
+    """Return the rate of step number `step` (from 0) of a cycle: a cosine up, then one down.
 
     Source: Smith and Topin 2018, with cosine instead of straight lines.
     """
-    top = optimizer.learning_rate
     warmup = optimizer.warmup_share * num_steps
     if step < warmup:
         return _cosine(top / optimizer.start_divisor, top, step / warmup)
