@@ -115,6 +115,7 @@ def test_a_failed_file_of_several_exits_with_1(impasto, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs named pipes and signals")
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_ctrl_c_exits_with_130_and_one_line(environment, tmp_path):
     os.mkfifo(tmp_path / "slow.png")
     process = subprocess.Popen(

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -126,3 +127,24 @@ assert not reached, reached
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals between processes")
+def test_a_signal_arrives_after_backends_were_dropped_in_the_order_they_were_made(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(make_model_bytes())
+    program = """
+import gc, os, signal
+from impasto.runtime.backends import OpenVinoBackend
+data = open("model.onnx", "rb").read()
+first, second = OpenVinoBackend(data), OpenVinoBackend(data)
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, lambda *_: print("arrived"))
+os.kill(os.getpid(), signal.SIGINT)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "arrived\n", "")

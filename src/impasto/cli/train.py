@@ -26,29 +26,37 @@ def _train() -> None:
 @one_line_errors
 def train_style_command(
     painting: Annotated[
-        Path | None, typer.Argument(help="The painting; a recipe may name it instead.")
+        Path | None,
+        typer.Argument(metavar="painting", help="The painting; a recipe may name it instead."),
     ] = None,
     *,
     photos: Annotated[
         Path | None,
-        typer.Option(help="Folder of photographs to train on, nested or tar shards."),
+        typer.Option(
+            metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
+        ),
     ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The model file to write, my-style.onnx.")
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
     ] = Path("my-style.onnx"),
-    recipe: Annotated[Path | None, typer.Option(help="A TOML recipe.")] = None,
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML recipe.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value over the recipe, such as stages.0.steps=500."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Over the recipe, such as stages.0.steps=500."
+        ),
     ] = None,
     style_balance: Annotated[
-        float | None, typer.Option(help="2 doubles the weight of style, 0.5 halves it.")
+        float | None,
+        typer.Option(metavar="FACTOR", help="2 doubles the weight of style, 0.5 halves it."),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Start from this model, by name or file.")
+        str | None, typer.Option(metavar="MODEL", help="Start from this model, by name or file.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, order and crops.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Of weights, order and crops.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the training of this output.")
     ] = False,
