@@ -17,10 +17,18 @@ ROOT = Path(__file__).parents[1]
 NAMES = ("chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
 PHOTOS = [ROOT / "examples" / "photos" / name for name in NAMES]
 STYLE = "starry_night"
+GALLERY = (
+    "starry_night",
+    "great_wave",
+    "the_scream",
+    "udnie",
+    "composition_vii",
+    "delaunay_metzinger",
+)
 
 
 def main() -> None:
-    """Draw the README's row, and each photograph at full size."""
+    """Draw the README's row and gallery, and each photograph at full size."""
     folder = ROOT / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
     stylizer = Stylizer(STYLE)
@@ -32,6 +40,14 @@ def main() -> None:
     save_picture(row, folder / "readme_row.jpg", quality=85, overwrite=True)
     for path, picture in zip(PHOTOS, stylized, strict=True):
         save_picture(picture, folder / f"{STYLE}_{path.stem}.jpg", quality=88, overwrite=True)
+    gallery = [[None, *(square(photo) for photo in photos)]]
+    for style in GALLERY:
+        stylizer = Stylizer(style)
+        painting = load_picture(ROOT / "examples" / "paintings" / f"{style}.jpg")
+        repainted = (stylizer.stylize(photo) for photo in photos)
+        gallery.append([square(painting), *map(square, repainted)])
+    sheet = Picture(rgb=contact_sheet(gallery, cell_size=320))
+    save_picture(sheet, folder / "gallery.jpg", quality=85, overwrite=True)
 
 
 def square(picture: Picture) -> NDArray[np.float32]:

@@ -60,10 +60,24 @@ def test_the_shipped_style_repaints_a_photograph(impasto, tmp_path):
     assert np.abs(difference).mean() > 10  # of 255: it was repainted
 
 
-def test_the_shipped_style_is_listed_with_its_licences(impasto):
+@pytest.mark.parametrize("style", SHIPPED)
+def test_every_shipped_style_comes_with_its_recipe_and_card(impasto, style):
+    card = json.loads(impasto("models", "show", style, "--json").stdout)
+    recipes = Path(__file__).parents[2] / "recipes" / "style"
+    assert json.loads((recipes / f"{style}.card.json").read_text("utf-8")) == card
+    recipe = tomllib.loads((recipes / f"{style}.toml").read_text("utf-8"))
+    told = card["training"]["recipe"]
+    assert recipe["seed"] == told["seed"]
+    assert recipe["network"].items() <= told["network"].items()
+    assert [stage.items() <= said.items() for stage, said in zip(recipe["stages"], told["stages"], strict=True)] == [True] * len(recipe["stages"])
+    painting = (recipes / recipe["painting"]["file"]).read_bytes()
+    assert hashlib.sha256(painting).hexdigest() == card["painting"]["sha256"]
+
+
+def test_the_shipped_styles_are_listed_with_their_licences(impasto):
     listed = json.loads(impasto("models", "--json").stdout)
     assert [(row["name"], row["released"], row["problem"]) for row in listed] == [
-        ("starry_night", True, None)
+        (name, True, None) for name in SHIPPED
     ]
     shown = impasto("models", "show", "starry_night").stdout.decode()
     assert "Gogh" in shown
