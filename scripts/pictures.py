@@ -40,7 +40,8 @@ def main() -> None:
     save_picture(row, folder / "readme_row.jpg", quality=85, overwrite=True)
     for path, picture in zip(PHOTOS, stylized, strict=True):
         save_picture(picture, folder / f"{STYLE}_{path.stem}.jpg", quality=88, overwrite=True)
-    gallery = [[None, *(square(photo) for photo in photos)]]
+    blank = np.ones((8, 8, 3), np.float32)
+    gallery = [[blank, *(square(photo) for photo in photos)]]
     for style in GALLERY:
         stylizer = Stylizer(style)
         painting = load_picture(ROOT / "examples" / "paintings" / f"{style}.jpg")
