@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import RESULTS, publish
-from style_strength import objective_for, square, strength
+from style_terms import StyleTerms, square, stylized, tensor
 
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, list_pictures, load_picture, save_picture
@@ -36,7 +36,7 @@ def main() -> None:
     rows, sheet = [], []
     for painting in arguments.paintings:
         predictor, record = _train(painting, arguments)
-        factors, contents = strength(predictor, objective_for(painting, 256), tests, 256)
+        factors, contents = _strength(predictor, painting, tests)
         rows.append(
             {
                 "painting": painting.stem,
@@ -64,6 +64,21 @@ def main() -> None:
         table="\n".join(lines),
         content={"rows": rows},
     )
+
+
+def _strength(
+    predictor: Predictor, painting: Path, photos: list[Path]
+) -> tuple[list[float], list[float]]:
+    """Each photograph's style loss before over after, and its content loss, at 256²."""
+    terms = StyleTerms({painting.stem: painting})
+    factors, contents = [], []
+    for photo in photos:
+        photograph = square(photo, 256)
+        before = terms.features(tensor(photograph))
+        after = terms.features(tensor(stylized(predictor, photograph)))
+        factors.append(float(terms.styles(before)[0] / terms.styles(after)[0]))
+        contents.append(terms.content(after, before))
+    return factors, contents
 
 
 def _train(painting: Path, arguments: argparse.Namespace):  # type: ignore[no-untyped-def]

@@ -1,99 +1,133 @@
-"""How much nearer to its painting a style brings photographs: style loss before over after.
+"""How near each style brings photographs to its painting, and to no other painting.
 
-    python benchmarks/style_strength.py starry_night --painting FILE --photos DIR
+    python benchmarks/style_strength.py --photos DIR --paintings DIR
 
-Target as in training (the painting at the short side its card names), photographs with their
-short side at 256 and 512 pixels and centre-cropped, stylized by the runtime as `impasto stylize`
-does it, 8 bits; features in float32. Content and style are the default preset's terms.
+For every shipped style (or those named): content, style and total variation at 256² and 512²
+beside the untouched photographs, and which of all paintings is nearest by style loss. A style's
+own painting is the file of its name in `--paintings`. See `style_terms.py` for the protocol.
 """
 
 import argparse
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from measure import publish
 from numpy.typing import NDArray
-from PIL import Image
+from style_terms import SHORT_SIDE, StyleTerms, square, stylized, tensor, total_variation
 
-from impasto.images.io import list_pictures, load_training_rgb
-from impasto.loss_network import LossNetwork
-from impasto.objectives import PRESETS, StyleTransferObjective, layers_of
+from impasto.images.io import list_pictures
 from impasto.runtime.predictor import Predictor
-from impasto.training.recipe import PaintingSection
-from impasto.training.tasks import load_painting
-from impasto.zoo.registry import resolve_model
+from impasto.zoo.registry import list_models, resolve_model
 
 SIZES = (256, 512)
-COMMAND = "python benchmarks/style_strength.py {} --painting FILE --photos DIR"
+UNTOUCHED = "untouched"
+
+
+@dataclass
+class Row:
+    """What one style made of every photograph at one size; styles are photographs × paintings."""
+
+    content: list[float] = field(default_factory=list)
+    variation: list[float] = field(default_factory=list)
+    styles: list[NDArray[np.float64]] = field(default_factory=list)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("--painting", type=Path, required=True)
+    parser.add_argument("models", nargs="*", help="default: every shipped style")
+    parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--limit", type=int, help="use only so many photographs")
     arguments = parser.parse_args()
-    model = resolve_model(arguments.model)
-    predictor = Predictor(model)
-    short_side = model.card.painting.short_side if model.card.painting else 256
-    objective = objective_for(arguments.painting, short_side)
+    shipped = [entry.name for entry in list_models(task="style-transfer") if entry.released]
+    models = arguments.models or shipped
+    terms = StyleTerms({path.stem: path for path in list_pictures(arguments.paintings)})
+    predictors = {name: Predictor(resolve_model(name)) for name in models}
     photos = list_pictures(arguments.photos)[: arguments.limit]
-    lines = [
-        "| size | style before / after, median (min to max) | content, median |",
-        "|---|---|---|",
+    rows = {size: rows_at(size, predictors, terms, photos) for size in SIZES}
+    tables = [
+        strength_table(rows, terms.names),
+        *(confusion(rows[s], terms.names, s) for s in SIZES),
     ]
-    content: dict[str, object] = {"num_photographs": len(photos), "short_side": short_side}
-    for size in SIZES:
-        factors, contents = strength(predictor, objective, photos, size)
-        spread = f"{np.median(factors):.1f} ({factors.min():.1f} to {factors.max():.1f})"
-        lines.append(f"| {size}² | {spread} | {np.median(contents):,.0f} |")
-        content[str(size)] = {"factors": factors.tolist(), "content": contents.tolist()}
-    lines += ["", f"{len(photos)} photographs, target at short side {short_side}."]
+    note = f"{len(photos)} photographs; targets at short side {SHORT_SIDE}; medians."
     publish(
-        f"style_strength_{model.card.name}",
-        command=COMMAND.format(arguments.model),
-        table="\n".join(lines),
-        content=content,
+        "style_strength",
+        command="python benchmarks/style_strength.py --photos DIR --paintings DIR",
+        table="\n\n".join([*tables, note]),
+        content={
+            "num_photographs": len(photos),
+            "paintings": terms.names,
+            "rows": {str(size): as_lists(found) for size, found in rows.items()},
+        },
     )
 
 
-def objective_for(painting: Path, short_side: int) -> StyleTransferObjective:
-    """Return the default objective for a painting, its terms unscaled."""
-    target = load_painting(PaintingSection(file=painting, short_side=short_side))
-    preset = PRESETS["default"]
-    return StyleTransferObjective(LossNetwork(layers_of(preset)), target, preset=preset)
-
-
-def strength(
-    predictor: Predictor, objective: StyleTransferObjective, photos: list[Path], size: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each photograph's style factor and content loss at size²."""
-    factors, contents = [], []
+def rows_at(
+    size: int, predictors: dict[str, Predictor], terms: StyleTerms, photos: list[Path]
+) -> dict[str, Row]:
+    rows = {name: Row() for name in (UNTOUCHED, *predictors)}
     for photo in photos:
-        picture = square(photo, size)
-        stylized = np.round(predictor(picture) * 255).astype(np.float32) / 255
-        with torch.no_grad():
-            before = objective(_tensor(picture), _tensor(picture)).unweighted
-            after = objective(_tensor(stylized), _tensor(picture)).unweighted
-        factors.append(float(before["style"] / after["style"]))
-        contents.append(float(after["content"]))
-    return np.array(factors), np.array(contents)
+        photograph = square(photo, size)
+        original = terms.features(tensor(photograph))
+        for name, row in rows.items():
+            picture = photograph if name == UNTOUCHED else stylized(predictors[name], photograph)
+            features = original if name == UNTOUCHED else terms.features(tensor(picture))
+            row.content.append(terms.content(features, original))
+            row.variation.append(total_variation(tensor(picture)))
+            row.styles.append(terms.styles(features))
+    return rows
 
 
-def square(photo: Path, size: int) -> NDArray[np.float32]:
-    """Return the centre of a photograph, its short side at `size`."""
-    image = load_training_rgb(photo)
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    resized = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(resized, dtype=np.float32) / 255
+def strength_table(rows: dict[int, dict[str, Row]], paintings: list[str]) -> str:
+    lines = [
+        "| style | size | content | style, untouched | style | times lower (min to max) "
+        "| total variation, untouched | total variation | own painting nearest |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for size, found in rows.items():
+        before = found[UNTOUCHED]
+        for name, row in found.items():
+            if name == UNTOUCHED:
+                continue
+            own = paintings.index(name)
+            untouched, styles = np.array(before.styles), np.array(row.styles)
+            factors = untouched[:, own] / styles[:, own]
+            hits = int((styles.argmin(axis=1) == own).sum())
+            spread = f"{np.median(factors):.1f} ({factors.min():.1f} to {factors.max():.1f})"
+            lines.append(
+                f"| {name} | {size}² | {np.median(row.content):,.0f} "
+                f"| {np.median(untouched[:, own]):,.0f} | {np.median(styles[:, own]):,.0f} "
+                f"| {spread} | {np.median(before.variation) / 1e6:.1f}M "
+                f"| {np.median(row.variation) / 1e6:.1f}M | {hits} of {len(styles)} |"
+            )
+    return "\n".join(lines)
 
 
-def _tensor(picture: NDArray[np.float32]) -> torch.Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None]
+def confusion(found: dict[str, Row], paintings: list[str], size: int) -> str:
+    """How many photographs have each painting as their nearest."""
+    lines = [
+        f"Nearest of {len(paintings)} paintings by style loss at {size}², in photographs:",
+        "",
+        "| style | " + " | ".join(paintings) + " |",
+        "|---|" + "---|" * len(paintings),
+    ]
+    for name, row in found.items():
+        nearest = np.array(row.styles).argmin(axis=1)
+        counts = [int((nearest == index).sum()) for index in range(len(paintings))]
+        lines.append(f"| {name} | " + " | ".join(str(count or "·") for count in counts) + " |")
+    return "\n".join(lines)
+
+
+def as_lists(found: dict[str, Row]) -> dict[str, dict[str, object]]:
+    return {
+        name: {
+            "content": [float(f"{value:.6g}") for value in row.content],
+            "total_variation": [float(f"{value:.6g}") for value in row.variation],
+            "styles": [[float(f"{v:.5g}") for v in styles] for styles in row.styles],
+        }
+        for name, row in found.items()
+    }
 
 
 if __name__ == "__main__":

@@ -22,3 +22,11 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}; set IMPASTO_SHARED to where it is")
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_grain():
+    """Pictures reach the tiny models of these tests exactly as given."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("impasto.runtime.predictor.GRAIN", 0.0)
+        yield

@@ -49,7 +49,7 @@ def impasto(capsysbinary, monkeypatch, user_models):
 
 
 @pytest.fixture
-def negative(impasto, tiny_model_path):
+def negative(impasto, tiny_model_path, without_grain):
     """Calls `impasto stylize` with the style of negatives, exactly."""
 
     def call(*words, stdin=b""):

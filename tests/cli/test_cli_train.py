@@ -145,6 +145,9 @@ def test_unfit_output_is_one_line(train, tmp_path):
         (("--set", "seed"), "--set was given 'seed'; expected key=value"),
         (("--set", "stages.0.steps=0"), "recipe: stages.0.steps: input should be greater"),
         (("--style-balance", "0"), "recipe: objective.style_balance: input should be greater"),
+        (("--minutes", "0"), "--minutes was given 0; expected a number above 0"),
+        (("--minutes", "nan"), "--minutes was given nan; expected a number above 0"),
+        (("--minutes", "1", "--set", "stages.0.steps=5"), "--minutes plans the stages; leave"),
         (("--seed", "-1"), "recipe: seed: input should be greater than or equal to 0"),
         (("--seed", "one"), "invalid value for '--seed'"),
         (("--device", "tpu"), "recipe: device: input should be 'auto', 'cpu' or 'cuda'"),
@@ -165,7 +168,7 @@ def test_missing_cuda_device_is_one_line(train):
 
 
 def test_resume_takes_the_recipe_of_the_run_and_nothing_else(train):
-    for words in (("--seed", "1"), ("--set", "seed=1"), ("--recipe", "r.toml")):
+    for words in (("--seed", "1"), ("--set", "seed=1"), ("--recipe", "r.toml"), ("--minutes", "1")):
         said = train("--resume", *words, painting=None, photos=None)
         assert said.complaint.startswith("--resume goes on with the recipe of the run")
 

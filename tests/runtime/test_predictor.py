@@ -8,6 +8,8 @@ from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes
 from model_fixtures import BLUR, make_card, make_model_file, make_onnx
 
+pytestmark = pytest.mark.usefixtures("without_grain")
+
 
 def noise(*shape):
     return np.random.default_rng(0).random(shape, dtype=np.float32)

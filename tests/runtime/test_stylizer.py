@@ -14,6 +14,8 @@ from impasto.images.io import Picture
 from impasto.runtime.stylizer import FAINT_ALPHA, Stylizer, fill_transparent
 from model_fixtures import BLUR, make_card, make_model_bytes
 
+pytestmark = pytest.mark.usefixtures("without_grain")
+
 SETTINGS = st.fixed_dictionaries(
     {
         "size": st.none() | st.integers(16, 60),

@@ -303,3 +303,26 @@ def test_checkpoint_with_a_foreign_recipe_is_refused(tmp_path, painting, photos)
     (run_folder(output) / CHECKPOINT_NAME).write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match="cannot read the checkpoint"):
         resumed_recipe(output)
+
+
+def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, photos):
+    large = tmp_path / "photos"
+    large.mkdir()
+    for index in range(3):
+        draw(index, 330, 330).save(large / f"{index}.png")
+    reports = []
+    recipe = tiny_recipe(painting, large, stages=[{"steps": 9, "batch_size": 1}])
+    output = tmp_path / "planned.onnx"
+
+    def stop_when_planned(progress):
+        reports.append(progress)
+        if progress.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(TrainingInterrupted):
+        train_style(recipe, output, minutes=1, on_progress=stop_when_planned)
+    assert reports[0].message.startswith("plan for 1 min: ")
+    planned = resumed_recipe(output).stages
+    assert [stage.batch_size for stage in planned] == [1, 1]
+    assert planned[1].crop_size == 2 * planned[0].crop_size
+    assert reports[0].num_steps == sum(stage.steps for stage in planned) != 9

@@ -1,5 +1,6 @@
 """`impasto train`: a painting becomes a style."""
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +47,10 @@ def train_style_command(
             "--set", metavar="KEY=VALUE", help="Over the recipe, such as stages.0.steps=500."
         ),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Plan the stages for so much time on this machine."),
+    ] = None,
     style_balance: Annotated[
         float | None,
         typer.Option(metavar="FACTOR", help="2 doubles the weight of style, 0.5 halves it."),
@@ -78,7 +83,8 @@ def train_style_command(
         "device": device,
     }
     changed = [name for name, value in given.items() if value is not None]
-    if resume and (recipe or settings or changed):
+    _check_minutes(minutes, settings or [])
+    if resume and (recipe or settings or changed or minutes is not None):
         raise fail("--resume goes on with the recipe of the run; give only -o beside it")
     if not resume and recipe is None:
         _check_inputs(painting, photos, settings or [])
@@ -90,6 +96,7 @@ def train_style_command(
         outcome = train_style(
             full,
             output,
+            minutes=minutes,
             resume=resume,
             overwrite=overwrite,
             on_progress=report,
@@ -104,6 +111,15 @@ def train_style_command(
         answer(str(output))
         tell(f"Logs, curve and contact sheets: {outcome.folder}")
         tell(f"Try it: impasto stylize PHOTO --style {output} -o OUT")
+
+
+def _check_minutes(minutes: float | None, settings: list[str]) -> None:
+    if minutes is None:
+        return
+    if not 0 < minutes < math.inf:
+        raise fail(f"--minutes was given {minutes:g}; expected a number above 0, such as 30")
+    if any(setting.lstrip().startswith("stages") for setting in settings):
+        raise fail("--minutes plans the stages; leave it out, or the --set of stages")
 
 
 def _check_inputs(painting: Path | None, photos: Path | None, settings: list[str]) -> None:

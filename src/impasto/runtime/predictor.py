@@ -12,6 +12,11 @@ from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
+GRAIN = 1 / 255
+"""Standard deviation of the noise that a style's network is given with every picture. Without any
+it could not paint a flat wall or a drawn sky: what it does is the same everywhere, so that where
+nothing changes in the picture, nothing can in the painting."""
+
 _RANGE_TOLERANCE = 1e-4  # rounding of a resize or colour conversion is no error
 
 
@@ -83,7 +88,8 @@ class Predictor:
 
     def _run(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
-        padded = _pad_for(self._card.architecture, rgb)
+        given = _with_grain(rgb) if self._card.task == "style-transfer" else rgb
+        padded = _pad_for(self._card.architecture, given)
         batch = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         try:
             output = self._backend.run(batch)
@@ -124,6 +130,15 @@ def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None
         raise PictureError(
             f"given values from {low:g} to {high:g}, expected [0, 1]; divide 8-bit values by 255"
         )
+
+
+def _with_grain(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """N×H×W×3 with the same faint noise on each picture, so that films do not flicker."""
+    height, width = rgb.shape[1:3]
+    noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
+    grain = (noise - np.float32(0.5)) * np.float32(GRAIN * 12**0.5)  # uniform: width σ·√12
+    grainy: NDArray[np.float32] = np.clip(rgb + grain, 0.0, 1.0, dtype=np.float32)
+    return grainy
 
 
 def _pad_for(architecture: NetworkArchitecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,7 +18,8 @@ from impasto.training.devices import check_batches, describe_hardware, launched_
 from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
-from impasto.training.progress import OnProgress, ignore_progress
+from impasto.training.plan import measured_pace, plan_stages
+from impasto.training.progress import OnProgress, Progress, ignore_progress
 from impasto.training.recipe import StyleRecipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.tasks import StyleTask
@@ -73,6 +74,7 @@ def train_style(
     recipe: StyleRecipe,
     output: Path,
     *,
+    minutes: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
@@ -83,6 +85,7 @@ def train_style(
     Args:
         recipe: what to train; when resuming, the one of the checkpoint.
         output: the model file to write; the run's folder lies beside it.
+        minutes: plan the stages for so much time on this machine, in place of the recipe's.
         resume: go on from the checkpoint in that folder.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
@@ -101,6 +104,8 @@ def train_style(
         source = open_photographs(recipe.photos.path, seed=recipe.seed)
         facts = facts_of(recipe, output)
         recipe, task = _task_of(recipe, resume=resume)
+        if minutes is not None and not resume:
+            recipe = _planned(recipe, task, fabric, minutes, on_progress)
         trainer = _trainer(fabric, task, recipe, source, folder, checkpoint, on_progress)
         try:
             with stop_on_signals(trainer.stop_requested):
@@ -149,6 +154,25 @@ def _task_of(recipe: StyleRecipe, *, resume: bool) -> tuple[StyleRecipe, StyleTa
     task = StyleTask(recipe)
     task.network.load_state_dict(load_network(start).state_dict())
     return recipe, task
+
+
+def _planned(
+    recipe: StyleRecipe,
+    task: StyleTask,
+    fabric: Fabric,
+    minutes: float,
+    on_progress: OnProgress,
+) -> StyleRecipe:
+    """Return the recipe with stages that fill so many minutes here."""
+    batch_size = recipe.stages[0].batch_size
+    pace = measured_pace(fabric, task, batch_size=batch_size)
+    stages = plan_stages(minutes, pace, batch_size=batch_size)
+    recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
+    shown = ", then ".join(f"{stage.steps} steps at {stage.crop_size}²" for stage in stages)
+    if fabric.is_global_zero:
+        message = f"plan for {minutes:g} min: {shown}"
+        on_progress(Progress(step=0, num_steps=recipe.num_steps, losses={}, message=message))
+    return recipe
 
 
 def _trainer(  # noqa: PLR0917  (what a training is made of, each once)

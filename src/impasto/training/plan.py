@@ -1,0 +1,98 @@
+"""The stages of a training for the time that is given, from the pace of the machine.
+
+Two thirds of the time go to small crops, where a style is learnt at a quarter of the cost, and
+one to crops twice as large with a cycle of their own, where its fine texture is. Below
+`FEW_STEPS` at the usual size, smaller crops buy more steps. No schedule is longer than the
+paper's 40,000 steps. Measured: `benchmarks/results/style_time.md`.
+"""
+
+import copy
+import time
+from collections.abc import Callable
+
+import torch
+from lightning.fabric import Fabric
+
+from impasto.errors import RecipeError
+from impasto.training.recipe import Stage
+from impasto.training.tasks import Task
+
+USUAL_CROP, SMALL_CROP = 128, 96
+SMALL_CROPS_SHARE = 2 / 3
+LARGE_CROPS_RATE = 1e-3
+FEW_STEPS = 200
+FEWEST_STEPS = 20
+MOST_STEPS = 40_000
+OVERHEAD_SECONDS = 20.0
+"""The probe, contact sheets and the writing of the model; of a minute or less, a third."""
+
+SecondsPerStep = Callable[[int], float]
+
+
+def plan_stages(
+    minutes: float, seconds_per_step: SecondsPerStep, *, batch_size: int = 4
+) -> list[Stage]:
+    """Return the stages that fill so many minutes.
+
+    Args:
+        minutes: from the start of the training to the model file.
+        seconds_per_step: of a crop size.
+        batch_size: over all processes together.
+
+    Raises:
+        RecipeError: when not even `FEWEST_STEPS` fit.
+    """
+    seconds = 60 * minutes - min(OVERHEAD_SECONDS, 20 * minutes)
+    crop = USUAL_CROP
+    if _num_steps(seconds * SMALL_CROPS_SHARE, seconds_per_step(crop)) < FEW_STEPS:
+        crop = SMALL_CROP
+    small = _num_steps(seconds * SMALL_CROPS_SHARE, seconds_per_step(crop))
+    large = _num_steps(seconds * (1 - SMALL_CROPS_SHARE), seconds_per_step(2 * crop))
+    if small < FEWEST_STEPS:
+        needed = minutes * FEWEST_STEPS / max(small, 1)
+        raise RecipeError(
+            f"{minutes:g} minutes are too few for a style here: {small} steps; give at least "
+            f"{needed:.2g}, and thirty for a good one on two cores"
+        )
+    return [
+        Stage(steps=small, crop_size=crop, batch_size=batch_size),
+        Stage(
+            steps=max(large, 1),
+            crop_size=2 * crop,
+            batch_size=batch_size,
+            learning_rate=LARGE_CROPS_RATE,
+        ),
+    ]
+
+
+def measured_pace(fabric: Fabric, task: Task, *, batch_size: int) -> SecondsPerStep:
+    """Return the seconds of a training step by its crop size, measured on this machine.
+
+    Only one size is measured, on a copy of the network: the work grows with the pixels.
+    """
+    network = copy.deepcopy(task.network).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task.objective.to(fabric.device)
+    share = max(batch_size // fabric.world_size, 1)
+    chance = torch.Generator().manual_seed(0)
+    crops = torch.rand(share, 3, USUAL_CROP, USUAL_CROP, generator=chance).to(fabric.device)
+    crops = crops.to(memory_format=torch.channels_last)
+
+    def step() -> None:
+        with fabric.autocast():
+            terms = task.loss_terms(network, crops)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize(fabric.device)
+
+    for _ in range(2):
+        step()
+    started = time.perf_counter()
+    for _ in range(4):
+        step()
+    mean = torch.tensor((time.perf_counter() - started) / 4, device=fabric.device)
+    seconds = float(fabric.all_reduce(mean))  # type: ignore[arg-type]
+    return lambda crop_size: seconds * (crop_size / USUAL_CROP) ** 2
+
+
+def _num_steps(seconds: float, seconds_per_step: float) -> int:
+    return min(int(seconds / seconds_per_step), MOST_STEPS)

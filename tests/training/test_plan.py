@@ -1,0 +1,68 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impasto.errors import RecipeError
+from impasto.training.devices import make_fabric
+from impasto.training.plan import MOST_STEPS, OVERHEAD_SECONDS, measured_pace, plan_stages
+from impasto.training.tasks import StyleTask
+from training_fixtures import tiny_recipe
+
+
+def pace_of(seconds):
+    """A machine that takes so long for a step at 128²; the work grows with the pixels."""
+    return lambda crop_size: seconds * (crop_size / 128) ** 2
+
+
+def test_half_an_hour_on_two_cores():
+    # 1,800 s less 20; two thirds at 0.5 s, a third at 2 s.
+    small, large = plan_stages(30, pace_of(0.5))
+    assert (small.steps, small.crop_size, small.learning_rate) == (2373, 128, None)
+    assert (large.steps, large.crop_size, large.learning_rate) == (296, 256, 1e-3)
+
+
+def test_little_time_is_spent_on_smaller_crops():
+    # 60 s less 20; at 128² 26.7 s hold 53 steps of 0.5 s, too few: at 96² 94 of 0.28125 s.
+    small, large = plan_stages(1, pace_of(0.5))
+    assert (small.steps, small.crop_size) == (94, 96)
+    assert (large.steps, large.crop_size) == (11, 192)
+
+
+def test_a_fast_machine_stops_at_the_paper_s_length():
+    small, large = plan_stages(600, pace_of(0.001))
+    assert small.steps == large.steps == MOST_STEPS
+
+
+def test_batches_are_those_asked_for():
+    assert {stage.batch_size for stage in plan_stages(30, pace_of(0.5), batch_size=8)} == {8}
+
+
+def test_too_little_time_says_how_much_would_do():
+    with pytest.raises(RecipeError, match=r"0\.1 minutes are too few .* give at least 0\.\d+"):
+        plan_stages(0.1, pace_of(0.5))
+
+
+@given(minutes=st.floats(2, 500), seconds=st.floats(0.01, 1))
+def test_the_plan_fills_the_time_and_no_more(minutes, seconds):
+    pace = pace_of(seconds)
+    stages = plan_stages(minutes, pace)
+    planned = sum(stage.steps * pace(stage.crop_size) for stage in stages)
+    assert planned <= 60 * minutes - OVERHEAD_SECONDS + 1e-6
+    capped = any(stage.steps == MOST_STEPS for stage in stages)
+    lost_to_rounding = sum(pace(stage.crop_size) for stage in stages)
+    assert capped or planned > 60 * minutes - OVERHEAD_SECONDS - lost_to_rounding
+
+
+def test_measuring_leaves_network_and_chance_as_they_were(painting, photos):
+    recipe = tiny_recipe(painting, photos)
+    task = StyleTask(recipe)
+    before = {name: value.clone() for name, value in task.network.state_dict().items()}
+    state = torch.get_rng_state()
+    pace = measured_pace(make_fabric(recipe), task, batch_size=2)
+    assert pace(256) == pytest.approx(4 * pace(128))
+    assert pace(128) > 0
+    assert torch.equal(torch.get_rng_state(), state)
+    after = task.network.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(parameter.grad is None for parameter in task.network.parameters())
