@@ -350,3 +350,42 @@ def test_exchanged_channels_would_not_pass_for_the_recorded():
     with np.load(GOLDEN / "vgg16_persian_cat_crop.npz") as golden:
         pool5 = torch.from_numpy(golden["pool5"])
     assert relative_error(F.max_pool2d(features, 2)[0], pool5) > 0.05
+
+
+# Padding
+
+
+def test_padding_by_reflection_shows_a_picture_no_edge():
+    # A flat picture stays flat in every layer; zeros would frame it in the mean colour.
+    flat = torch.full((1, 3, 32, 32), 0.9)
+    layers = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+    reflected = LossNetwork(layers, padding="reflect")(flat)
+    framed = LossNetwork(layers)(flat)
+    for layer in layers:
+        spread = [
+            (f[layer] - f[layer].mean((2, 3), keepdim=True)).norm() for f in (reflected, framed)
+        ]
+        assert spread[0] < 1e-3 * reflected[layer].norm()
+        assert spread[1] > 0.1 * framed[layer].norm()
+
+
+def test_padding_changes_nothing_away_from_the_border():
+    picture = random_pictures(1, 48, 48, dtype=torch.float32)
+    reflected = LossNetwork(["relu1_2"], padding="reflect")(picture)["relu1_2"]
+    framed = LossNetwork(["relu1_2"])(picture)["relu1_2"]
+    inside = (..., slice(2, -2), slice(2, -2))  # two convolutions of 3×3 reach two pixels in
+    torch.testing.assert_close(reflected[inside], framed[inside])
+    assert not torch.allclose(reflected, framed)
+
+
+def test_padding_by_reflection_needs_two_pixels_at_the_deepest_layer():
+    network = LossNetwork(["relu3_1"], padding="reflect")
+    assert network.minimum_size == 8
+    assert network(random_pictures(1, 8, 9, dtype=torch.float32))["relu3_1"].shape[2:] == (2, 2)
+    with pytest.raises(PictureError, match="at least 8×8"):
+        network(random_pictures(1, 7, 8, dtype=torch.float32))
+
+
+def test_unknown_padding_is_refused():
+    with pytest.raises(WeightsError, match="padding is 'circular'; expected 'zeros' or 'reflect'"):
+        LossNetwork(padding="circular")

@@ -24,6 +24,7 @@ from impasto.errors import PictureError, WeightsError
 from impasto.tensors import LayerFeatures, Pictures, check_pictures
 
 Pooling = Literal["max", "average"]
+Padding = Literal["zeros", "reflect"]
 
 NUM_CONVOLUTIONS_BY_BLOCK = (2, 2, 3, 3, 3)
 NUM_CHANNELS_BY_BLOCK = (64, 128, 256, 512, 512)
@@ -69,6 +70,7 @@ class LossNetwork(nn.Module):
         *,
         weights: Path | None = None,
         pooling: Pooling = "max",
+        padding: Padding = "zeros",
     ) -> None:
         """Build the network and load its weights.
 
@@ -77,6 +79,9 @@ class LossNetwork(nn.Module):
             weights: a safetensors file with `convB_C.weight` (OIHW) and `convB_C.bias`;
                 None takes the one in the package.
             pooling: `max` as trained, or `average` as Gatys et al. 2016 suggest.
+            padding: `zeros` as trained, which frames a picture in the mean colour; `reflect`
+                continues it by its mirror image, so that what is trained against it learns no
+                frame.
 
         Raises:
             WeightsError: for an unknown layer name, or a file that is damaged or does not fit.
@@ -85,7 +90,8 @@ class LossNetwork(nn.Module):
         self.layers = tuple(layers)
         self.depth = _depth_of(self.layers)
         self.pooling: Pooling = _known_pooling(pooling)
-        self.convolutions = nn.ModuleDict(_convolutions(self.depth))
+        self.padding: Padding = _known_padding(padding)
+        self.convolutions = nn.ModuleDict(_convolutions(self.depth, self.padding))
         self.register_buffer("mean", torch.tensor(MEAN_RGB).view(1, 3, 1, 1), persistent=False)
         tensors = _read_weights(weights)
         with torch.no_grad():
@@ -96,12 +102,13 @@ class LossNetwork(nn.Module):
 
     @property
     def minimum_size(self) -> int:
-        """The smallest height and width, in pixels, that leave one pixel at the deepest layer.
+        """The smallest height and width, in pixels, that the deepest layer can be computed of.
 
-        It is 2 to the number of poolings passed: 1 for relu1, 16 for relu5.
+        It is 2 to the number of poolings passed, 1 for relu1 and 16 for relu5, which leaves one
+        pixel there; twice that with padding by reflection, which needs two.
         """
         num_poolings = int(LAYER_NAMES[self.depth - 1][4]) - 1
-        return int(2**num_poolings)
+        return int(2**num_poolings) * (2 if self.padding == "reflect" else 1)
 
     def forward(self, pictures: Pictures) -> dict[str, LayerFeatures]:
         """Return the activations of the layers asked for, by name, shallow first.
@@ -163,13 +170,19 @@ def _known_pooling(pooling: Pooling) -> Pooling:
     return pooling
 
 
-def _convolutions(depth: int) -> dict[str, nn.Conv2d]:
+def _known_padding(padding: Padding) -> Padding:
+    if padding not in ("zeros", "reflect"):
+        raise WeightsError(f"padding is {padding!r}; expected 'zeros' or 'reflect'")
+    return padding
+
+
+def _convolutions(depth: int, padding: Padding) -> dict[str, nn.Conv2d]:
     convolutions: dict[str, nn.Conv2d] = {}
     num_inputs = 3
     for layer in LAYER_NAMES[:depth]:
         num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
         name = layer.replace("relu", "conv")
-        convolutions[name] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1)
+        convolutions[name] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, padding_mode=padding)
         num_inputs = num_outputs
     return convolutions
 

@@ -100,6 +100,8 @@ class ObjectiveSection(Section):
         num_probe_pictures: photographs the probe looks at.
         loss_network_weights: another VGG-16 file in place of the shipped one.
         pooling: the loss network's: `max` as trained, `average` as Gatys et al. suggest.
+        padding: the loss network's: `zeros` as trained and in the paper; with it, styles painted a
+            frame that `reflect` does away with (measured).
     """
 
     preset: Literal["default", "arxiv", "eccv", "released"] = "default"
@@ -108,6 +110,7 @@ class ObjectiveSection(Section):
     num_probe_pictures: Count = 32
     loss_network_weights: AbsolutePath | None = None
     pooling: Literal["max", "average"] = "max"
+    padding: Literal["zeros", "reflect"] = "reflect"
 
 
 class Stage(Section):

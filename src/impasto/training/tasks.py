@@ -88,6 +88,7 @@ class StyleTask:
             layers_of(preset),
             weights=recipe.objective.loss_network_weights,
             pooling=recipe.objective.pooling,
+            padding=recipe.objective.padding,
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.objective = StyleTransferObjective(
             loss_network, self.painting, preset=preset, weights=recipe.style_weights()
