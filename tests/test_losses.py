@@ -13,8 +13,10 @@ from skimage.metrics import mean_squared_error
 from feature_fixtures import random_pictures
 from impasto.errors import NotFiniteError, PictureError
 from impasto.losses import (
+    GridLoss,
     feature_reconstruction_loss,
     gram_matrix,
+    grid_loss,
     pixel_loss,
     style_reconstruction_loss,
     total_variation_loss,
@@ -377,3 +379,71 @@ def test_an_unknown_reduction_is_refused():
     ):
         with pytest.raises(PictureError, match="reduction is 'max'; expected 'sum' or 'mean'"):
             attempt()
+
+
+# The grid loss
+
+
+def test_grid_loss_of_alternating_columns():
+    # Columns 1, 0, 1, 0: half of the sixteen places have the mean 1, half 0; their variance is ¼.
+    pictures = torch.tensor([1.0, 0.0]).repeat(4).expand(1, 3, 8, 8)
+    assert grid_loss(pictures).item() == pytest.approx(0.25)
+    assert grid_loss(pictures, period=2).item() == pytest.approx(0.25)
+
+
+def test_grid_loss_of_one_bright_place_in_sixteen():
+    # The mean of 0/1 values with one in sixteen is 1/16; variance 1/16 − 1/256 = 15/256.
+    pictures = torch.zeros(2, 3, 8, 12)
+    pictures[..., 1::4, 2::4] = 1
+    assert grid_loss(pictures).item() == pytest.approx(15 / 256)
+    # In cells of 3 the bright pixels go round all nine places.
+    assert grid_loss(pictures[..., :12], period=3).item() < 0.01
+
+
+def test_grid_loss_ignores_brightness_and_what_fills_no_cell():
+    pictures = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(0)) / 2
+    torch.testing.assert_close(grid_loss(pictures + 0.25), grid_loss(pictures))
+    torch.testing.assert_close(grid_loss(pictures), grid_loss(pictures[..., :8, :8]))
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 1000), st.integers(2, 4))
+def test_grid_loss_ignores_the_order_of_cells_and_averages_over_the_batch(seed, period):
+    generator = torch.Generator().manual_seed(seed)
+    pictures = torch.rand(4, 3, 12, 12, generator=generator)
+    moved = pictures.roll((period, 2 * period), dims=(2, 3))
+    loss = grid_loss(pictures, period=period)
+    torch.testing.assert_close(grid_loss(moved, period=period), loss)
+    alone = [grid_loss(picture[None], period=period) for picture in pictures]
+    torch.testing.assert_close(loss, torch.stack(alone).mean())
+
+
+def test_gradient_of_the_grid_loss_is_right():
+    pictures = torch.rand(2, 3, 5, 6, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: grid_loss(given, period=2), pictures)
+
+
+def test_grid_loss_is_computed_in_float32_for_bfloat16():
+    pictures = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(1)).bfloat16()
+    assert grid_loss(pictures).dtype == torch.float32
+    torch.testing.assert_close(grid_loss(pictures), grid_loss(pictures.float()))
+
+
+def test_grid_loss_refuses_what_it_cannot_sort_into_cells():
+    with pytest.raises(PictureError, match="5×3 pixels; the grid loss of period 4 needs"):
+        grid_loss(torch.rand(1, 3, 3, 5))
+    for refused in (
+        lambda: grid_loss(torch.rand(1, 3, 8, 8), period=1),
+        lambda: GridLoss(period=0),
+    ):
+        with pytest.raises(PictureError, match="expected at least 2 pixels"):
+            refused()
+    with pytest.raises(PictureError):
+        grid_loss(torch.rand(3, 8, 8))
+    with pytest.raises(NotFiniteError):
+        grid_loss(torch.full((1, 3, 8, 8), float("nan")))
+
+
+def test_the_module_is_the_function():
+    pictures = torch.rand(1, 3, 8, 8)
+    torch.testing.assert_close(GridLoss(period=2)(pictures), grid_loss(pictures, period=2))

@@ -29,6 +29,7 @@ from impasto.objectives import (
     PRESETS,
     STYLE_TERMS,
     LossScales,
+    LossTerms,
     StylePreset,
     StyleTransferObjective,
     StyleWeights,
@@ -131,6 +132,15 @@ def test_layers_are_named_once_shallow_first():
         update={"content_layer": "zebra", "style_layers": ("relu3_1", "apple", "relu1_1")}
     )
     assert layers_of(strange) == ("relu1_1", "relu3_1", "apple", "zebra")
+
+
+def test_a_further_term_is_weighted_and_added():
+    terms = LossTerms(torch.tensor(3.0), {"a": torch.tensor(3.0)}, {"a": torch.tensor(1.0)})
+    more = terms.plus("b", torch.tensor(0.5), weight=4)
+    assert more.total.item() == 5
+    assert {name: value.item() for name, value in more.weighted.items()} == {"a": 3, "b": 2}
+    assert {name: value.item() for name, value in more.unweighted.items()} == {"a": 1, "b": 0.5}
+    assert list(terms.weighted) == ["a"]
 
 
 # Properties

@@ -148,6 +148,12 @@ class LossTerms:
     weighted: dict[str, Scalar]
     unweighted: dict[str, Scalar]
 
+    def plus(self, name: str, loss: Scalar, *, weight: float) -> "LossTerms":
+        """Return these terms and one more."""
+        weighted = {**self.weighted, name: loss * weight}
+        total = self.total + weighted[name]
+        return LossTerms(total, weighted, {**self.unweighted, name: loss})
+
 
 class StyleTransferObjective(nn.Module):
     """λc · feature reconstruction + λs · style reconstruction + λtv · total variation.

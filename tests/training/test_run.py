@@ -106,7 +106,7 @@ def test_card_says_what_was_trained_and_how(trained, painting, photos):
     assert (training.steps, training.seed, training.dataset) == (5, 5, photos.name)
     assert training.loss_network_sha256 == SHIPPED_WEIGHTS_SHA256
     assert {"torch", "onnx", "impasto", "openvino"} <= training.versions.keys()
-    assert training.losses.keys() == {"content", "style", "total_variation"}
+    assert training.losses.keys() == {"content", "style", "total_variation", "grid"}
     assert card.licences.commercial_use == "unclear"
 
 

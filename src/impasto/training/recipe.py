@@ -97,6 +97,8 @@ class ObjectiveSection(Section):
         preset: `default`, `arxiv`, `eccv` or `released`: layers, reductions, weights.
         weights: in place of the preset's; used as they are, without a probe.
         style_balance: leans a balanced preset: 2 doubles the weight of style.
+        grid_weight: of the grid loss beside the preset's terms; without it, a pattern of 4 pixels
+            is left that no other term sees (measured).
         num_probe_pictures: photographs the probe looks at.
         loss_network_weights: another VGG-16 file in place of the shipped one.
         pooling: the loss network's: `max` as trained, `average` as Gatys et al. suggest.
@@ -107,6 +109,7 @@ class ObjectiveSection(Section):
     preset: Literal["default", "arxiv", "eccv", "released"] = "default"
     weights: StyleWeights | None = None
     style_balance: Positive = 1.0
+    grid_weight: NonNegative = 1000.0
     num_probe_pictures: Count = 32
     loss_network_weights: AbsolutePath | None = None
     pooling: Literal["max", "average"] = "max"

@@ -16,6 +16,7 @@ from impasto.errors import PictureFileError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import load_training_rgb
 from impasto.loss_network import LossNetwork
+from impasto.losses import grid_loss
 from impasto.networks.style_transfer import build_style_network
 from impasto.objectives import (
     LossScales,
@@ -113,8 +114,10 @@ class StyleTask:
 
     def loss_terms(self, network: nn.Module, photographs: Tensor) -> LossTerms:
         """Run `network` on N×3×H×W photographs and judge the result against them."""
-        terms: LossTerms = self.objective(network(photographs), photographs)
-        return terms
+        stylized = network(photographs)
+        terms: LossTerms = self.objective(stylized, photographs)
+        weight = self.recipe.objective.grid_weight
+        return terms.plus("grid", grid_loss(stylized), weight=weight) if weight else terms
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
         """Show the painting, photographs and what the network makes of them, in two rows."""

@@ -1,0 +1,23 @@
+#!/bin/sh
+# How long, and on how many photographs: runs/time_and_photos.sh PHOTOS OUT
+# Trains starry_night for 2 to 60 minutes, and for 10 on 100 and on 1,000 of the photographs.
+# Some two hours on two cores; then benchmarks/style_objective.py compares them.
+set -eu
+[ $# -eq 2 ] || { echo "usage: runs/time_and_photos.sh PHOTOS OUT" >&2; exit 2; }
+photos=$1 out=$2
+recipe=$(dirname "$0")/../recipes/style/starry_night.toml
+train() { "$(dirname "$0")/one.sh" "$out/$1.onnx" --recipe "$recipe" --photos "$2" --minutes "$3"; }
+mkdir -p "$out"
+for number in 100 1000; do
+  folder=$out/photos_$number
+  [ -d "$folder" ] && continue
+  mkdir "$folder"
+  # Every k-th by name: the same ones on every machine.
+  find "$photos" -type f | sort > "$out/all.txt"
+  every=$(($(wc -l < "$out/all.txt") / number))
+  awk "NR % $every == 1 || $every == 1" "$out/all.txt" | head -n "$number" | while read -r file; do
+    ln -s "$(realpath "$file")" "$folder/"
+  done
+done
+for minutes in 2 5 10 20 60; do train "minutes_$minutes" "$photos" "$minutes"; done
+for number in 100 1000; do train "photos_$number" "$out/photos_$number" 10; done
