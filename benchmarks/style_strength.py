@@ -4,7 +4,8 @@
 
 For every shipped style (or those named): content, style and total variation at 256² and 512²
 beside the untouched photographs, and which of all paintings is nearest by style loss. A style's
-own painting is the file of its name in `--paintings`. See `style_terms.py` for the protocol.
+own painting is the one of its name in `examples/paintings`, as it was trained on; `--paintings` are
+the others, compared with it. See `style_terms.py` for the protocol.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
 
 SIZES = (256, 512)
+TRAINED_ON = Path(__file__).parents[1] / "examples" / "paintings"
 UNTOUCHED = "untouched"
 
 
@@ -42,7 +44,8 @@ def main() -> None:
     arguments = parser.parse_args()
     shipped = [entry.name for entry in list_models(task="style-transfer") if entry.released]
     models = arguments.models or shipped
-    terms = StyleTerms({path.stem: path for path in list_pictures(arguments.paintings)})
+    folders = (arguments.paintings, TRAINED_ON)
+    terms = StyleTerms({path.stem: path for each in folders for path in list_pictures(each)})
     predictors = {name: Predictor(resolve_model(name)) for name in models}
     photos = list_pictures(arguments.photos)[: arguments.limit]
     rows = {size: rows_at(size, predictors, terms, photos) for size in SIZES}

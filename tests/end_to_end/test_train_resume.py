@@ -116,7 +116,7 @@ def test_unbroken_run_answers_with_the_model_and_says_nothing_but_its_own_lines(
     ours = (
         r"probe: terms are divided by content \S+, style \S+, total_variation \S+",
         r"contact sheet: unbroken\.run/contact_sheet\.jpg",
-        rf"step \d+/{NUM_STEPS}  total \S+  content \S+  style \S+  total_variation \S+  "
+        rf"step \d+/{NUM_STEPS}  total \S+  content \S+  style \S+  total_variation \S+  grid \S+  "
         r"\S+ images/s  \d+:\d\d left",
         r"1 file was skipped:",
         r"  broken\.jpg: .*not a picture.*",
