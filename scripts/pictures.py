@@ -28,7 +28,7 @@ GALLERY = (
 
 
 def main() -> None:
-    """Draw the README's row and gallery, and each photograph at full size."""
+    """Draw the README's row and the gallery."""
     folder = ROOT / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
     stylizer = Stylizer(STYLE)
@@ -38,8 +38,6 @@ def main() -> None:
     rows = [[square(picture) for picture in (painting, *group)] for group in (photos, stylized)]
     row = resize_longer_side(Picture(rgb=contact_sheet(rows, cell_size=400)), 1600)
     save_picture(row, folder / "readme_row.jpg", quality=85, overwrite=True)
-    for path, picture in zip(PHOTOS, stylized, strict=True):
-        save_picture(picture, folder / f"{STYLE}_{path.stem}.jpg", quality=88, overwrite=True)
     blank = np.ones((8, 8, 3), np.float32)
     gallery = [[blank, *(square(photo) for photo in photos)]]
     for style in GALLERY:

@@ -1,0 +1,180 @@
+"""The documentation: it builds without a warning, its code runs, and its links lead somewhere.
+
+The code of a page runs from top to bottom in a folder with the files that the page speaks of.
+Trainings are the real ones, with a few steps of a tiny network: `impasto` is found in a folder of
+the test's, where it adds such settings. A block that is not run says why, in a comment before it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from impasto.errors import TrainingInterrupted
+from impasto.training.run import train_style
+from training_fixtures import TINY_SETTINGS, draw, environment, tiny_recipe
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+BLOCK = re.compile(
+    r"(?P<before>[^\n]*)\n(?P<blank>\n?)```(?P<language>\w+)\n(?P<code>.*?)```", re.DOTALL
+)
+NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
+FILE_NAME = re.compile(r"This is `(?P<name>[\w.-]+)`")
+STAGES = "stages=[{steps=3, crop_size=32, batch_size=2}, {steps=2, crop_size=48, batch_size=2}]"
+ADDS_SETTINGS = f"""#!{sys.executable}
+import os, sys
+words = sys.argv[1:]
+if words[:2] == ["train", "style"] and "--resume" not in words:
+    if "--minutes" in words:
+        place = words.index("--minutes")
+        assert float(words[place + 1]) > 0
+        del words[place : place + 2]
+    for setting in {(*TINY_SETTINGS, STAGES)!r}:
+        words += ["--set", setting]
+impasto = {str(Path(sysconfig.get_path("scripts")) / "impasto")!r}
+os.execv(impasto, [impasto, *words])
+"""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code on a page."""
+
+    language: str
+    code: str
+    before: str
+
+
+def blocks_of(page):
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(match["language"], match["code"], match["before"]) for match in BLOCK.finditer(text)
+    ]
+
+
+def runs(block):
+    return block.language in ("sh", "python", "toml") and not NOT_RUN.search(block.before)
+
+
+PAGES_WITH_CODE = [page for page in PAGES if any(runs(block) for block in blocks_of(page))]
+
+
+def name_of(page):
+    return page.name
+
+
+@pytest.fixture(scope="module")
+def tiny_style(tmp_path_factory, painting, photos):
+    """A trained model file, and beside it the run's folder."""
+    output = tmp_path_factory.mktemp("tiny-style") / "my-style.onnx"
+    train_style(tiny_recipe(painting, photos), output)
+    return output
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, tiny_style):
+    """A folder with what the pages speak of; `impasto` in it trains for a few steps only."""
+    work = tmp_path / "work"
+    shutil.copytree(ROOT / "examples" / "photos", work / "my-photos")
+    draw(1, 80, 60).save(work / "painting.jpg")
+    draw(2, 80, 60).save(work / "other-painting.jpg")
+    for name in ("holiday.jpg", "photo.jpg"):
+        Image.open(work / "my-photos" / "rocket.jpg").resize((96, 64)).save(work / name)
+    (work / "examples").symlink_to(ROOT / "examples")
+    for file in (work / "my-photos").iterdir():
+        Image.open(file).convert("RGB").resize((96, 72)).save(file)
+    command = tmp_path / "bin" / "impasto"
+    command.parent.mkdir()
+    command.write_text(ADDS_SETTINGS)
+    command.chmod(0o755)
+    scripts = sysconfig.get_path("scripts")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(command.parent), scripts, os.environ["PATH"]]))
+    monkeypatch.setenv("IMPASTO_HOME", str(tmp_path / "home"))
+    return work
+
+
+def prepare(page, folder, tiny_style):
+    """Put what a page takes for granted beside its files."""
+    if page.name in ("commands.md", "model-file.md"):
+        shutil.copy(tiny_style, folder / "my-style.onnx")
+    if page.name == "resuming.md":
+        leave_unfinished(folder)
+
+
+def leave_unfinished(folder):
+    def stop_at_once(progress):
+        if progress.step:
+            os.kill(os.getpid(), 2)
+
+    recipe = tiny_recipe(folder / "painting.jpg", folder / "my-photos")
+    with pytest.raises(TrainingInterrupted):
+        train_style(recipe, folder / "my-style.onnx", on_progress=stop_at_once)
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
+def test_the_code_of_a_page_runs(page, folder, tiny_style, capsys):
+    prepare(page, folder, tiny_style)
+    names = {"__name__": "__docs__"}
+    with contextlib.chdir(folder):
+        for block in filter(runs, blocks_of(page)):
+            if block.language == "python":
+                exec(compile(block.code, page.name, "exec"), names)  # our own pages
+            elif block.language == "toml":
+                named = FILE_NAME.search(block.before)
+                assert named, f"{page.name}: no 'This is `NAME`' before the recipe"
+                Path(named["name"]).write_text(block.code)
+            else:
+                run_shell(block.code)
+
+
+def run_shell(code):
+    done = subprocess.run(
+        ["sh", "-e", "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+def test_pages_that_teach_have_code_that_runs():
+    names = {page.name for page in PAGES_WITH_CODE}
+    taught = {"README.md", "tutorial.md", "own-loop.md", "own-loss-network.md", "resuming.md"}
+    assert taught | {"commands.md", "training.md", "model-file.md"} <= names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_is_not_run_says_why(page):
+    for block in blocks_of(page):
+        if block.language in ("sh", "python", "toml") and not runs(block):
+            assert len(NOT_RUN.search(block.before)["reason"].split()) > 2
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "html", DOCS, tmp_path / "site"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    method = (tmp_path / "site" / "method.html").read_text()
+    assert "<math" in method
+    starry_night = (tmp_path / "site" / "styles" / "starry_night.html").read_text()
+    assert "The Starry Night, Vincent van Gogh, 1889" in starry_night
+    losses = (tmp_path / "site" / "api" / "losses.html").read_text()
+    assert "impasto.losses.gram_matrix" in losses
