@@ -49,7 +49,7 @@ class GreyTask:
     def take_scales(self, scales):
         self.scales = scales
 
-    def loss_terms(self, network, photographs):
+    def loss_terms(self, network, photographs, *, position=0):
         fault = self.faults.get(len(self.seen), 1.0)
         self.seen.append(photographs)
         if isinstance(fault, Exception):
@@ -78,9 +78,9 @@ class EndlessGradient(torch.autograd.Function):
 class EndlessGradientTask(GreyTask):
     """A finite loss whose gradient is not, at chosen calls."""
 
-    def loss_terms(self, network, photographs):
+    def loss_terms(self, network, photographs, *, position=0):
         is_fault = len(self.seen) in self.faults
-        terms = GreyTask.loss_terms(self, network, photographs)
+        terms = GreyTask.loss_terms(self, network, photographs, position=position)
         total = EndlessGradient.apply(terms.total) if is_fault else terms.total
         return LossTerms(total, terms.weighted, terms.unweighted)
 

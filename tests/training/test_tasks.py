@@ -7,6 +7,7 @@ from impasto.errors import PictureFileError
 from impasto.objectives import LossScales
 from impasto.training.recipe import PaintingSection
 from impasto.training.tasks import StyleTask, load_painting
+from impasto.training.window import judged_window
 from training_fixtures import draw, tiny_recipe
 
 WEIGHTS = {"content": 1, "style": 2, "total_variation": 0.5}
@@ -79,6 +80,18 @@ def test_probe_makes_the_terms_of_the_untouched_photographs_their_weights(recipe
     assert float(terms.weighted["style"]) == pytest.approx(weights.style, rel=1e-5)
     assert float(terms.weighted["total_variation"]) == pytest.approx(weights.total_variation)
     assert float(terms.weighted["content"]) == 0
+
+
+def test_nothing_outside_the_window_is_judged(recipe_of):
+    # Of 32 pixels a quarter is left out, 8 of them: 24 rows and columns have a gradient.
+    task = StyleTask(recipe_of(objective={"grid_weight": 0, "window_margin": 32}))
+    pictures = noise(0).requires_grad_()
+    task.loss_terms(torch.nn.Identity(), pictures, position=5).total.backward()
+    judged = pictures.grad.abs().sum(dim=(0, 1)) > 0
+    rows, columns = judged_window(32, 32, margin=32, seed=task.recipe.seed, position=5)
+    expected = torch.zeros(32, 32, dtype=torch.bool)
+    expected[rows, columns] = True
+    assert torch.equal(judged, expected)
 
 
 def test_contact_sheet_has_two_rows_behind_the_painting(recipe_of):

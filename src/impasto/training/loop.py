@@ -179,7 +179,9 @@ class Trainer:
         """
         try:
             with self.fabric.autocast():
-                terms = self.task.loss_terms(self.network, photographs)
+                terms = self.task.loss_terms(
+                    self.network, photographs, position=self.state.position
+                )
             total = self._mean(terms.total)
         except NotFiniteError:
             total = self._mean(float("nan"))

@@ -99,6 +99,8 @@ class ObjectiveSection(Section):
         style_balance: leans a balanced preset: 2 doubles the weight of style.
         grid_weight: of the grid loss beside the preset's terms; without it, a pattern of 4 pixels
             is left that no other term sees (measured).
+        window_margin: how many pixels less than a crop are judged, in a window whose place
+            changes; judged up to the border, networks paint a frame there (measured).
         num_probe_pictures: photographs the probe looks at.
         loss_network_weights: another VGG-16 file in place of the shipped one.
         pooling: the loss network's: `max` as trained, `average` as Gatys et al. suggest.
@@ -110,6 +112,7 @@ class ObjectiveSection(Section):
     weights: StyleWeights | None = None
     style_balance: Positive = 1.0
     grid_weight: NonNegative = 1000.0
+    window_margin: Annotated[int, Field(ge=0, le=256)] = 32
     num_probe_pictures: Count = 32
     loss_network_weights: AbsolutePath | None = None
     pooling: Literal["max", "average"] = "max"

@@ -27,6 +27,7 @@ from impasto.objectives import (
 )
 from impasto.tensors import Pictures
 from impasto.training.recipe import PaintingSection, StyleRecipe
+from impasto.training.window import Window, judged_window
 
 MAX_ASPECT_RATIO = 16
 """Of a painting: at its short side, a longer one would take gigabytes in the loss network."""
@@ -58,8 +59,13 @@ class Task(Protocol):
         """Take on scales measured before."""
         ...
 
-    def loss_terms(self, network: nn.Module, photographs: Tensor) -> LossTerms:
-        """Run `network` (this task's, possibly wrapped) on a batch and judge the result."""
+    def loss_terms(
+        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+    ) -> LossTerms:
+        """Run `network` (this task's, possibly wrapped) on a batch and judge the result.
+
+        What is random in that depends on the seed and on `position`, the samples consumed by now.
+        """
         ...
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
@@ -104,7 +110,11 @@ class StyleTask:
 
     def probe(self, batches: Sequence[Tensor]) -> LossScales:
         """Measure the terms' scales on photographs, take them on and return them."""
-        scales = self.objective.measure_scales(batches)
+        windows = [self._window(batch, position) for position, batch in enumerate(batches)]
+        scales = self.objective.measure_scales(
+            batch[:, :, rows, columns]
+            for batch, (rows, columns) in zip(batches, windows, strict=True)
+        )
         self.take_scales(scales)
         return scales
 
@@ -112,12 +122,25 @@ class StyleTask:
         """Divide the terms by these from now on."""
         self.objective.scales = scales
 
-    def loss_terms(self, network: nn.Module, photographs: Tensor) -> LossTerms:
-        """Run `network` on N×3×H×W photographs and judge the result against them."""
+    def loss_terms(
+        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+    ) -> LossTerms:
+        """Run `network` on N×3×H×W photographs and judge a window of the result against them."""
         stylized = network(photographs)
-        terms: LossTerms = self.objective(stylized, photographs)
+        rows, columns = self._window(photographs, position)
+        terms: LossTerms = self.objective(
+            stylized[:, :, rows, columns], photographs[:, :, rows, columns]
+        )
         weight = self.recipe.objective.grid_weight
         return terms.plus("grid", grid_loss(stylized), weight=weight) if weight else terms
+
+    def _window(self, pictures: Tensor, position: int) -> Window:
+        return judged_window(
+            *pictures.shape[2:],
+            margin=self.recipe.objective.window_margin,
+            seed=self.recipe.seed,
+            position=position,
+        )
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
         """Show the painting, photographs and what the network makes of them, in two rows."""
