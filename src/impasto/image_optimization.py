@@ -184,7 +184,10 @@ class PictureOptimizer:
         }
         for kind, history in (("step", self.state.steps), ("change", self.state.changes)):
             kept |= {f"{kind}_{index:03d}": tensor for index, tensor in enumerate(history)}
-        return {name: tensor.detach().cpu().contiguous() for name, tensor in kept.items()}
+        return {
+            name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name, tensor in kept.items()
+        }
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
         """Go on from what `tensors` and `numbers` returned.

@@ -10,6 +10,7 @@ import typer
 from impasto import __version__
 from impasto.cli import models, train
 from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_errors
+from impasto.cli.optimize import optimize
 from impasto.cli.stylize import stylize
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("stylize", no_args_is_help=True)(one_line_errors(stylize))
+app.command("optimize", no_args_is_help=True)(one_line_errors(optimize))
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 
