@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+
+from impasto.errors import PictureError, WeightsError
+from impasto.image_optimization import OptimizationSettings
+from impasto.inversion import invert_features, invert_style
+from impasto.loss_network import LossNetwork
+from impasto.losses import gram_matrix
+from training_fixtures import draw
+
+
+def target(seed=1, size=32):
+    array = np.asarray(draw(seed, size, size), np.float32) / 255
+    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
+
+
+def settings(iterations):
+    return OptimizationSettings(num_iterations=iterations)
+
+
+def test_a_shallow_layer_gives_the_picture_back():
+    picture = target()
+    found = invert_features(picture, "relu1_1", settings(60), smoothness=0)
+    # Noise is a third away on average.
+    assert (found - picture).abs().mean() < 0.06
+
+
+def test_gram_matrices_come_near_while_the_picture_does_not():
+    picture = target()
+    found = invert_style(picture, ("relu1_2", "relu2_2"), settings(60), smoothness=0)
+    network = LossNetwork(("relu1_2",), padding="reflect")
+    noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0))
+    gram, reached, at_start = (
+        gram_matrix(network(pictures)["relu1_2"]) for pictures in (picture, found, noise)
+    )
+    assert (reached - gram).norm() < 0.1 * (at_start - gram).norm()
+    assert (found - picture).abs().mean() > 0.1
+
+
+def test_smoothness_takes_noise_away():
+    def roughness(smoothness):
+        found = invert_features(target(), "relu3_1", settings(15), smoothness=smoothness)
+        return float((found[..., 1:] - found[..., :-1]).square().mean())
+
+    assert roughness(5.0) < 0.5 * roughness(0.0)
+
+
+def test_what_is_no_picture_or_no_layer_is_refused():
+    with pytest.raises(PictureError, match="the target"):
+        invert_features(torch.rand(1, 3, 8, 8) * 255, "relu1_1", settings(2))
+    with pytest.raises(WeightsError, match="relu7_1"):
+        invert_style(target(), ("relu7_1",), settings(2))
