@@ -1,13 +1,22 @@
-"""Resampling of float arrays.
+"""Resampling of float arrays: Lanczos for sight, MATLAB's bicubic for super-resolution.
 
-Works on channels of any meaning; pictures with alpha are resized by `picture`.
+Works on channels of any meaning; pictures with alpha are resized by `picture`. Benchmarks of
+super-resolution are defined by MATLAB's `imresize`, which other bicubics miss by several grey
+levels: it widens the kernel when it shrinks, and continues the picture beyond its border.
 """
+
+import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import PictureError
+
+Border = Literal["mirror", "repeat"]
+"""How a picture goes on beyond its border: by its mirror image, as MATLAB's `imresize` has it
+today, or by its last pixel for ever, as older releases had it."""
 
 
 def resize_lanczos(array: NDArray[np.float32], *, width: int, height: int) -> NDArray[np.float32]:
@@ -38,6 +47,75 @@ def resize_lanczos(array: NDArray[np.float32], *, width: int, height: int) -> ND
     return np.array(plane.resize((width, height), Image.Resampling.LANCZOS), dtype=np.float32)
 
 
+def imresize(array: NDArray[np.float32], *, width: int, height: int) -> NDArray[np.float32]:
+    """Resample by a cubic kernel exactly as MATLAB's `imresize` does.
+
+    The kernel has a = -0.5 and is widened when shrinking, so that nothing aliases; beyond its
+    border the picture is continued by its mirror image.
+
+    Args:
+        array: H×W or H×W×C float32.
+        width: columns of the result, at least 1.
+        height: rows of the result, at least 1.
+
+    Returns:
+        height×width or height×width×C float32. Not clipped: the kernel rings at edges.
+
+    Raises:
+        PictureError: an empty array, or a width or height below 1.
+
+    Source: MATLAB's `imresize`; Keys 1981, *Cubic Convolution Interpolation for Digital Image
+    Processing*. Departs from MATLAB in that 8-bit pictures are not rounded between the axes.
+    """
+    if width < 1 or height < 1 or array.size == 0:
+        raise PictureError(
+            f"cannot resize {'×'.join(map(str, array.shape))} to {width}×{height}; "
+            "expected at least 1×1 pixel"
+        )
+    rows = _resample_first_axis(array, height)
+    return np.swapaxes(_resample_first_axis(np.swapaxes(rows, 0, 1), width), 0, 1).astype(
+        np.float32, order="C"
+    )
+
+
+def resize_matrix(size: int, new_size: int, *, border: Border = "mirror") -> NDArray[np.float64]:
+    """One axis of `imresize` as a matrix: `resize_matrix(H, h) @ picture` resizes the rows.
+
+    Args:
+        size: pixels of the axis, at least 1.
+        new_size: pixels wanted, at least 1.
+        border: what lies beyond the ends of the axis.
+
+    Returns:
+        new_size×size; each row sums to 1.
+
+    Raises:
+        PictureError: a size below 1.
+    """
+    if size < 1 or new_size < 1:
+        raise PictureError(f"cannot resize {size} to {new_size} pixels; expected at least 1")
+    matrix = np.zeros((new_size, size))
+    for weights, sources in _bicubic_taps(size, new_size, border):
+        matrix[np.arange(new_size), sources] += weights
+    return matrix
+
+
+def beyond_border(
+    indices: NDArray[np.int64], size: int, *, border: Border = "mirror"
+) -> NDArray[np.int64]:
+    """Which pixels of an axis stand at these places, which may lie beyond its ends.
+
+    Args:
+        indices: of any shape, below 0 and beyond `size` too.
+        size: pixels of the axis.
+        border: `mirror` reads … 1 0 | 0 1 2 | 2 1 …, over and over; `repeat` 0 0 | 0 1 2 | 2 2.
+    """
+    if border == "repeat":
+        return indices.clip(0, size - 1)
+    within = indices % (2 * size)
+    return np.minimum(within, 2 * size - 1 - within)
+
+
 def fit_longer_side(width: int, height: int, size: int) -> tuple[int, int]:
     """The width and height with the same aspect ratio whose longer one is `size`.
 
@@ -56,3 +134,35 @@ def fit_longer_side(width: int, height: int, size: int) -> tuple[int, int]:
         raise PictureError(f"the longer side cannot be {size}; expected at least 1 pixel")
     longer = max(width, height)
     return max(1, round(width * size / longer)), max(1, round(height * size / longer))
+
+
+def _resample_first_axis(array: NDArray[np.floating], new_size: int) -> NDArray[np.float64]:
+    """Tap by tap: a matrix of both sizes would not fit into memory for large pictures."""
+    resampled = np.zeros((new_size, *array.shape[1:]))
+    for weights, sources in _bicubic_taps(array.shape[0], new_size, "mirror"):
+        resampled += weights.reshape(-1, *[1] * (array.ndim - 1)) * array[sources]
+    return resampled
+
+
+def _bicubic_taps(
+    size: int, new_size: int, border: Border
+) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """What each new pixel takes from where: pairs of weights and indices, one per tap."""
+    shrinkage = max(1.0, size / new_size)
+    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
+    first = np.floor(centres - 2 * shrinkage).astype(np.int64)
+    num_taps = math.ceil(4 * shrinkage) + 2
+    indices = first[:, np.newaxis] + np.arange(num_taps)
+    weights = _cubic((centres[:, np.newaxis] - indices) / shrinkage)
+    weights /= weights.sum(axis=1, keepdims=True)
+    sources = beyond_border(indices, size, border=border)
+    return [(weights[:, tap], sources[:, tap]) for tap in range(num_taps) if weights[:, tap].any()]
+
+
+def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' kernel with a = -0.5."""
+    x = np.abs(distance)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights: NDArray[np.float64] = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+    return weights
