@@ -1,7 +1,8 @@
 """What a network is made of, as data: enough to build it again from a recipe or a model card.
 
 Nothing here imports torch, so that cards can be read where only pictures are made.
-The modules themselves are built in `impasto.networks.style_transfer`.
+The modules themselves are built in `impasto.networks.style_transfer` and
+`impasto.networks.super_resolution`.
 """
 
 from typing import Annotated, Literal, Self
@@ -50,3 +51,77 @@ class NetworkArchitecture(BaseModel):
     def size_multiple(self) -> int:
         """What height and width must divide by; whoever runs the network pads to it."""
         return 4 if self.kind == "paper" else 1
+
+
+Scale = Literal[2, 4, 8]
+"""How many times larger super-resolution makes a picture."""
+
+MINIMUM_LOW_RESOLUTION = 4
+"""The smallest height and width, in pixels, that the super-resolution networks take."""
+
+
+class _SuperResolutionArchitecture(BaseModel):
+    """What all super-resolution networks have in common.
+
+    Attributes:
+        scale: output size over input size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scale: Scale
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that the network takes."""
+        return MINIMUM_LOW_RESOLUTION
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width must divide by: any size will do."""
+        return 1
+
+
+class SubpixelArchitecture(_SuperResolutionArchitecture):
+    """Our default: all work at low resolution, added to the bicubic enlargement.
+
+    Attributes:
+        channels: feature maps.
+        num_residual_blocks: of two convolutions each.
+    """
+
+    kind: Literal["subpixel"] = "subpixel"
+    channels: Channels = 48
+    num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 8
+
+
+class PaperSuperResolutionArchitecture(_SuperResolutionArchitecture):
+    """The network of Johnson et al. 2016, table 2 of the supplement.
+
+    Attributes:
+        channels: feature maps; the paper has 64.
+        num_residual_blocks: the paper has 4.
+    """
+
+    kind: Literal["paper-super-resolution"] = "paper-super-resolution"
+    channels: Channels = 64
+    num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 4
+
+
+class SrcnnArchitecture(_SuperResolutionArchitecture):
+    """SRCNN (Dong et al. 2014): three convolutions on the enlarged luminance.
+
+    Attributes:
+        channels: feature maps of the first two convolutions; the paper has 64 and 32.
+        kernel_sizes: of the three; the paper has 9-1-5, and 9-5-5 as its best.
+    """
+
+    kind: Literal["srcnn"] = "srcnn"
+    channels: tuple[Channels, Channels] = (64, 32)
+    kernel_sizes: tuple[Literal[9], Literal[1, 3, 5], Literal[5]] = (9, 1, 5)
+
+
+SuperResolutionArchitecture = Annotated[
+    SubpixelArchitecture | PaperSuperResolutionArchitecture | SrcnnArchitecture,
+    Field(discriminator="kind"),
+]

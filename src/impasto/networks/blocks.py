@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from impasto.tensors import Features, LayerFeatures
 
 Norm = Literal["instance", "batch"]
+PaddingMode = Literal["reflect", "zeros"]
 
 INSTANCE_NORM_EPSILON = 1e-3
 """Added to the variance. Larger than the usual 1e-5, so that a picture without contrast is not
@@ -48,7 +49,7 @@ class ConvolutionBlock(nn.Module):
         *,
         stride: int = 1,
         norm: Norm = "instance",
-        padding_mode: Literal["reflect", "zeros"] = "reflect",
+        padding_mode: PaddingMode = "reflect",
     ) -> None:
         """Pad by half the kernel, so that stride 1 keeps the size."""
         super().__init__()
@@ -73,14 +74,21 @@ class ResidualBlock(nn.Module):
     Unpadded, as in the paper's style network, it takes two pixels off every side.
     """
 
-    def __init__(self, num_channels: int, *, padded: bool = True, norm: Norm = "instance") -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        *,
+        padded: bool = True,
+        norm: Norm = "instance",
+        padding_mode: PaddingMode = "reflect",
+    ) -> None:
         """Build a block of `num_channels` in and out."""
         super().__init__()
         padding = 1 if padded else 0
         self.crop = 0 if padded else 2
-        self.convolution1 = _convolution3(num_channels, padding)
+        self.convolution1 = _convolution3(num_channels, padding, padding_mode)
         self.norm1 = make_norm(norm, num_channels)
-        self.convolution2 = _convolution3(num_channels, padding)
+        self.convolution2 = _convolution3(num_channels, padding, padding_mode)
         self.norm2 = make_norm(norm, num_channels)
 
     def forward(self, features: Features) -> LayerFeatures:
@@ -115,7 +123,7 @@ class FractionalStrideBlock(nn.Module):
     """A 3×3 convolution of stride 1/2 (transposed), batch norm and ReLU: doubles the size."""
 
     def __init__(self, num_inputs: int, num_outputs: int) -> None:
-        """Build the block as the paper's style network has it."""
+        """Build the block as the paper's networks have it."""
         super().__init__()
         self.convolution = nn.ConvTranspose2d(
             num_inputs, num_outputs, 3, stride=2, padding=1, output_padding=1
@@ -132,5 +140,5 @@ def make_norm(norm: Norm, num_channels: int) -> nn.Module:
     return InstanceNorm(num_channels) if norm == "instance" else nn.BatchNorm2d(num_channels)
 
 
-def _convolution3(num_channels: int, padding: int) -> nn.Conv2d:
-    return nn.Conv2d(num_channels, num_channels, 3, padding=padding, padding_mode="reflect")
+def _convolution3(num_channels: int, padding: int, padding_mode: PaddingMode) -> nn.Conv2d:
+    return nn.Conv2d(num_channels, num_channels, 3, padding=padding, padding_mode=padding_mode)

@@ -1,0 +1,209 @@
+"""The super-resolution networks: the paper's own, SRCNN, and our default.
+
+All take low-resolution RGB pictures in [0, 1] and return them `scale` times as large; what they
+need of bicubic enlargement or colour conversion is inside, so that a model file needs nothing else.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from impasto.errors import PictureError
+from impasto.images.resize import resize_matrix
+from impasto.networks.architecture import (
+    MINIMUM_LOW_RESOLUTION,
+    PaperSuperResolutionArchitecture,
+    SrcnnArchitecture,
+    SubpixelArchitecture,
+    SuperResolutionArchitecture,
+)
+from impasto.networks.blocks import ConvolutionBlock, FractionalStrideBlock, ResidualBlock
+from impasto.tensors import Features, Pictures, check_picture_shape
+
+TAPS_REACH = 2
+"""The bicubic kernel sees so many pixels to each side of the nearest one."""
+
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, ITU-R BT.601, as in MATLAB's `rgb2ycbcr`."""
+
+
+class BicubicEnlargement(nn.Module):
+    """Bicubic enlargement as a convolution: MATLAB's `imresize` by a whole number."""
+
+    kernels: Tensor
+
+    def __init__(self, scale: int) -> None:
+        """Compute the kernels of every place within an enlarged pixel."""
+        super().__init__()
+        self.scale = scale
+        centre = 2 * TAPS_REACH
+        axis = torch.from_numpy(resize_matrix(2 * centre + 1, (2 * centre + 1) * scale))
+        taps = axis[
+            centre * scale : (centre + 1) * scale,
+            centre - TAPS_REACH : centre + TAPS_REACH + 1,
+        ]
+        kernels = torch.einsum("py,qx->pqyx", taps, taps).flatten(0, 1)[:, None].float()
+        self.register_buffer("kernels", kernels.repeat(3, 1, 1, 1), persistent=False)
+
+    def forward(self, pictures: Pictures) -> Pictures:
+        """Return N×3×(H·scale)×(W·scale) from N×3×H×W; not clipped."""
+        continued = _mirrored(_mirrored(pictures, -1), -2)
+        return F.pixel_shuffle(F.conv2d(continued, self.kernels, groups=3), self.scale)
+
+
+class ResidualConvolutions(nn.Module):
+    """Two 3×3 convolutions with a ReLU between, added to their input; no normalisation.
+
+    Source: Lim et al. 2017 (EDSR), who show that batch norm costs super-resolution quality.
+    """
+
+    def __init__(self, num_channels: int) -> None:
+        """Build a block of `num_channels` in and out."""
+        super().__init__()
+        self.convolution1 = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+        self.convolution2 = nn.Conv2d(num_channels, num_channels, 3, padding=1)
+
+    def forward(self, features: Features) -> Features:
+        """Return features of the same shape."""
+        result: Tensor = features + self.convolution2(F.relu(self.convolution1(features)))
+        return result
+
+
+class SubpixelNetwork(nn.Module):
+    """Our default: residual blocks at low resolution, a sub-pixel enlargement, bicubic beneath.
+
+    What it returns before any training is the bicubic enlargement itself.
+
+    Departs from the paper: no batch norm, no transposed convolution (Shi et al. 2016 rearrange
+    channels into pixels), no tanh, and only the difference to bicubic is learnt.
+    """
+
+    def __init__(self, architecture: SubpixelArchitecture) -> None:
+        """Build the network with fresh weights."""
+        super().__init__()
+        self.architecture = architecture
+        channels, scale = architecture.channels, architecture.scale
+        self.enlarge = BicubicEnlargement(scale)
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.blocks = nn.Sequential(
+            *(ResidualConvolutions(channels) for _ in range(architecture.num_residual_blocks))
+        )
+        self.tail = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
+        nn.init.zeros_(self.tail.weight)
+        nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
+
+    def forward(self, pictures: Pictures) -> Pictures:
+        """Return N×3×(H·scale)×(W·scale) pictures from N×3×H×W in [0, 1]; not clipped.
+
+        Raises:
+            PictureError: when rank, channels or type are wrong, or a side is below 4 pixels.
+        """
+        _check(pictures)
+        features = self.head(pictures - 0.5)
+        features = features + self.blocks(features)
+        detail = F.pixel_shuffle(self.tail(features), self.architecture.scale)
+        result: Tensor = self.enlarge(pictures) + detail
+        return result
+
+
+class PaperSuperResolutionNetwork(nn.Module):
+    """The paper's network: residual blocks at low resolution, convolutions of stride 1/2.
+
+    The output lies in [0, 1], the paper's [0, 255] scaled.
+
+    Source: Johnson et al. 2016, section 3.1, and table 2 of the supplement.
+    """
+
+    def __init__(self, architecture: PaperSuperResolutionArchitecture) -> None:
+        """Build the network with fresh weights."""
+        super().__init__()
+        self.architecture = architecture
+        channels = architecture.channels
+        self.encode = ConvolutionBlock(3, channels, 9, norm="batch", padding_mode="zeros")
+        self.residual_blocks = nn.Sequential(
+            *(
+                ResidualBlock(channels, norm="batch", padding_mode="zeros")
+                for _ in range(architecture.num_residual_blocks)
+            )
+        )
+        num_doublings = int(math.log2(architecture.scale))
+        self.decode = nn.Sequential(
+            *(FractionalStrideBlock(channels, channels) for _ in range(num_doublings))
+        )
+        self.to_rgb = nn.Conv2d(channels, 3, 9, padding=4)
+
+    def forward(self, pictures: Pictures) -> Pictures:
+        """Return N×3×(H·scale)×(W·scale) pictures in [0, 1] from N×3×H×W in [0, 1].
+
+        Raises:
+            PictureError: when rank, channels or type are wrong, or a side is below 4 pixels.
+        """
+        _check(pictures)
+        decoded = self.decode(self.residual_blocks(self.encode(pictures)))
+        result: Tensor = 0.5 + 0.5 * self.to_rgb(decoded).tanh()
+        return result
+
+
+class SrcnnNetwork(nn.Module):
+    """SRCNN: three convolutions on the luminance of the bicubic enlargement.
+
+    The colours are those of the enlargement: what changes is added to red, green and blue alike,
+    which leaves Cb and Cr as they are.
+
+    Source: Dong et al. 2014. Departs from it in that borders are padded, so that the size is kept.
+    """
+
+    luminance: Tensor
+
+    def __init__(self, architecture: SrcnnArchitecture) -> None:
+        """Build the network with fresh weights."""
+        super().__init__()
+        self.architecture = architecture
+        first, second = architecture.channels
+        kernels = architecture.kernel_sizes
+        self.enlarge = BicubicEnlargement(architecture.scale)
+        self.extract = nn.Conv2d(1, first, kernels[0], padding=kernels[0] // 2)
+        self.map = nn.Conv2d(first, second, kernels[1], padding=kernels[1] // 2)
+        self.reconstruct = nn.Conv2d(second, 1, kernels[2], padding=kernels[2] // 2)
+        weights = torch.tensor(LUMINANCE).view(1, 3, 1, 1)
+        self.register_buffer("luminance", weights, persistent=False)
+
+    def forward(self, pictures: Pictures) -> Pictures:
+        """Return N×3×(H·scale)×(W·scale) pictures from N×3×H×W in [0, 1]; not clipped.
+
+        Raises:
+            PictureError: when rank, channels or type are wrong, or a side is below 4 pixels.
+        """
+        _check(pictures)
+        enlarged = self.enlarge(pictures)
+        luminance = (enlarged * self.luminance).sum(dim=1, keepdim=True)
+        features = F.relu(self.map(F.relu(self.extract(luminance))))
+        result: Tensor = enlarged + (self.reconstruct(features) - luminance)
+        return result
+
+
+def build_super_resolution_network(architecture: SuperResolutionArchitecture) -> nn.Module:
+    """Return the network that an architecture describes, with fresh weights."""
+    if isinstance(architecture, SubpixelArchitecture):
+        return SubpixelNetwork(architecture)
+    if isinstance(architecture, SrcnnArchitecture):
+        return SrcnnNetwork(architecture)
+    return PaperSuperResolutionNetwork(architecture)
+
+
+def _mirrored(pictures: Tensor, axis: int) -> Tensor:
+    """Continue an axis by its mirror image at both ends, the last pixel twice: … 1 0 | 0 1 …."""
+    first = pictures.narrow(axis, 0, TAPS_REACH).flip(axis)
+    last = pictures.narrow(axis, pictures.shape[axis] - TAPS_REACH, TAPS_REACH).flip(axis)
+    return torch.cat((first, pictures, last), dim=axis)
+
+
+def _check(pictures: Tensor) -> None:
+    check_picture_shape(pictures)
+    if min(pictures.shape[2:]) < MINIMUM_LOW_RESOLUTION:
+        raise PictureError(
+            f"the network was given {pictures.shape[3]}×{pictures.shape[2]}; expected height and "
+            f"width of at least {MINIMUM_LOW_RESOLUTION}: pad the pictures"
+        )
