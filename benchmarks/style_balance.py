@@ -17,8 +17,8 @@ from style_terms import StyleTerms, square, stylized, tensor
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, list_pictures, load_picture, save_picture
 from impasto.runtime.predictor import Predictor
-from impasto.training.recipe import parse_recipe
-from impasto.training.run import train_style
+from impasto.training.recipe_file import parse_recipe
+from impasto.training.run import train_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 
@@ -91,7 +91,7 @@ def _train(painting: Path, arguments: argparse.Namespace):  # type: ignore[no-un
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        outcome = train_style(recipe, Path(folder) / f"{painting.stem}.onnx")
+        outcome = train_model(recipe, Path(folder) / f"{painting.stem}.onnx")
     assert outcome.model is not None
     return Predictor(outcome.model), outcome.model.card.training
 

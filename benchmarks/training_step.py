@@ -18,8 +18,9 @@ from measure import median_seconds, publish
 from PIL import Image
 
 from impasto.training.devices import make_fabric
-from impasto.training.recipe import StyleRecipe, parse_recipe
-from impasto.training.run import train_style
+from impasto.training.recipe import StyleRecipe
+from impasto.training.recipe_file import parse_recipe
+from impasto.training.run import train_model
 from impasto.training.tasks import StyleTask
 
 COMMAND = "python benchmarks/training_step.py"
@@ -41,7 +42,7 @@ def main() -> None:
             num_rounds=arguments.rounds,
             num_warmups=1,
         )
-        train_style(recipe, Path(folder) / "style.onnx")
+        train_model(recipe, Path(folder) / "style.onnx")
         log = (Path(folder) / "style.run" / "log.jsonl").read_text().splitlines()
     data_share = float(np.mean([json.loads(line)["data_share"] for line in log[1:]]))
     ratio = seconds["plain fp32 eager"] / seconds["ours bf16"]

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.networks.architecture import NetworkArchitecture
+from impasto.networks.architecture import NetworkArchitecture, SubpixelArchitecture
 from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
 
@@ -57,6 +57,12 @@ def make_card(**changes):
         ),
         "impasto_version": "0.1.0",
     }
+    if changes.get("scale", 1) > 1:
+        fields |= {
+            "architecture": SubpixelArchitecture(scale=changes["scale"]),
+            "painting": None,
+            "degradation": "bicubic",
+        }
     return ModelCard(**(fields | changes))
 
 

@@ -14,7 +14,7 @@ from impasto.optimization_run import (
     objective_settings,
     optimize_photograph,
 )
-from impasto.training.run import train_style
+from impasto.training.run import train_model
 from model_fixtures import make_card
 from training_fixtures import draw, tiny_recipe
 
@@ -112,7 +112,7 @@ def test_leaning_doubles_the_weight_of_style():
 
 def test_the_objective_of_a_style_is_that_of_its_training(painting, photos, tmp_path):
     objective = {"num_probe_pictures": 2, "style_balance": 3.0, "padding": "zeros"}
-    outcome = train_style(
+    outcome = train_model(
         tiny_recipe(painting, photos, objective=objective), tmp_path / "style.onnx"
     )
     found = objective_of(outcome.model.card)

@@ -29,7 +29,7 @@ def draw(seed, width, height):
 
 def tiny_recipe(painting, photos, /, **changes):
     """A recipe of a few steps at 32×32; `changes` replace whole sections."""
-    from impasto.training.recipe import parse_recipe  # brings torch, which few tests need
+    from impasto.training.recipe_file import parse_recipe  # brings torch, which few tests need
 
     table = {
         "precision": "f32",

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from impasto.errors import ExportError, ModelFileError
 from impasto.files import write_whole
-from impasto.networks.style_transfer import build_style_network
+from impasto.networks.architecture import Architecture
+from impasto.networks.building import build_network
 from impasto.runtime.backends import OpenVinoBackend
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
@@ -114,7 +115,7 @@ def _graph_of(network: nn.Module) -> onnx.ModelProto:
 
 def build_like(network: nn.Module) -> nn.Module:
     """Return a float32 copy of a network, on the processor, in evaluation mode."""
-    copy = build_style_network(network.architecture)  # type: ignore[arg-type]
+    copy = build_network(network.architecture)  # type: ignore[arg-type]
     copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
     return copy.eval()
 
@@ -184,9 +185,11 @@ def check_parity(network: nn.Module, data: bytes) -> float:
 
 
 def _sizes_for(network: nn.Module) -> Iterator[tuple[int, int]]:
-    paper = network.architecture.kind == "paper"  # type: ignore[union-attr]
+    architecture: Architecture = network.architecture  # type: ignore[assignment]
+    scale = getattr(architecture, "scale", 1)
+    multiple = architecture.size_multiple
     for height, width in COMPARED_SIZES:
-        yield (height // 4 * 4, width // 4 * 4) if paper else (height, width)
+        yield height // scale // multiple * multiple, width // scale // multiple * multiple
 
 
 def _test_picture(height: int, width: int) -> NDArray[np.float32]:
@@ -206,7 +209,7 @@ def load_network(model: ModelFile) -> nn.Module:
     Raises:
         ModelFileError: when the named weights are not those of the card's architecture.
     """
-    network = build_style_network(model.card.architecture)
+    network = build_network(model.card.architecture)
     graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
     weights: dict[str, Tensor] = {}

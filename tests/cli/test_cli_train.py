@@ -4,6 +4,7 @@ import torch
 from impasto.cli.train import PlainLines, ProgressBar, _tell_skipped
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
+from impasto.zoo.model_file import read_model_file
 from training_fixtures import draw
 
 STEP = Progress(
@@ -184,3 +185,46 @@ def test_damaged_checkpoint_is_one_line(train, tmp_path):
     (tmp_path / "style.run" / "checkpoint.safetensors").write_bytes(b"damaged")
     said = train("--resume", painting=None, photos=None)
     assert said.complaint.startswith("cannot read the checkpoint")
+
+
+TINY_NETWORK = (
+    "--set", "network.channels=4", "--set", "network.num_residual_blocks=1",
+    "--set", "stages=[{steps=2, crop_size=32, batch_size=2}]",
+)  # fmt: skip
+
+
+def test_super_resolution_is_trained_as_asked(impasto, photos, tmp_path):
+    output = tmp_path / "sr.onnx"
+    words = ("--scale", "2", "--loss", "pixel", "--degradation", "blur-bicubic")
+    said = impasto("train", "sr", "--photos", photos, "-o", output, *words, *TINY_NETWORK)
+    assert said.status == 0
+    assert said.lines == [str(output)]
+    card = read_model_file(output).card
+    assert (card.scale, card.degradation) == (2, "blur-bicubic")
+    assert card.training.recipe["objective"]["loss"] == "pixel"
+    assert f"impasto upscale PHOTO --model {output}" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "no photographs were given; add --photos DIR"),
+        (("--photos", "p", "--scale", "3"), "recipe: network.subpixel.scale: input should be 2, 4"),
+        (("--photos", "p", "--loss", "psnr"), "recipe: objective.loss: input should be 'feature'"),
+        (("--photos", "p", "--network", "unet"), "recipe: network: input tag 'unet'"),
+    ],
+)
+def test_super_resolution_that_cannot_be_takes_one_line(impasto, tmp_path, words, message):
+    said = impasto("train", "sr", "-o", tmp_path / "sr.onnx", *words)
+    assert said.status == 2
+    assert message in said.stderr
+    assert said.stderr.count("\n") == 1
+
+
+def test_a_style_is_not_resumed_as_super_resolution(impasto, train, tmp_path):
+    tiny = ("--set", "stages=[{steps=1, crop_size=32, batch_size=1}]")
+    small = ("--set", "network.channels=[4,4,8]", "--set", "objective.num_probe_pictures=2")
+    assert train(*tiny, *small).status == 0
+    said = impasto("train", "sr", "--resume", "--overwrite", "-o", tmp_path / "style.onnx")
+    assert said.status == 2
+    assert "is a training of style-transfer; resume it as that" in said.stderr

@@ -9,13 +9,14 @@ from impasto.data.source import EncodedPhoto
 from impasto.errors import PictureFileError
 
 
-def cut(path, *, seed=0, crop_size=16, resize_ratio=1.0, flip=False):
+def cut(path, *, seed=0, crop_size=16, resize_ratio=1.0, flip=False, turn=False):
     return cut_photograph(
         EncodedPhoto(path.name, path),
         np.random.default_rng(seed),
         crop_size=crop_size,
         resize_ratio=resize_ratio,
         flip=flip,
+        turn=turn,
     )
 
 
@@ -173,3 +174,22 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path, content):
     (tmp_path / "p.jpg").write_bytes(content)
     with pytest.raises(PictureFileError):
         cut(tmp_path / "p.jpg")
+
+
+def test_without_a_ratio_pixels_are_cut_as_they_are(tmp_path):
+    gradient(90, 70).save(tmp_path / "p.png")
+    crop = cut(tmp_path / "p.png", resize_ratio=None, seed=5) * 255
+    # Red and green of the corner say where it was cut, and each pixel is one level on.
+    left, top = crop[0, 0, 0], crop[1, 0, 0]
+    assert np.allclose(crop[0], left + np.arange(16)[None, :], atol=1e-3)
+    assert np.allclose(crop[1], top + np.arange(16)[:, None], atol=1e-3)
+    assert (left, top) != (0, 0)
+
+
+def test_turning_gives_all_four_quarters(tmp_path):
+    gradient(16, 16).save(tmp_path / "p.png")
+    corners = {
+        tuple(np.round(cut(tmp_path / "p.png", seed=seed, turn=True)[:2, 0, 0] * 255))
+        for seed in range(30)
+    }
+    assert corners == {(0, 0), (15, 0), (0, 15), (15, 15)}

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from impasto.errors import TrainingInterrupted
-from impasto.training.run import train_style
+from impasto.training.run import train_model
 from training_fixtures import TINY_SETTINGS, draw, environment, tiny_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -31,15 +31,24 @@ BLOCK = re.compile(
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
 FILE_NAME = re.compile(r"This is `(?P<name>[\w.-]+)`")
 STAGES = "stages=[{steps=3, crop_size=32, batch_size=2}, {steps=2, crop_size=48, batch_size=2}]"
+SETTINGS = {
+    "train style": (*TINY_SETTINGS, STAGES),
+    "train sr": (
+        "network.channels=4",
+        "network.num_residual_blocks=1",
+        "stages=[{steps=2, crop_size=32, batch_size=2}]",
+    ),
+}
 ADDS_SETTINGS = f"""#!{sys.executable}
 import os, sys
 words = sys.argv[1:]
-if words[:2] == ["train", "style"] and "--resume" not in words:
+settings = {SETTINGS!r}.get(" ".join(words[:2]), ())
+if settings and "--resume" not in words:
     if "--minutes" in words:
         place = words.index("--minutes")
         assert float(words[place + 1]) > 0
         del words[place : place + 2]
-    for setting in {(*TINY_SETTINGS, STAGES)!r}:
+    for setting in settings:
         words += ["--set", setting]
 impasto = {str(Path(sysconfig.get_path("scripts")) / "impasto")!r}
 os.execv(impasto, [impasto, *words])
@@ -77,7 +86,7 @@ def name_of(page):
 def tiny_style(tmp_path_factory, painting, photos):
     """A trained model file, and beside it the run's folder."""
     output = tmp_path_factory.mktemp("tiny-style") / "my-style.onnx"
-    train_style(tiny_recipe(painting, photos), output)
+    train_model(tiny_recipe(painting, photos), output)
     return output
 
 
@@ -118,7 +127,7 @@ def leave_unfinished(folder):
 
     recipe = tiny_recipe(folder / "painting.jpg", folder / "my-photos")
     with pytest.raises(TrainingInterrupted):
-        train_style(recipe, folder / "my-style.onnx", on_progress=stop_at_once)
+        train_model(recipe, folder / "my-style.onnx", on_progress=stop_at_once)
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)

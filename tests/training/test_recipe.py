@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from impasto.errors import RecipeError
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.objectives import PRESETS, StyleWeights
-from impasto.training.recipe import load_recipe, parse_recipe
+from impasto.training.recipe_file import load_recipe, parse_recipe
 
 RELEASED_RECIPES = sorted((Path(__file__).parents[2] / "recipes" / "style").glob("*.toml"))
 
@@ -197,7 +197,7 @@ def test_crops_that_the_papers_network_cannot_take_are_refused():
 
 
 def test_missing_sections_are_named():
-    with pytest.raises(RecipeError, match=r"recipe: painting: field required; and 1 more"):
+    with pytest.raises(RecipeError, match=r"recipe: photos: field required; and 1 more"):
         load_recipe(None)
 
 
@@ -208,7 +208,7 @@ def test_missing_sections_are_named():
         (b"\xff\xfe", "is not TOML"),
         (b"seed = 1\nseed = 2\n", "is not TOML"),
         (MINIMAL.encode() + b"[loop]\nlog_steps = 1\n", "recipe: loop.log_steps is unknown"),
-        (b"painting = 'art.jpg'\nphotos = 'x'\n", "recipe: painting: input should be a valid dict"),
+        (b"painting = 'art.jpg'\nphotos = 'x'\n", "recipe: photos: input should be a valid dict"),
     ],
 )
 def test_malformed_recipe_file_is_refused(tmp_path, content, message):

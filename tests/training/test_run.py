@@ -30,7 +30,7 @@ from impasto.training.card_of_run import model_name, num_usable
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME
-from impasto.training.run import resumed_recipe, run_folder, train_style
+from impasto.training.run import resumed_recipe, run_folder, train_model
 from impasto.zoo.model_file import read_model_file
 from training_fixtures import draw, tiny_recipe
 
@@ -47,7 +47,7 @@ def trained(tmp_path_factory, painting, photos):
     details = {"file": painting, "short_side": 32, "title": "Blotches", "year": "1889"}
     recipe = tiny_recipe(painting, photos, painting=details, stages=STAGES, seed=5)
     reports, skipped = [], []
-    outcome = train_style(recipe, output, on_progress=reports.append, on_skipped=skipped.append)
+    outcome = train_model(recipe, output, on_progress=reports.append, on_skipped=skipped.append)
     return outcome, reports, skipped
 
 
@@ -148,7 +148,7 @@ def test_a_finished_output_is_not_trained_again_unasked(trained, painting, photo
     recipe = tiny_recipe(painting, photos)
     for resume in (False, True):
         with pytest.raises(OutputExistsError, match=r"Tiny Style\.onnx exists already"):
-            train_style(recipe, outcome.model.path, resume=resume)
+            train_model(recipe, outcome.model.path, resume=resume)
 
 
 def test_fine_tuning_starts_from_a_model_and_needs_it_once(trained, tmp_path, painting, photos):
@@ -172,7 +172,7 @@ def test_fine_tuning_starts_from_a_model_and_needs_it_once(trained, tmp_path, pa
 
     output.write_bytes(b"an older model")
     with pytest.raises(TrainingInterrupted) as stopped:
-        train_style(recipe, output, overwrite=True, on_progress=watch)
+        train_model(recipe, output, overwrite=True, on_progress=watch)
     message = str(stopped.value)
     assert message.startswith(f"stopped at step 1 of 2; saved in {run_folder(output)}; go on with:")
     assert message.endswith(f"impasto train style --resume --overwrite -o {output}")
@@ -180,7 +180,7 @@ def test_fine_tuning_starts_from_a_model_and_needs_it_once(trained, tmp_path, pa
     assert output.read_bytes() == b"an older model"
 
     start.unlink()
-    model = train_style(resumed_recipe(output), output, resume=True, overwrite=True).model
+    model = train_model(resumed_recipe(output), output, resume=True, overwrite=True).model
     assert model.card.architecture == outcome.model.card.architecture
     assert model.card.training.initialised_from == "start"
     assert model.card.training.scales == {}
@@ -191,15 +191,15 @@ def test_fine_tuning_starts_from_a_model_and_needs_it_once(trained, tmp_path, pa
 def test_beginning_anew_leaves_no_checkpoint_of_the_older_run(tmp_path, painting, photos):
     output, recipe = tmp_path / "style.onnx", tiny_recipe(painting, photos)
     with pytest.raises(TrainingInterrupted, match=f"--resume -o {output}"):
-        train_style(recipe, output, on_progress=stop_at(2))
+        train_model(recipe, output, on_progress=stop_at(2))
     with pytest.raises(OutputExistsError, match="an unfinished training; go on with --resume"):
-        train_style(recipe, output)
+        train_model(recipe, output)
 
     def interrupt(progress):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_style(recipe, output, overwrite=True, on_progress=interrupt)
+        train_model(recipe, output, overwrite=True, on_progress=interrupt)
     assert not (run_folder(output) / CHECKPOINT_NAME).exists()
     with pytest.raises(CheckpointError, match="nothing to resume"):
         resumed_recipe(output)
@@ -208,7 +208,7 @@ def test_beginning_anew_leaves_no_checkpoint_of_the_older_run(tmp_path, painting
 def test_missing_folders_of_the_output_are_made(tmp_path, painting, photos):
     output = tmp_path / "new" / "folder" / "style.onnx"
     with pytest.raises(TrainingInterrupted):
-        train_style(tiny_recipe(painting, photos), output, on_progress=stop_at(1))
+        train_model(tiny_recipe(painting, photos), output, on_progress=stop_at(1))
     assert (tmp_path / "new" / "folder" / "style.run" / CHECKPOINT_NAME).is_file()
 
 
@@ -257,14 +257,14 @@ def test_unfit_output_is_refused(tmp_path, painting, photos, name, error, messag
     (tmp_path / "folder.onnx").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(error, match=message):
-        train_style(tiny_recipe(painting, photos), tmp_path / name)
+        train_model(tiny_recipe(painting, photos), tmp_path / name)
 
 
 def test_unfit_painting_is_refused(tmp_path, photos):
     (tmp_path / "words.jpg").write_text("no picture")
     for name, message in (("none.jpg", "No such file"), ("words.jpg", "not a picture")):
         with pytest.raises(PictureFileError, match=message):
-            train_style(tiny_recipe(tmp_path / name, photos), tmp_path / "style.onnx")
+            train_model(tiny_recipe(tmp_path / name, photos), tmp_path / "style.onnx")
     assert not (tmp_path / "style.run").exists()
 
 
@@ -272,17 +272,17 @@ def test_unfit_photographs_are_refused(tmp_path, painting):
     (tmp_path / "empty").mkdir()
     for name, message in (("none", "does not exist"), ("empty", "no pictures found")):
         with pytest.raises(DataError, match=message):
-            train_style(tiny_recipe(painting, tmp_path / name), tmp_path / "style.onnx")
+            train_model(tiny_recipe(painting, tmp_path / name), tmp_path / "style.onnx")
 
 
 def test_photographs_that_went_away_are_named_on_resuming(tmp_path, painting, photos):
     moved, output = tmp_path / "photos", tmp_path / "style.onnx"
     shutil.copytree(photos, moved)
     with pytest.raises(TrainingInterrupted):
-        train_style(tiny_recipe(painting, moved), output, on_progress=stop_at(1))
+        train_model(tiny_recipe(painting, moved), output, on_progress=stop_at(1))
     shutil.rmtree(moved)
     with pytest.raises(DataError, match=f"{moved} does not exist"):
-        train_style(resumed_recipe(output), output, resume=True)
+        train_model(resumed_recipe(output), output, resume=True)
 
 
 def test_unfit_model_to_start_from_is_refused(tmp_path, painting, photos, user_models):
@@ -290,15 +290,15 @@ def test_unfit_model_to_start_from_is_refused(tmp_path, painting, photos, user_m
     output = tmp_path / "style.onnx"
     recipe = tiny_recipe(painting, photos, initialise_from=tmp_path / "words.onnx")
     with pytest.raises(ModelFileError, match=r"words\.onnx"):
-        train_style(recipe, output)
+        train_model(recipe, output)
     with pytest.raises(UnknownModelError, match="there is no model 'unknown'"):
-        train_style(tiny_recipe(painting, photos, initialise_from="unknown"), output)
+        train_model(tiny_recipe(painting, photos, initialise_from="unknown"), output)
 
 
 def test_checkpoint_with_a_foreign_recipe_is_refused(tmp_path, painting, photos):
     output = tmp_path / "style.onnx"
     with pytest.raises(CheckpointError, match=r"nothing to resume: there is no .*; leave --resume"):
-        train_style(tiny_recipe(painting, photos), output, resume=True)
+        train_model(tiny_recipe(painting, photos), output, resume=True)
     run_folder(output).mkdir()
     (run_folder(output) / CHECKPOINT_NAME).write_bytes(b"no checkpoint")
     with pytest.raises(CheckpointError, match="cannot read the checkpoint"):
@@ -320,7 +320,7 @@ def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, photos):
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(TrainingInterrupted):
-        train_style(recipe, output, minutes=1, on_progress=stop_when_planned)
+        train_model(recipe, output, minutes=1, on_progress=stop_when_planned)
     assert reports[0].message.startswith("plan for 1 min: ")
     planned = resumed_recipe(output).stages
     assert [stage.batch_size for stage in planned] == [1, 1]

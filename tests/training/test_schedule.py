@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.training.recipe import OptimizerSection, Stage
 from impasto.training.schedule import cycle_at, learning_rate_at, stage_at
+from impasto.training.sections import OptimizerSection, Stage
 
 STAGES = (Stage(steps=3, crop_size=32), Stage(steps=1, crop_size=64), Stage(steps=2, crop_size=48))
 

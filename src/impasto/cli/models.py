@@ -170,12 +170,10 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         painting = card.painting
         caption = ", ".join(filter(None, (painting.title, painting.artist, painting.year)))
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
-    channels = "-".join(str(count) for count in card.architecture.channels)
-    blocks = card.architecture.num_residual_blocks
     number = training.num_photographs
     return [
         *facts,
-        ("network", f"{card.architecture.kind}, {channels}, {blocks} residual blocks"),
+        ("network", _network_in_words(card)),
         ("photographs", training.dataset),
         *([] if number is None else [("usable photographs", str(number))]),
         ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
@@ -189,3 +187,12 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         ("licence of photographs", licences.training_photographs),
         ("commercial use", f"{licences.commercial_use}: {licences.note}".rstrip(": ")),
     ]
+
+
+def _network_in_words(card: "ModelCard") -> str:
+    architecture = card.architecture
+    given = architecture.channels
+    words = [architecture.kind, "-".join(map(str, given if isinstance(given, tuple) else (given,)))]
+    if hasattr(architecture, "num_residual_blocks"):
+        words.append(f"{architecture.num_residual_blocks} residual blocks")
+    return ", ".join(words)

@@ -1,7 +1,8 @@
-"""`impasto train`: a painting becomes a style."""
+"""`impasto train`: a painting becomes a style, photographs become super-resolution."""
 
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,10 @@ from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
     from impasto.training.progress import Progress
+    from impasto.zoo.card import Task
+
+NETWORK_KINDS = {"paper": "paper-super-resolution"}
+"""What the command line calls by a shorter name than recipes do."""
 
 MAX_SKIPPED_SHOWN = 20
 
@@ -82,35 +87,132 @@ def train_style_command(
         "seed": seed,
         "device": device,
     }
-    changed = [name for name, value in given.items() if value is not None]
-    _check_minutes(minutes, settings or [])
-    if resume and (recipe or settings or changed or minutes is not None):
-        raise fail("--resume goes on with the recipe of the run; give only -o beside it")
     if not resume and recipe is None:
         _check_inputs(painting, photos, settings or [])
-    from impasto.training.recipe import load_recipe
-    from impasto.training.run import resumed_recipe, train_style
+    asked = _Asked(output, recipe, settings or [], minutes, resume, overwrite, json)
+    _train_model(asked, given, task="style-transfer", try_it="impasto stylize PHOTO --style")
 
-    full = resumed_recipe(output) if resume else load_recipe(recipe, settings or [], **given)
+
+@app.command("sr", no_args_is_help=True)
+@one_line_errors
+def train_super_resolution_command(
+    *,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(metavar="2|4|8", help="How many times larger; 4 unless told.")
+    ] = None,
+    loss: Annotated[
+        str | None, typer.Option(metavar="NAME", help="l1, pixel, feature or mix; l1 unless told.")
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="subpixel, paper or srcnn; subpixel unless told."),
+    ] = None,
+    degradation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="bicubic, or blur-bicubic as in the paper."),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
+    ] = Path("my-sr.onnx"),
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML recipe.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Over the recipe, such as stages.0.steps=500."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Plan the steps for so much time on this machine."),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Start from this model, also of another scale."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Of weights, order and patches.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training of this output.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew although the output is there.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Learn super-resolution: writes a model file, and logs and contact sheets beside it.
+
+    Ctrl-C saves and says how to go on.
+    """
+    given: dict[str, Any] = {
+        "photos__path": photos,
+        "network__kind": None if network is None else NETWORK_KINDS.get(network, network),
+        "network__scale": scale,
+        "objective__loss": loss,
+        "degradation": degradation,
+        "initialise_from": init,
+        "seed": seed,
+        "device": device,
+    }
+    if not resume and recipe is None and photos is None:
+        raise fail("no photographs were given; add --photos DIR, a folder of photographs")
+    asked = _Asked(output, recipe, settings or [], minutes, resume, overwrite, json)
+    _train_model(asked, given, task="super-resolution", try_it="impasto upscale PHOTO --model")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What every training can be asked for."""
+
+    output: Path
+    recipe: Path | None
+    settings: list[str]
+    minutes: float | None
+    resume: bool
+    overwrite: bool
+    json: bool
+
+
+def _train_model(asked: _Asked, given: dict[str, Any], *, task: "Task", try_it: str) -> None:
+    changed = [name for name, value in given.items() if value is not None]
+    _check_minutes(asked.minutes, asked.settings)
+    if asked.resume and (asked.recipe or asked.settings or changed or asked.minutes is not None):
+        raise fail("--resume goes on with the recipe of the run; give only -o beside it")
+    from impasto.training.recipe_file import load_recipe
+    from impasto.training.run import resumed_recipe, train_model
+
+    if asked.resume:
+        full = resumed_recipe(asked.output)
+        if full.task != task:
+            raise fail(f"{asked.output} is a training of {full.task}; resume it as that")
+    else:
+        full = load_recipe(asked.recipe, asked.settings, task=task, **given)
     with _reporter() as report:
-        outcome = train_style(
+        outcome = train_model(
             full,
-            output,
-            minutes=minutes,
-            resume=resume,
-            overwrite=overwrite,
+            asked.output,
+            minutes=asked.minutes,
+            resume=asked.resume,
+            overwrite=asked.overwrite,
             on_progress=report,
             on_skipped=_tell_skipped,
         )
     if outcome.model is None:
         return
-    if json:
+    if asked.json:
         card = outcome.model.card.model_dump(mode="json")
-        answer_json({"model": str(output), "run": str(outcome.folder), "card": card})
+        answer_json({"model": str(asked.output), "run": str(outcome.folder), "card": card})
     else:
-        answer(str(output))
+        answer(str(asked.output))
         tell(f"Logs, curve and contact sheets: {outcome.folder}")
-        tell(f"Try it: impasto stylize PHOTO --style {output} -o OUT")
+        tell(f"Try it: {try_it} {asked.output} -o OUT")
 
 
 def _check_minutes(minutes: float | None, settings: list[str]) -> None:

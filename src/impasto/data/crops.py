@@ -14,18 +14,20 @@ def cut_photograph(
     rng: np.random.Generator,
     *,
     crop_size: int,
-    resize_ratio: float,
+    resize_ratio: float | None,
     flip: bool,
+    turn: bool = False,
 ) -> NDArray[np.float32]:
     """A random crop of `photo`, float32 3×crop_size×crop_size in [0, 1].
 
     The short side is first scaled to `crop_size * resize_ratio` pixels, or left as it is where
-    the photograph is smaller than that.
+    the photograph is smaller than that, or there is no ratio. `flip` mirrors every other crop,
+    `turn` turns each by a random number of quarters.
 
     Raises:
         PictureFileError: the photograph is unreadable, or its short side is under `crop_size`.
     """
-    short_side = round(crop_size * resize_ratio)
+    short_side = None if resize_ratio is None else round(crop_size * resize_ratio)
     image = load_training_rgb(photo.read(), short_side=short_side)
     if min(image.size) < crop_size:
         raise PictureFileError(
@@ -35,18 +37,20 @@ def cut_photograph(
     pixels = np.asarray(crop, dtype=np.float32) / np.float32(255.0)
     if flip and rng.integers(2):
         pixels = pixels[:, ::-1]
+    if turn:
+        pixels = np.rot90(pixels, int(rng.integers(4)))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def scaled_crop(
-    image: Image.Image, rng: np.random.Generator, *, crop_size: int, short_side: int
+    image: Image.Image, rng: np.random.Generator, *, crop_size: int, short_side: int | None
 ) -> Image.Image:
-    """A random crop of `image` as if its short side had `short_side` pixels, antialiased.
+    """A random crop of `image` as if its short side had `short_side` pixels (None: its own).
 
-    Both axes are scaled by the same factor, at most 1. The window is cut from the photograph and
-    scaled in one step; the filter sees the pixels around the window.
+    Both axes are scaled by the same factor, at most 1, without aliasing. The window is cut from
+    the photograph and scaled in one step; the filter sees the pixels around the window.
     """
-    scale = min(1.0, short_side / min(image.size))
+    scale = 1.0 if short_side is None else min(1.0, short_side / min(image.size))
     window = min(crop_size / scale, *image.size)
     left = int(rng.integers(int(image.width - window) + 1))
     top = int(rng.integers(int(image.height - window) + 1))

@@ -34,16 +34,18 @@ class StreamSettings:
         seed: of the crops, 0 or more.
         synthetic_share: probability, in [0, 1], that a sample is one of `impasto.data.synthetic`.
         resize_ratio: short side of the scaled photograph over the crop's side, at least 1; 160
-            for crops of 128 in the trainings that led to this recipe.
+            for crops of 128 in the trainings that led to this recipe. None: not scaled.
         flip: mirror every other crop, left to right.
+        turn: turn every crop by a random number of quarters.
         num_workers: threads that decode.
         prefetch: batches made ahead of the one in use.
     """
 
     seed: int
     synthetic_share: float = 0.1
-    resize_ratio: float = 1.25
+    resize_ratio: float | None = 1.25
     flip: bool = True
+    turn: bool = False
     num_workers: int = 2
     prefetch: int = 4
 
@@ -53,7 +55,7 @@ class StreamSettings:
         share = self.synthetic_share
         _require(0.0 <= share <= 1.0, f"synthetic_share is {share}; give 0 to 1")
         ratio = self.resize_ratio
-        _require(1.0 <= ratio <= 16.0, f"resize_ratio is {ratio}; give 1 to 16")
+        _require(ratio is None or 1.0 <= ratio <= 16.0, f"resize_ratio is {ratio}; give 1 to 16")
         _require(self.num_workers >= 1, f"num_workers is {self.num_workers}; give 1 or more")
         _require(self.prefetch >= 1, f"prefetch is {self.prefetch}; give 1 or more")
 
@@ -173,6 +175,7 @@ class CropStream:
                     crop_size=crop_size,
                     resize_ratio=self._settings.resize_ratio,
                     flip=self._settings.flip,
+                    turn=self._settings.turn,
                 )
             except OSError as error:  # PictureFileError is one
                 skipped = SkippedPhotograph(photo.name, str(error))

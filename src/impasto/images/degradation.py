@@ -5,20 +5,14 @@ apply to their batches. Enlarging is another matter: see `resize` and the networ
 """
 
 import math
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images.colour import check_rgb_shape
+from impasto.images.degradations import DEGRADATIONS, Degradation
 from impasto.images.resize import Border, beyond_border, resize_matrix
-
-Degradation = Literal["bicubic", "blur-bicubic"]
-"""`bicubic`: MATLAB's `imresize`, as in every benchmark of super-resolution. `blur-bicubic`: a
-Gaussian blur of σ = 1 pixel first, as in Johnson et al. 2016, section 4.2."""
-
-DEGRADATIONS: tuple[Degradation, ...] = get_args(Degradation)
 
 BLUR_SIGMA = 1.0
 """Standard deviation of the blur in pixels of the high resolution; Johnson et al. 2016."""

@@ -125,3 +125,12 @@ SuperResolutionArchitecture = Annotated[
     SubpixelArchitecture | PaperSuperResolutionArchitecture | SrcnnArchitecture,
     Field(discriminator="kind"),
 ]
+
+Architecture = Annotated[
+    NetworkArchitecture
+    | SubpixelArchitecture
+    | PaperSuperResolutionArchitecture
+    | SrcnnArchitecture,
+    Field(discriminator="kind"),
+]
+"""Of any network here."""

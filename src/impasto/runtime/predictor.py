@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
-from impasto.networks.architecture import NetworkArchitecture
+from impasto.networks.architecture import Architecture
 from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -141,7 +141,7 @@ def _with_grain(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     return grainy
 
 
-def _pad_for(architecture: NetworkArchitecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pad_for(architecture: Architecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """N×H×W×3 with its last row and column repeated up to a size that the network takes."""
     _, height, width, _ = rgb.shape
     multiple = architecture.size_multiple

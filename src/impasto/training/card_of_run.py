@@ -1,4 +1,4 @@
-"""The card of a trained style: what the recipe says, what the training found, what it ran on."""
+"""The card of a trained model: what the recipe says, what the training found, what it ran on."""
 
 import hashlib
 import re
@@ -15,6 +15,7 @@ from impasto.errors import PictureFileError
 from impasto.loss_network import weights_sha256
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe import PaintingSection, StyleRecipe
+from impasto.training.recipe_file import Recipe
 from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
 
 RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
@@ -35,8 +36,8 @@ class RunFacts:
 
     Attributes:
         name: of the model, from its file's name.
-        title: of the style.
-        painting: what is learned.
+        title: for people.
+        painting: what is learned; none for super-resolution.
         dataset: the photographs, in words.
         loss_network_sha256: of the weights file.
         initialised_from: name of the model started from, if any.
@@ -44,13 +45,13 @@ class RunFacts:
 
     name: str
     title: str
-    painting: Painting
+    painting: Painting | None
     dataset: str
     loss_network_sha256: str
     initialised_from: str | None
 
 
-def facts_of(recipe: StyleRecipe, output: Path) -> RunFacts:
+def facts_of(recipe: Recipe, output: Path) -> RunFacts:
     """Collect the facts of a training of `output`.
 
     Raises:
@@ -60,8 +61,8 @@ def facts_of(recipe: StyleRecipe, output: Path) -> RunFacts:
     start = recipe.initialise_from
     return RunFacts(
         name=model_name(output.stem),
-        title=recipe.painting.title or _printable(output.stem.replace("_", " ")),
-        painting=_painting(recipe.painting),
+        title=_title(recipe) or _printable(output.stem.replace("_", " ")),
+        painting=_painting(recipe.painting) if isinstance(recipe, StyleRecipe) else None,
         dataset=recipe.photos.description or _printable(recipe.photos.path.name),
         loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),
         initialised_from=None if start is None else _printable(start.stem),
@@ -70,7 +71,7 @@ def facts_of(recipe: StyleRecipe, output: Path) -> RunFacts:
 
 def trained_card(
     facts: RunFacts,
-    recipe: StyleRecipe,
+    recipe: Recipe,
     state: TrainingState,
     *,
     num_photographs: int | None,
@@ -80,7 +81,9 @@ def trained_card(
     return ModelCard(
         name=facts.name,
         title=facts.title,
-        task="style-transfer",
+        task=recipe.task,
+        scale=1 if isinstance(recipe, StyleRecipe) else recipe.network.scale,
+        degradation=None if isinstance(recipe, StyleRecipe) else recipe.degradation,
         created=datetime.now(UTC).date().isoformat(),
         architecture=recipe.network,
         painting=facts.painting,
@@ -138,10 +141,15 @@ def _painting(section: PaintingSection) -> Painting:
     )
 
 
-def _portable(recipe: StyleRecipe) -> dict[str, object]:
+def _title(recipe: Recipe) -> str:
+    return recipe.painting.title if isinstance(recipe, StyleRecipe) else recipe.title
+
+
+def _portable(recipe: Recipe) -> dict[str, object]:
     """Return the recipe without the folders of this machine: a card goes to strangers."""
     table = recipe.model_dump(mode="json", exclude={"licences"})
-    table["painting"]["file"] = recipe.painting.file.name
+    if isinstance(recipe, StyleRecipe):
+        table["painting"]["file"] = recipe.painting.file.name
     table["photos"]["path"] = recipe.photos.path.name
     for section, key in ((table, "initialise_from"), (table["objective"], "loss_network_weights")):
         if section[key] is not None:

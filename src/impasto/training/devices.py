@@ -17,11 +17,11 @@ import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError, TrainingError
-from impasto.training.recipe import StyleRecipe
+from impasto.training.sections import TrainingRecipe
 
 
 @contextlib.contextmanager
-def launched_fabric(recipe: StyleRecipe) -> Iterator[Fabric]:
+def launched_fabric(recipe: TrainingRecipe) -> Iterator[Fabric]:
     """Join the processes of a training; they part when the context ends.
 
     Raises:
@@ -44,7 +44,7 @@ Python's lock for it. The reducer of a network, or the end of Python, joins them
 hand (torch 2.13): without this rest, about one of ten short programs never ended."""
 
 
-def make_fabric(recipe: StyleRecipe) -> Fabric:
+def make_fabric(recipe: TrainingRecipe) -> Fabric:
     """Return the Fabric of a recipe: device, precision, and the processes torchrun started.
 
     Raises:
@@ -71,7 +71,7 @@ def make_fabric(recipe: StyleRecipe) -> Fabric:
         )
 
 
-def check_batches(recipe: StyleRecipe, num_processes: int) -> None:
+def check_batches(recipe: TrainingRecipe, num_processes: int) -> None:
     """Refuse at once what would end a later stage.
 
     Raises:

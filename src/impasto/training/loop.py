@@ -35,8 +35,8 @@ from impasto.training.checkpoint import (
 )
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, Window, ignore_progress
-from impasto.training.recipe import StyleRecipe
 from impasto.training.schedule import learning_rate_at, stage_at
+from impasto.training.sections import TrainingRecipe
 from impasto.training.tasks import Task
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -59,7 +59,7 @@ class Trainer:
         self,
         fabric: Fabric,
         task: Task,
-        recipe: StyleRecipe,
+        recipe: TrainingRecipe,
         stream: CropStream,
         folder: Path,
         *,

@@ -14,7 +14,7 @@ import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError
-from impasto.training.recipe import Stage
+from impasto.training.sections import Stage
 from impasto.training.tasks import Task
 
 USUAL_CROP, SMALL_CROP = 128, 96
@@ -23,6 +23,8 @@ LARGE_CROPS_RATE = 1e-3
 FEW_STEPS = 200
 FEWEST_STEPS = 20
 MOST_STEPS = 40_000
+MOST_PATCH_STEPS = 200_000
+"""The paper's, for super-resolution."""
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
 
@@ -63,6 +65,27 @@ def plan_stages(
             learning_rate=LARGE_CROPS_RATE,
         ),
     ]
+
+
+def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage) -> list[Stage]:
+    """Return a stage like this one that fills so many minutes: for super-resolution.
+
+    Args:
+        minutes: from the start of the training to the model file.
+        seconds_per_step: of a crop size, for the stage's batches.
+        stage: whose crops and batches to keep.
+
+    Raises:
+        RecipeError: when not even `FEWEST_STEPS` fit.
+    """
+    seconds = 60 * minutes - min(OVERHEAD_SECONDS, 20 * minutes)
+    steps = int(seconds / seconds_per_step(stage.crop_size))
+    if steps < FEWEST_STEPS:
+        raise RecipeError(
+            f"{minutes:g} minutes are too few for super-resolution here: {steps} steps; give at "
+            f"least {minutes * FEWEST_STEPS / max(steps, 1):.2g}"
+        )
+    return [stage.model_copy(update={"steps": min(steps, MOST_PATCH_STEPS)})]
 
 
 def measured_pace(fabric: Fabric, task: Task, *, batch_size: int) -> SecondsPerStep:

@@ -18,15 +18,19 @@ from impasto.training.devices import check_batches, describe_hardware, launched_
 from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
-from impasto.training.plan import measured_pace, plan_stages
+from impasto.training.plan import measured_pace, plan_patches, plan_stages
 from impasto.training.progress import OnProgress, Progress, ignore_progress
-from impasto.training.recipe import StyleRecipe, parse_recipe
+from impasto.training.recipe import StyleRecipe
+from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
+from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.tasks import StyleTask
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 CURVE_NAME = "curve.png"
+
+AnyTask = StyleTask | SuperResolutionTask
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
 
@@ -51,7 +55,7 @@ def run_folder(output: Path) -> Path:
     return output.with_suffix(".run")
 
 
-def resumed_recipe(output: Path) -> StyleRecipe:
+def resumed_recipe(output: Path) -> Recipe:
     """Return the recipe that the checkpoint of `output` was made with.
 
     Raises:
@@ -70,8 +74,8 @@ def _ignore_skipped(_: tuple[SkippedPhotograph, ...]) -> None:
     """Tell nobody."""
 
 
-def train_style(
-    recipe: StyleRecipe,
+def train_model(
+    recipe: Recipe,
     output: Path,
     *,
     minutes: float | None = None,
@@ -80,7 +84,7 @@ def train_style(
     on_progress: OnProgress = ignore_progress,
     on_skipped: OnSkipped = _ignore_skipped,
 ) -> TrainingOutcome:
-    """Train a style network and write it to `output`.
+    """Train a network and write it to `output`.
 
     Args:
         recipe: what to train; when resuming, the one of the checkpoint.
@@ -111,12 +115,12 @@ def train_style(
             with stop_on_signals(trainer.stop_requested):
                 trainer.fit()
         except TrainingInterrupted as stop:
-            raise TrainingInterrupted(_how_to_go_on(stop, folder, output)) from None
+            raise TrainingInterrupted(_how_to_go_on(stop, recipe, folder, output)) from None
         finally:
             on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
-            model = _finish(trainer, facts, source, output)
+            model = _finish(trainer, recipe, facts, source, output)
     return TrainingOutcome(model, folder, trainer.skipped)
 
 
@@ -141,32 +145,45 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
         )
 
 
-def _task_of(recipe: StyleRecipe, *, resume: bool) -> tuple[StyleRecipe, StyleTask]:
+def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, AnyTask]:
     """Return the task, its network taken from a model file where the recipe names one.
 
     A run that is resumed has its weights, and the recipe their architecture, from its checkpoint.
     """
     if recipe.initialise_from is None or resume:
-        return recipe, StyleTask(recipe)
-    start = resolve_model(str(recipe.initialise_from), task="style-transfer")
-    table = recipe.model_dump(exclude={"network"})
-    recipe = parse_recipe({**table, "network": start.card.architecture})
-    task = StyleTask(recipe)
-    task.network.load_state_dict(load_network(start).state_dict())
+        return recipe, _fresh_task(recipe)
+    start = resolve_model(str(recipe.initialise_from), task=recipe.task)
+    weights = load_network(start).state_dict()
+    network = start.card.architecture
+    if not isinstance(recipe, StyleRecipe) and start.card.scale != recipe.network.scale:
+        # What enlarges is another for another scale; what comes before it serves all.
+        network = network.model_copy(update={"scale": recipe.network.scale})
+    recipe = parse_recipe({**recipe.model_dump(exclude={"network"}), "network": network})
+    task = _fresh_task(recipe)
+    fresh = task.network.state_dict()
+    fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
+    task.network.load_state_dict({**fresh, **fitting})
     return recipe, task
 
 
+def _fresh_task(recipe: Recipe) -> AnyTask:
+    return StyleTask(recipe) if isinstance(recipe, StyleRecipe) else SuperResolutionTask(recipe)
+
+
 def _planned(
-    recipe: StyleRecipe,
-    task: StyleTask,
+    recipe: Recipe,
+    task: AnyTask,
     fabric: Fabric,
     minutes: float,
     on_progress: OnProgress,
-) -> StyleRecipe:
+) -> Recipe:
     """Return the recipe with stages that fill so many minutes here."""
     batch_size = recipe.stages[0].batch_size
     pace = measured_pace(fabric, task, batch_size=batch_size)
-    stages = plan_stages(minutes, pace, batch_size=batch_size)
+    if isinstance(recipe, StyleRecipe):
+        stages = plan_stages(minutes, pace, batch_size=batch_size)
+    else:
+        stages = plan_patches(minutes, pace, stage=recipe.stages[0])
     recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
     shown = ", then ".join(f"{stage.steps} steps at {stage.crop_size}²" for stage in stages)
     if fabric.is_global_zero:
@@ -177,8 +194,8 @@ def _planned(
 
 def _trainer(  # noqa: PLR0917  (what a training is made of, each once)
     fabric: Fabric,
-    task: StyleTask,
-    recipe: StyleRecipe,
+    task: AnyTask,
+    recipe: Recipe,
     source: PhotoSource,
     folder: Path,
     checkpoint: Checkpoint | None,
@@ -189,6 +206,7 @@ def _trainer(  # noqa: PLR0917  (what a training is made of, each once)
         synthetic_share=recipe.photos.synthetic_share,
         resize_ratio=recipe.photos.resize_ratio,
         num_workers=recipe.photos.num_workers,
+        turn=getattr(recipe.photos, "turn", False),
     )
     largest = max(stage.crop_size for stage in recipe.stages)
     shown = sheet_photographs(source, settings, crop_size=largest)
@@ -221,17 +239,20 @@ def _prepare(folder: Path, *, anew: bool) -> None:
         ) from error
 
 
-def _how_to_go_on(stop: TrainingInterrupted, folder: Path, output: Path) -> str:
+def _how_to_go_on(stop: TrainingInterrupted, recipe: Recipe, folder: Path, output: Path) -> str:
+    subcommand = "style" if isinstance(recipe, StyleRecipe) else "sr"
     overwrite = " --overwrite" if output.exists() else ""
-    command = f"impasto train style --resume{overwrite} -o {shlex.quote(str(output))}"
+    command = f"impasto train {subcommand} --resume{overwrite} -o {shlex.quote(str(output))}"
     return f"{stop}; saved in {folder}; go on with: {command}"
 
 
-def _finish(trainer: Trainer, facts: RunFacts, source: PhotoSource, output: Path) -> ModelFile:
+def _finish(
+    trainer: Trainer, recipe: Recipe, facts: RunFacts, source: PhotoSource, output: Path
+) -> ModelFile:
     """Write the model and draw the curve."""
     card = trained_card(
         facts,
-        trainer.recipe,
+        recipe,
         trainer.state,
         num_photographs=num_usable(source, trainer.skipped),
         hardware=describe_hardware(trainer.fabric),

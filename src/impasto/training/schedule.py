@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from impasto.training.recipe import OptimizerSection, Stage
+from impasto.training.sections import OptimizerSection, Stage
 
 
 def stage_at(step: int, stages: Sequence[Stage]) -> Stage:

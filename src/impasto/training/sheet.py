@@ -31,7 +31,7 @@ def sheet_photographs(
     Raises:
         DataError: when no photograph is usable.
     """
-    stream = CropStream(source, replace(settings, synthetic_share=0.0, prefetch=1))
+    stream = CropStream(source, replace(settings, synthetic_share=0.0, turn=False, prefetch=1))
     if crop_size < SHEET_SIZE:
         with contextlib.suppress(DataError):
             return _first(stream, source, SHEET_SIZE)

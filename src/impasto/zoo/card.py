@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic_core import from_json
 
 from impasto.errors import ModelFileError
-from impasto.networks.architecture import NetworkArchitecture
+from impasto.images.degradations import Degradation
+from impasto.networks.architecture import Architecture
 
 CARD_FORMAT = 1
 """The newest card format this version of Impasto reads, and the one it writes."""
@@ -129,6 +130,7 @@ class ModelCard(_CardPart):
         title: name for people.
         task: what the model does to a picture.
         scale: output size over input size; 1 for style transfer.
+        degradation: how the low resolution it learned from was made; none for style transfer.
         created: ISO date.
         architecture: what the network is made of.
         painting: the style learned; none for super-resolution.
@@ -143,8 +145,9 @@ class ModelCard(_CardPart):
     title: Line
     task: Task
     scale: Annotated[int, Field(ge=1, le=16)] = 1
+    degradation: Degradation | None = None
     created: IsoDate
-    architecture: NetworkArchitecture
+    architecture: Architecture
     painting: Painting | None = None
     training: TrainingRecord
     licences: Licences
@@ -152,9 +155,12 @@ class ModelCard(_CardPart):
     impasto_version: Line
 
     @model_validator(mode="after")
-    def _style_transfer_keeps_the_size(self) -> Self:
+    def _scale_is_the_networks(self) -> Self:
         if self.task == "style-transfer" and self.scale != 1:
             raise ValueError("a style-transfer model has scale 1")
+        scale = getattr(self.architecture, "scale", 1)
+        if scale != self.scale:
+            raise ValueError(f"the network enlarges by {scale}, the card says {self.scale}")
         return self
 
     def to_json(self) -> str:

@@ -1,0 +1,146 @@
+"""What super-resolution minimises: pixels, features, or both, each term returned by its name.
+
+Source: Johnson et al. 2016, section 3.2. Our mixture adds several layers, each relative to what the
+truth's features amount to, so that one weight suits all of them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from impasto.loss_network import FeatureExtractor, LossNetwork
+from impasto.losses import feature_reconstruction_loss, named_features, pixel_loss
+from impasto.objectives import LossTerms, NonNegative
+from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
+
+SuperResolutionLoss = Literal["feature", "pixel", "l1", "mix"]
+
+
+class SuperResolutionPreset(BaseModel):
+    """A super-resolution objective.
+
+    Attributes:
+        pixel_weight: of the squared distance of pixels.
+        l1_weight: of their absolute distance.
+        feature_weight: of the feature reconstruction loss at every layer.
+        layers: where that is taken.
+        relative: divide it by the mean square of the truth's features.
+        window_margin: pixels of a patch that are not judged, in a window whose place changes: the
+            loss network's poolings then meet every phase, and no grid is left (measured).
+        source: who says so.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pixel_weight: NonNegative = 0.0
+    l1_weight: NonNegative = 0.0
+    feature_weight: NonNegative = 0.0
+    layers: tuple[str, ...] = ()
+    relative: bool = False
+    window_margin: int = 0
+    source: str
+
+
+SUPER_RESOLUTION_PRESETS: Mapping[SuperResolutionLoss, SuperResolutionPreset] = {
+    "feature": SuperResolutionPreset(
+        feature_weight=1.0,
+        layers=("relu2_2",),
+        source="Johnson et al. 2016, section 4.2: ℓ_feat at relu2_2 alone, grid and all",
+    ),
+    "pixel": SuperResolutionPreset(
+        pixel_weight=1.0, source="Johnson et al. 2016, section 4.2: ℓ_pixel"
+    ),
+    "l1": SuperResolutionPreset(
+        l1_weight=1.0, source="Lim et al. 2017 (EDSR): absolute rather than squared differences"
+    ),
+    "mix": SuperResolutionPreset(
+        l1_weight=1.0,
+        feature_weight=0.05,
+        layers=("relu2_2", "relu3_3", "relu4_3", "relu5_3"),
+        relative=True,
+        window_margin=7,
+        source="ours",
+    ),
+}
+
+
+class SuperResolutionObjective(nn.Module):
+    """The weighted sum of the terms that have a weight.
+
+    Args:
+        preset: which terms.
+        loss_network: returns the features of the preset's layers by name; none is needed where no
+            layer is.
+    """
+
+    def __init__(
+        self, preset: SuperResolutionPreset, loss_network: FeatureExtractor | None = None
+    ) -> None:
+        super().__init__()
+        self.preset = preset
+        self.loss_network = loss_network
+
+    def forward(self, enlarged: Pictures, truth: TargetPictures) -> LossTerms:
+        """Return the loss of enlarged pictures against the truth.
+
+        Args:
+            enlarged: N×3×H×W in [0, 1], give or take 0.25; the gradient flows to them.
+            truth: the same shape, in [0, 1]; no gradient.
+
+        Raises:
+            PictureError: when either is no picture, or the shapes disagree.
+            NotFiniteError: when either contains NaN or infinity.
+        """
+        # Where a network begins, it may pass the range by more than a picture may.
+        enlarged = enlarged.clamp(-0.25, 1.25)
+        check_pictures(enlarged, name="enlarged pictures")
+        check_pictures(truth, name="the truth")
+        check_same_shape(enlarged, truth, names=("enlarged pictures", "the truth"))
+        terms = self._terms(enlarged, truth)
+        unweighted = {name: loss for name, (_, loss) in terms.items()}
+        weighted = {name: weight * loss for name, (weight, loss) in terms.items()}
+        return LossTerms(torch.stack(list(weighted.values())).sum(), weighted, unweighted)
+
+    def _terms(self, enlarged: Tensor, truth: Tensor) -> dict[str, tuple[float, Scalar]]:
+        """Return weight and loss of each term."""
+        preset = self.preset
+        terms: dict[str, tuple[float, Scalar]] = {}
+        if preset.pixel_weight:
+            terms["pixel"] = (preset.pixel_weight, pixel_loss(enlarged, truth))
+        if preset.l1_weight:
+            distance = (enlarged.float() - truth.float()).abs().mean()
+            terms["l1"] = (preset.l1_weight, distance)
+        if preset.feature_weight and preset.layers:
+            losses = self._features(enlarged, truth)
+            terms |= {layer: (preset.feature_weight, loss) for layer, loss in losses.items()}
+        return terms
+
+    def _features(self, enlarged: Tensor, truth: Tensor) -> dict[str, Scalar]:
+        assert self.loss_network is not None, "a preset with layers needs a loss network"
+        features = named_features(self.loss_network, enlarged, self.preset.layers)
+        with torch.no_grad():
+            target = named_features(self.loss_network, truth, self.preset.layers)
+        losses = {}
+        for layer in self.preset.layers:
+            loss = feature_reconstruction_loss(features[layer], target[layer])
+            if self.preset.relative:
+                loss = loss / target[layer].float().square().mean().clamp(min=1e-6)
+            losses[layer] = loss
+        return losses
+
+
+def super_resolution_objective(
+    preset: SuperResolutionPreset, *, weights: Path | None = None
+) -> SuperResolutionObjective:
+    """Return an objective with the loss network that it needs, if any.
+
+    Raises:
+        WeightsError: when the loss network's weights do not fit.
+    """
+    needs_features = bool(preset.feature_weight and preset.layers)
+    network = LossNetwork(preset.layers, weights=weights) if needs_features else None
+    return SuperResolutionObjective(preset, network)

@@ -1,0 +1,154 @@
+"""Recipes from TOML files, tables and the command line's settings, with errors in words.
+
+Paths in a recipe file are relative to that file.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from impasto.errors import RecipeError
+from impasto.training.recipe import StyleRecipe
+from impasto.training.sections import is_model_name
+from impasto.training.super_resolution_recipe import SuperResolutionRecipe
+from impasto.zoo.card import Task
+
+Recipe = StyleRecipe | SuperResolutionRecipe
+
+
+def load_recipe(
+    file: Path | None,
+    settings: Sequence[str] = (),
+    *,
+    task: Task | None = None,
+    **given: Any,
+) -> Recipe:
+    """Return the recipe of a file with settings laid over it.
+
+    Args:
+        file: a TOML recipe, or None for the defaults.
+        settings: `key=value` with dotted keys, as `--set` takes them; the value is TOML, or text.
+        task: what the recipe has to be for; a file that says nothing is for that.
+        given: dotted keys with `__` for the dot; None means not given.
+
+    Raises:
+        RecipeError: when the file is unreadable, a key unknown, or a value out of range.
+    """
+    table = {} if file is None else _read_toml(file)
+    if task is not None and table.setdefault("task", task) != task:
+        raise RecipeError(f"the recipe {file} is for {table['task']}; expected one for {task}")
+    for name, value in given.items():
+        if value is not None:
+            _put(table, name.split("__"), value)
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        keys = [part.strip() for part in key.split(".")]
+        if not separator or not all(keys):
+            raise RecipeError(f"--set was given {setting!r}; expected key=value, such as seed=1")
+        _put(table, keys, _toml_value(text.strip()))
+    return parse_recipe(table)
+
+
+def parse_recipe(table: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a table.
+
+    Raises:
+        RecipeError: naming the first key that is wrong.
+    """
+    try:
+        return _class_for(table).model_validate(table)
+    except ValidationError as error:
+        more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+        problem = _in_words(error.errors()[0], table)
+        raise RecipeError(f"recipe: {problem}{more}") from error
+
+
+def _class_for(table: Mapping[str, Any]) -> type[StyleRecipe] | type[SuperResolutionRecipe]:
+    is_style = table.get("task", "style-transfer") != "super-resolution"
+    return StyleRecipe if is_style else SuperResolutionRecipe
+
+
+def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
+    place = problem["loc"]
+    key = ".".join(str(part) for part in place)
+    if problem["type"] == "extra_forbidden":
+        known = _default_at(table, place[:-1])
+        expected = f"; expected one of {', '.join(known)}" if isinstance(known, dict) else ""
+        return f"{key} is unknown{expected}"
+    message = problem["msg"].removeprefix("Value error, ")
+    if not place:
+        return message
+    message = message[0].lower() + message[1:]
+    if problem["type"] == "missing":
+        return f"{key}: {message}"
+    given = repr(problem["input"])
+    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:80] + '…'})"
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RecipeError(f"the recipe {file} is not TOML: {error}") from error
+    for section, key in (
+        (table.get("painting"), "file"),
+        (table.get("photos"), "path"),
+        (table.get("objective"), "loss_network_weights"),
+        (table, "initialise_from"),
+    ):
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            place = Path(section[key])
+            is_name = key == "initialise_from" and is_model_name(place)
+            section[key] = place if is_name else file.parent / place
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set a value by its path; a number in the path is a place in a list, given or the default."""
+    whole, node = table, table  # type: dict[str, Any], Any
+    for depth, key in enumerate(keys, start=1):
+        if not isinstance(node, (dict, list)):
+            raise RecipeError(f"--set {'.'.join(keys)}: {key!r} is below a value, not a section")
+        place: Any = _place(node, key, keys) if isinstance(node, list) else key
+        if depth == len(keys):
+            node[place] = value
+            return
+        if isinstance(node, dict) and place not in node:
+            default = _default_at(whole, keys[:depth])
+            node[place] = default if isinstance(default, list) else {}
+        node = node[place]
+
+
+def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
+    if not (key.isascii() and key.isdigit()) or int(key) >= len(node):
+        raise RecipeError(
+            f"--set {'.'.join(keys)}: {key!r} is no place in a list of {len(node)}; "
+            "expected a number from 0"
+        )
+    return int(key)
+
+
+def _default_at(table: Mapping[str, Any], keys: Sequence[str | int]) -> Any:
+    """Return a fresh copy of the default of a section, list or value; None where there is none."""
+    needed: dict[str, Any] = {"photos": {"path": Path()}}
+    needed |= {"painting": {"file": Path()}} if _class_for(table) is StyleRecipe else {}
+    node: Any = _class_for(table).model_validate(needed).model_dump(mode="json")
+    for key in keys:
+        if isinstance(node, list):
+            node = node[int(key)] if str(key).isdecimal() and int(key) < len(node) else None
+        else:
+            node = node.get(key) if isinstance(node, dict) else None
+    return node

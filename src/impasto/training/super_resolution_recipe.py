@@ -1,0 +1,111 @@
+"""A super-resolution recipe: everything such a training depends on, as one TOML file.
+
+Every default names where it comes from; "measured" means the results under `benchmarks/`.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from impasto.images.degradations import Degradation
+from impasto.networks.architecture import SubpixelArchitecture, SuperResolutionArchitecture
+from impasto.objectives import NonNegative
+from impasto.super_resolution_objective import (
+    SUPER_RESOLUTION_PRESETS,
+    SuperResolutionLoss,
+    SuperResolutionPreset,
+)
+from impasto.training.sections import (
+    AbsolutePath,
+    OptimizerSection,
+    PhotosSection,
+    Section,
+    Share,
+    Stage,
+    Text,
+    TrainingRecipe,
+)
+
+
+class HighResolutionSection(PhotosSection):
+    """The training photographs, as the truth to be restored.
+
+    Attributes:
+        resize_ratio: None cuts patches at the photographs' own resolution; a number scales the
+            short side to that many patches first, which takes away noise and JPEG blocks.
+        synthetic_share: of made pictures; they teach nothing about detail.
+        turn: turn every patch by a random number of quarters.
+    """
+
+    resize_ratio: Annotated[float, Field(ge=1, le=8)] | None = None  # type: ignore[assignment]
+    synthetic_share: Share = 0.0
+    turn: bool = True
+
+
+class SuperResolutionObjectiveSection(Section):
+    """What is minimised.
+
+    Attributes:
+        loss: `l1` and `pixel` compare pixels, `feature` is the paper's, `mix` joins L1 and several
+            layers.
+        feature_weight: of the feature terms, in place of the preset's.
+        window_margin: how many pixels less than a patch are judged, in a window whose place
+            changes, in place of the preset's.
+        loss_network_weights: another VGG-16 file in place of the shipped one.
+    """
+
+    loss: SuperResolutionLoss = "l1"
+    feature_weight: NonNegative | None = None
+    window_margin: Annotated[int, Field(ge=0, le=256)] | None = None
+    loss_network_weights: AbsolutePath | None = None
+
+    @property
+    def preset(self) -> SuperResolutionPreset:
+        """The loss with what is given in place of its own."""
+        given = {"feature_weight": self.feature_weight, "window_margin": self.window_margin}
+        changes = {name: value for name, value in given.items() if value is not None}
+        return SUPER_RESOLUTION_PRESETS[self.loss].model_copy(update=changes)
+
+
+class SuperResolutionRecipe(TrainingRecipe):
+    """A super-resolution training.
+
+    Attributes:
+        task: what is trained.
+        title: for the model card.
+        photos: the truth.
+        degradation: how the low resolution is made of it: `bicubic` as in the benchmarks, or
+            `blur-bicubic` as in the paper.
+        network: what learns; its scale is the training's.
+        objective: by which measure.
+        stages: `crop_size` is the side of a high-resolution patch; 16 patches of 128 at a time
+            (measured).
+        optimizer: by which steps; the paper's rate of 1e-3, as the top of a cycle.
+    """
+
+    task: Literal["super-resolution"] = "super-resolution"
+    title: Text = ""
+    photos: HighResolutionSection
+    degradation: Degradation = "bicubic"
+    network: SuperResolutionArchitecture = SubpixelArchitecture(scale=4)
+    objective: SuperResolutionObjectiveSection = SuperResolutionObjectiveSection()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (
+        Stage(steps=10_000, crop_size=128, batch_size=16),
+    )
+    optimizer: OptimizerSection = OptimizerSection(learning_rate=1e-3)
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _subpixel_by_four_unless_told(cls, network: Any) -> Any:
+        return {"kind": "subpixel", "scale": 4, **network} if isinstance(network, dict) else network
+
+    @model_validator(mode="after")
+    def _patches_divide_by_the_scale(self) -> Self:
+        scale = self.network.scale
+        sizes = [stage.crop_size for stage in self.stages]
+        if any(size % scale or size < 4 * scale for size in sizes):
+            raise ValueError(
+                f"super-resolution ×{scale} takes crop sizes of {4 * scale} or more that divide "
+                f"by {scale}; given: {sizes}"
+            )
+        return self

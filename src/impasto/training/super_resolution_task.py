@@ -1,0 +1,132 @@
+"""Super-resolution as a task: degrade the truth, enlarge it again, judge the result.
+
+The low resolution is made on the device, batch by batch, by the matrices of
+`impasto.images.degradation`: one definition for training and evaluation.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.degradation import degradation_matrix
+from impasto.images.degradations import Degradation
+from impasto.networks.super_resolution import (
+    BicubicEnlargement,
+    build_super_resolution_network,
+)
+from impasto.objectives import LossScales, LossTerms
+from impasto.super_resolution_objective import (
+    SuperResolutionObjective,
+    super_resolution_objective,
+)
+from impasto.tensors import Pictures
+from impasto.training.super_resolution_recipe import SuperResolutionRecipe
+from impasto.training.window import judged_window
+
+
+class SuperResolutionTask:
+    """One scale, one network."""
+
+    network: nn.Module
+    objective: SuperResolutionObjective
+
+    def __init__(self, recipe: SuperResolutionRecipe) -> None:
+        """Build network and objective; the seed decides the network's start.
+
+        Raises:
+            WeightsError: when the loss network's weights do not fit.
+        """
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.scale = recipe.network.scale
+        self.network = build_super_resolution_network(recipe.network)
+        self.objective = super_resolution_objective(
+            recipe.objective.preset, weights=recipe.objective.loss_network_weights
+        ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def num_probe_batches(self) -> int:
+        """None: the terms need no scales."""
+        return 0
+
+    def probe(self, batches: Sequence[Tensor]) -> LossScales:
+        """Nothing is measured."""
+        raise NotImplementedError("a super-resolution training has no probe")
+
+    def take_scales(self, scales: LossScales) -> None:
+        """Nothing is divided by scales."""
+        raise NotImplementedError("a super-resolution training has no scales")
+
+    def loss_terms(
+        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+    ) -> LossTerms:
+        """Degrade N×3×H×W photographs, enlarge them again, and judge a window of the result."""
+        enlarged = network(self._degraded(photographs))
+        rows, columns = judged_window(
+            *photographs.shape[2:],
+            margin=self.recipe.objective.preset.window_margin,
+            seed=self.recipe.seed,
+            position=position,
+        )
+        terms: LossTerms = self.objective(
+            enlarged[:, :, rows, columns], photographs[:, :, rows, columns]
+        )
+        return terms
+
+    def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
+        """Show what is given, enlarged by bicubic, enlarged by the network, and the truth."""
+        training = self.network.training
+        self.network.eval()
+        with torch.no_grad():
+            low = self._degraded(photographs)
+            enlarged = self.network(low).clamp(0, 1)
+            bicubic = BicubicEnlargement(self.scale).to(low.device)(low).clamp(0, 1)
+        self.network.train(training)
+        rows = (F.interpolate(low, scale_factor=self.scale), bicubic, enlarged, photographs)
+        size = photographs.shape[3]
+        return contact_sheet([[_to_array(p) for p in row] for row in rows], cell_size=size)
+
+    def _degraded(self, photographs: Tensor) -> Tensor:
+        with torch.autocast(photographs.device.type, enabled=False):
+            return degrade_batch(
+                photographs, scale=self.scale, degradation=self.recipe.degradation
+            ).contiguous(memory_format=torch.channels_last)
+
+
+def degrade_batch(pictures: Pictures, *, scale: int, degradation: Degradation) -> Tensor:
+    """Return N×3×H/scale×W/scale pictures of 8-bit levels, as `images.degradation.degrade` does.
+
+    Args:
+        pictures: N×3×H×W float32 in [0, 1]; H and W multiples of the scale.
+        scale: by how much width and height shrink.
+        degradation: blurred first, or not.
+
+    Raises:
+        PictureError: when the scale does not divide a size.
+    """
+    height, width = pictures.shape[2:]
+    rows = _matrix(height, scale, degradation, pictures.device)
+    columns = _matrix(width, scale, degradation, pictures.device)
+    shorter = _rounded(torch.einsum("hH,ncHW->nchW", rows, 255 * pictures.float()))
+    return _rounded(torch.einsum("wW,nchW->nchw", columns, shorter)) / 255
+
+
+def _rounded(levels: Tensor) -> Tensor:
+    """To whole levels from 0 to 255, halves upwards."""
+    return torch.floor(levels.clamp(0, 255) + 0.5)
+
+
+@functools.lru_cache(maxsize=16)
+def _matrix(size: int, scale: int, degradation: Degradation, device: torch.device) -> Tensor:
+    return torch.from_numpy(degradation_matrix(size, scale, degradation)).float().to(device)
+
+
+def _to_array(picture: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = picture.detach().float().cpu().permute(1, 2, 0).numpy()
+    return np.clip(array, 0, 1)

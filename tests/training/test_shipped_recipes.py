@@ -1,0 +1,34 @@
+"""Every recipe in the repository can be read, and trains what its name says."""
+
+from pathlib import Path
+
+import pytest
+
+from impasto.training.recipe_file import load_recipe
+
+ROOT = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("style/*.toml")), ids=lambda file: file.stem)
+def test_style_recipes_name_their_painting_and_its_terms(file):
+    recipe = load_recipe(file, task="style-transfer")
+    assert recipe.painting.file.resolve().stem == file.stem
+    assert recipe.licences.painting.startswith("public domain")
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("sr/*.toml")), ids=lambda file: file.stem)
+def test_super_resolution_recipes_have_the_scale_of_their_name(file):
+    recipe = load_recipe(file, task="super-resolution")
+    name, _, scale = file.stem.rpartition("_x")
+    assert recipe.network.scale == int(scale)
+    assert f"×{scale}" in recipe.title
+    losses = {
+        "faithful": "l1",
+        "sharp": "mix",
+        "srcnn": "pixel",
+        "paper_pixel": "pixel",
+        "paper_feature": "feature",
+    }
+    assert recipe.objective.loss == losses[name]
+    if recipe.initialise_from is not None:
+        assert (file.parent / recipe.initialise_from.name).with_suffix(".toml").exists()
