@@ -13,16 +13,18 @@ The rooms, from the command line down:
 - `impasto.images`: files to pictures and back
 - `impasto.errors`: what can go wrong
 
-Importing this package imports nothing heavy; `impasto.Stylizer` is loaded on first use.
+Importing this package imports nothing heavy; `impasto.Stylizer` and `impasto.Upscaler` are loaded
+on first use.
 """
 
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Stylizer", "__version__"]
+__all__ = ["Stylizer", "Upscaler", "__version__"]
 
 if TYPE_CHECKING:
     from impasto.runtime.stylizer import Stylizer
+    from impasto.runtime.upscaler import Upscaler
 
 
 def __getattr__(name: str) -> Any:
@@ -31,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from impasto.runtime.stylizer import Stylizer
 
         return Stylizer
+    if name == "Upscaler":
+        from impasto.runtime.upscaler import Upscaler
+
+        return Upscaler
     raise AttributeError(f"module 'impasto' has no attribute {name!r}")

@@ -40,7 +40,7 @@ from impasto.objectives import (
     find_preset,
     layers_of,
 )
-from impasto.runtime.stylizer import fill_transparent
+from impasto.runtime.given_pictures import fill_transparent
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.tasks import load_painting
 from impasto.zoo.card import ModelCard

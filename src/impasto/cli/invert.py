@@ -62,7 +62,7 @@ def invert(
     from impasto.images.contact_sheet import contact_sheet
     from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
     from impasto.images.target import check_target
-    from impasto.runtime.stylizer import fill_transparent
+    from impasto.runtime.given_pictures import fill_transparent
 
     check_target(output, overwrite=overwrite)
     columns = _columns(loss, layers)

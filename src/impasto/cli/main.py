@@ -13,6 +13,7 @@ from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_erro
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize
 from impasto.cli.stylize import stylize
+from impasto.cli.upscale import upscale
 
 app = typer.Typer(
     name="impasto",
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("stylize", no_args_is_help=True)(one_line_errors(stylize))
+app.command("upscale", no_args_is_help=True)(one_line_errors(upscale))
 app.command("optimize", no_args_is_help=True)(one_line_errors(optimize))
 app.command("invert", no_args_is_help=True)(one_line_errors(invert))
 app.add_typer(models.app, name="models")

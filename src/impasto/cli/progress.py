@@ -21,7 +21,7 @@ class PictureProgress:
         self._bar: Progress | None = None
         if num_pictures > 1 and is_terminal(sys.stderr):
             self._bar = _bar_on_stderr()
-            self._task = self._bar.add_task("stylizing", total=num_pictures)
+            self._task = self._bar.add_task("pictures", total=num_pictures)
 
     def __enter__(self) -> Self:
         if self._bar is not None:

@@ -4,7 +4,6 @@ Resize, fill what is transparent, transform, give the photograph its colours or 
 """
 
 import os
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -13,24 +12,16 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images import colour
-from impasto.images.io import (
-    Picture,
-    load_picture,
-    picture_from_pil,
-    picture_to_pil,
-    resize_longer_side,
-)
+from impasto.images.io import Picture, resize_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
 from impasto.runtime.backends import Precision
+from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.card import ModelCard
 from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
 """The largest longer side, in pixels, that can be asked for; memory ends long before."""
-
-FAINT_ALPHA = 0.1
-"""Below this opacity colours fade into the fill: they count little and are often rounded away."""
 
 
 class Stylizer:
@@ -111,12 +102,9 @@ class Stylizer:
             ModelFileError: the model cannot be run.
         """
         picture = self.stylize(
-            _as_picture(photo), size=size, strength=strength, keep_colors=keep_colors
+            as_picture(photo), size=size, strength=strength, keep_colors=keep_colors
         )
-        if isinstance(photo, np.ndarray) and photo.dtype != np.uint8:
-            return picture.rgb
-        image = picture_to_pil(picture)
-        return np.asarray(image) if isinstance(photo, np.ndarray) else image
+        return in_the_form_of(photo, picture)
 
     def stylize(
         self,
@@ -148,42 +136,6 @@ class Stylizer:
         if strength < 1:
             stylized = colour.blend(photograph.rgb, stylized, strength)
         return photograph.with_rgb(stylized)
-
-
-def fill_transparent(picture: Picture) -> NDArray[np.float32]:
-    """The colours H×W×3 with the mean visible colour where the picture is transparent.
-
-    Whatever colours lie under alpha 0 would show through the network: its kernels reach across
-    the edge, and instance normalisation mixes in the whole picture. The mean visible colour moves
-    no channel's mean and makes the weakest edges; white would brighten every pixel.
-    """
-    if picture.alpha is None:
-        return picture.rgb
-    rgb, alpha = picture.rgb, picture.alpha[..., np.newaxis]
-    visible = float(alpha.sum(dtype=np.float64))
-    if visible == 0:
-        return np.full_like(rgb, 0.5)
-    mean = (rgb * alpha).sum(axis=(0, 1), dtype=np.float64) / visible
-    share = np.minimum(alpha / np.float32(FAINT_ALPHA), np.float32(1.0))
-    filled: NDArray[np.float32] = rgb * share + mean.astype(np.float32) * (1 - share)
-    return filled.clip(0.0, 1.0)
-
-
-def _as_picture(photo: str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]) -> Picture:
-    if isinstance(photo, PIL.Image.Image):
-        return picture_from_pil(photo)
-    if not isinstance(photo, np.ndarray):
-        return load_picture(Path(photo))
-    if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
-        raise PictureError(
-            f"given an array of the shape {photo.shape}, expected H×W×3 (red, green, blue); "
-            f"give pictures with alpha or in grey as PIL pictures or files"
-        )
-    if photo.dtype == np.uint8:
-        return picture_from_pil(PIL.Image.fromarray(np.ascontiguousarray(photo)))
-    if not np.issubdtype(photo.dtype, np.floating):
-        raise PictureError(f"given an array of {photo.dtype}, expected uint8 or floats in [0, 1]")
-    return Picture(rgb=np.array(photo, dtype=np.float32))
 
 
 def _check_settings(size: int | None, strength: float) -> None:

@@ -1,0 +1,64 @@
+"""`impasto upscale`: pictures in, larger pictures out."""
+
+from typing import Annotated
+
+import typer
+
+from impasto.cli.pictures import (
+    Json,
+    Output,
+    Overwrite,
+    Photos,
+    Precision,
+    Quality,
+    Transformation,
+    Writing,
+    transform_files,
+)
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name or a file."
+    ),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
+]
+
+
+def upscale(
+    photos: Photos,
+    *,
+    output: Output,
+    model: Model = "sharp",
+    scale: Scale = None,
+    precision: Precision = "auto",
+    quality: Quality = 92,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Enlarge pictures by super-resolution.
+
+    PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
+    file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
+    their names and nested folders. A pipe gets PNG. Folders that are missing are made.
+
+    A file that exists is an error, and nothing is done, unless --overwrite is given. If some of
+    several photographs fail, the others are done and the exit status is 1.
+    """
+
+    def load() -> Transformation:
+        from impasto.runtime.upscaler import Upscaler
+
+        upscaler = Upscaler(model, scale=scale, precision=precision)
+        return Transformation(
+            name=upscaler.card.name,
+            key="model",
+            precision=upscaler.precision,
+            apply=upscaler.upscale,
+            smaller="cut it into parts",
+        )
+
+    transform_files(photos, output, load, Writing(quality, overwrite, json))

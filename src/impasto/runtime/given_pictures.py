@@ -1,0 +1,70 @@
+"""Pictures in the forms that people have them in, and ready for a network.
+
+A file's path, a Pillow picture or an array comes in; the same kind of thing goes out.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from impasto.errors import PictureError
+from impasto.images.io import Picture, load_picture, picture_from_pil, picture_to_pil
+
+FAINT_ALPHA = 0.1
+"""Below this opacity colours fade into the fill: they count little and are often rounded away."""
+
+GivenPicture = str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
+
+
+def as_picture(photo: GivenPicture) -> Picture:
+    """The picture that a path, a Pillow picture or an array H×W×3 stands for.
+
+    Raises:
+        PictureFileError: the file cannot be read.
+        PictureError: the array is no picture.
+    """
+    if isinstance(photo, PIL.Image.Image):
+        return picture_from_pil(photo)
+    if not isinstance(photo, np.ndarray):
+        return load_picture(Path(photo))
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
+        raise PictureError(
+            f"given an array of the shape {photo.shape}, expected H×W×3 (red, green, blue); "
+            f"give pictures with alpha or in grey as PIL pictures or files"
+        )
+    if photo.dtype == np.uint8:
+        return picture_from_pil(PIL.Image.fromarray(np.ascontiguousarray(photo)))
+    if not np.issubdtype(photo.dtype, np.floating):
+        raise PictureError(f"given an array of {photo.dtype}, expected uint8 or floats in [0, 1]")
+    return Picture(rgb=np.array(photo, dtype=np.float32))
+
+
+def in_the_form_of(photo: GivenPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:
+    """A picture as what was given: Pillow for files and Pillow, an array of its type for arrays."""
+    if isinstance(photo, np.ndarray) and photo.dtype != np.uint8:
+        return picture.rgb
+    image = picture_to_pil(picture)
+    return np.asarray(image) if isinstance(photo, np.ndarray) else image
+
+
+def fill_transparent(picture: Picture) -> NDArray[np.float32]:
+    """The colours H×W×3 with the mean visible colour where the picture is transparent.
+
+    Whatever colours lie under alpha 0 would show through the network: its kernels reach across
+    the edge, and instance normalisation mixes in the whole picture. The mean visible colour moves
+    no channel's mean and makes the weakest edges; white would brighten every pixel.
+    """
+    if picture.alpha is None:
+        return picture.rgb
+    rgb, alpha = picture.rgb, picture.alpha[..., np.newaxis]
+    visible = float(alpha.sum(dtype=np.float64))
+    if visible == 0:
+        return np.full_like(rgb, 0.5)
+    mean = (rgb * alpha).sum(axis=(0, 1), dtype=np.float64) / visible
+    share = np.minimum(alpha / np.float32(FAINT_ALPHA), np.float32(1.0))
+    filled: NDArray[np.float32] = rgb * share + mean.astype(np.float32) * (1 - share)
+    return filled.clip(0.0, 1.0)

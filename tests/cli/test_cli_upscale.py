@@ -1,0 +1,66 @@
+"""`impasto upscale` with a model that repeats each pixel; what it shares is tested of `stylize`."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_fixtures import make_card, make_model_bytes
+
+IDENTITY = np.eye(3, dtype=np.float16)[:, :, None, None]
+
+
+@pytest.fixture
+def upscale(impasto, tmp_path):
+    path = tmp_path / "repeating.onnx"
+    card = make_card(name="repeating", task="super-resolution", scale=2)
+    path.write_bytes(make_model_bytes(card=card, kernel=IDENTITY, bias=0.0, scale=2))
+
+    def call(*words, model=path, stdin=b""):
+        return impasto("upscale", *words, "--model", model, stdin=stdin)
+
+    return call
+
+
+def test_a_picture_becomes_twice_as_large(upscale, photo, tmp_path):
+    done = upscale(photo, "-o", tmp_path / "out.png")
+    assert (done.status, done.lines) == (0, [str(tmp_path / "out.png")])
+    with Image.open(photo) as before, Image.open(tmp_path / "out.png") as after:
+        assert after.size == (2 * before.width, 2 * before.height)
+
+
+def test_a_folder_and_json(upscale, photo, tmp_path):
+    folder = tmp_path / "many" / "nested"
+    folder.mkdir(parents=True)
+    for name in ("a.png", "b.jpg"):
+        with Image.open(photo) as image:
+            image.save(folder / name)
+    done = upscale(tmp_path / "many", "-o", tmp_path / "out", "--json")
+    told = json.loads(done.stdout)
+    assert told["model"] == "repeating"
+    assert len(told["done"]) == 2
+    assert sorted(file.name for file in (tmp_path / "out" / "nested").iterdir()) == [
+        "a.png", "b.jpg",
+    ]  # fmt: skip
+
+
+def test_pipes(upscale, photo):
+    done = upscale("-", "-o", "-", stdin=photo.read_bytes())
+    assert done.status == 0
+    assert done.stdout.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "model", "message"),
+    [
+        (("--scale", "4"), None, "enlarges 2 times, 4 times was asked for"),
+        ((), "nothing", "there is no model 'nothing'"),
+        ((), "starry_night", "is a model for style-transfer, expected one for super-resolution"),
+    ],
+)
+def test_what_cannot_be_done_takes_one_line(upscale, photo, tmp_path, words, model, message):
+    given = {} if model is None else {"model": model}
+    done = upscale(photo, "-o", tmp_path / "out.png", *words, **given)
+    assert message in done.complaint
+    assert not (tmp_path / "out.png").exists()
