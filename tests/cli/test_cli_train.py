@@ -124,7 +124,7 @@ def test_photographs_too_small_for_the_crops_are_one_line(train, tmp_path):
     draw(0, 20, 20).save(tmp_path / "small" / "0.png")
     said = train("--set", "stages.1.crop_size=64", photos=tmp_path / "small")
     assert "no usable photograph among" in said.complaint
-    assert "give photographs of at least 128×128 pixels" in said.complaint
+    assert "give photographs of at least 160×160 pixels" in said.complaint
 
 
 def test_unfit_output_is_one_line(train, tmp_path):

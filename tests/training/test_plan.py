@@ -16,17 +16,17 @@ def pace_of(seconds):
 
 
 def test_half_an_hour_on_two_cores():
-    # 1,800 s less 20; two thirds at 0.5 s, a third at 2 s.
+    # 1,800 s less 20; two thirds at 0.78125 s, a third at 2.53125 s.
     small, large = plan_stages(30, pace_of(0.5))
-    assert (small.steps, small.crop_size, small.learning_rate) == (2373, 128, None)
-    assert (large.steps, large.crop_size, large.learning_rate) == (296, 256, 1e-3)
+    assert (small.steps, small.crop_size, small.learning_rate) == (1518, 160, None)
+    assert (large.steps, large.crop_size, large.learning_rate) == (234, 288, 1e-3)
 
 
 def test_little_time_is_spent_on_smaller_crops():
-    # 60 s less 20; at 128² 26.7 s hold 53 steps of 0.5 s, too few: at 96² 94 of 0.28125 s.
+    # 60 s less 20; at 160² 26.7 s hold 34 steps of 0.78125 s, too few: at 128² 53 of 0.5 s.
     small, large = plan_stages(1, pace_of(0.5))
-    assert (small.steps, small.crop_size) == (94, 96)
-    assert (large.steps, large.crop_size) == (11, 192)
+    assert (small.steps, small.crop_size) == (53, 128)
+    assert (large.steps, large.crop_size) == (6, 256)
 
 
 def test_a_fast_machine_stops_at_the_paper_s_length():

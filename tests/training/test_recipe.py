@@ -35,8 +35,8 @@ def minimal(*settings, **given):
 
 def test_minimal_recipe_has_the_defaults():
     recipe = minimal()
-    assert [(stage.steps, stage.crop_size) for stage in recipe.stages] == [(2000, 128), (250, 256)]
-    assert recipe.num_steps == 2250
+    assert [(stage.steps, stage.crop_size) for stage in recipe.stages] == [(2000, 160), (240, 288)]
+    assert recipe.num_steps == 2240
     assert recipe.network == NetworkArchitecture()
     assert recipe.is_balanced
     assert recipe.style_weights() == PRESETS["default"].weights
@@ -93,7 +93,7 @@ def test_set_reaches(setting, section, key, value):
 
 def test_set_reaches_one_of_the_default_stages():
     recipe = minimal("stages.0.steps=500", "stages.1.crop_size=64")
-    assert [(s.steps, s.crop_size) for s in recipe.stages] == [(500, 128), (250, 64)]
+    assert [(s.steps, s.crop_size) for s in recipe.stages] == [(500, 160), (240, 64)]
 
 
 def test_set_reaches_one_of_the_files_stages(tmp_path):
@@ -192,7 +192,7 @@ def test_below_a_value_there_is_nothing_to_set():
 
 
 def test_crops_that_the_papers_network_cannot_take_are_refused():
-    with pytest.raises(RecipeError, match=r"above 40 that divide by 4; given: \[128, 50\]"):
+    with pytest.raises(RecipeError, match=r"above 40 that divide by 4; given: \[160, 50\]"):
         minimal("network.kind=paper", "stages.1.crop_size=50")
 
 
