@@ -48,7 +48,7 @@ class Upscaler:
         num_threads: int | None = None,
         match_histogram: bool = False,
     ) -> None:
-        model = _resolve(name_or_file, scale)
+        model = resolve_upscaling_model(name_or_file, scale)
         self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
         self._match_histogram = match_histogram
 
@@ -102,8 +102,20 @@ class Upscaler:
         return picture.with_rgb(enlarged)
 
 
-def _resolve(name_or_file: str | os.PathLike[str], scale: int | None) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself."""
+def resolve_upscaling_model(
+    name_or_file: str | os.PathLike[str], scale: int | None = None
+) -> ModelFile:
+    """The model of a name that exists for several scales, or else of the name or file itself.
+
+    Args:
+        name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
+        scale: how many times larger; None is the model's own, and 4 for those that exist for
+            several scales.
+
+    Raises:
+        UnknownModelError: no model of that name and scale.
+        ModelFileError: the file cannot be used, or is for another task or scale.
+    """
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
             return resolve_model(f"{name_or_file}_x{scale or USUAL_SCALE}", task="super-resolution")
