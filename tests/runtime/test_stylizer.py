@@ -195,7 +195,7 @@ def test_a_setting_out_of_range_is_refused(negative, options, message):
     [
         (noise(16, 16), r"shape \(16, 16\), expected H×W×3"),
         (noise(16, 16, 4), "give pictures with alpha or in grey as PIL pictures"),
-        (np.zeros((16, 16, 3), np.int32), "an array of int32, expected uint8 or floats"),
+        (np.zeros((16, 16, 3), np.int32), "an array of int32, expected uint8, uint16 or floats"),
         (noise(16, 16, 3) * 255, "divide 8-bit values by 255"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
