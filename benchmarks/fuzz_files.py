@@ -4,7 +4,8 @@ python benchmarks/fuzz_files.py [--files 10000] [--seed 0] [--keep FOLDER]
 
 Counted are files read whatever their damage, files refused in one line, and what must not be:
 errors that are not ours, messages of several lines, workers that died (a crash, or more than 4 GiB)
-and files that took more than 20 seconds of processor time, or never ended. `--keep` writes the files that did one of these.
+and files that took more than 20 seconds of processor time, or never ended. `--keep` writes the
+files that did one of these.
 """
 
 import argparse
