@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -16,12 +17,22 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OSError: the place cannot be written to; nothing is left behind.
     """
+    with whole_file(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary place to write a file at, which takes its own place at the end, or is deleted.
+
+    Raises:
+        OSError: the place cannot be written to; nothing is left behind.
+    """
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if place.exists():
             shutil.copymode(place, temporary)

@@ -45,6 +45,16 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return _applied(image.convert(mode), transform)
 
 
+def differs_from_srgb(profile: bytes | None, *, is_grey: bool) -> bool:
+    """Whether colours in a profile have to be converted to be in sRGB.
+
+    Args:
+        profile: the ICC profile of a grey or RGB picture, if any.
+        is_grey: which of the two.
+    """
+    return profile is not None and _transform(profile, "L" if is_grey else "RGB")[1] is not None
+
+
 def grey_curve(profile: bytes | None) -> NDArray[np.float32] | None:
     """What 256 even steps of grey in a profile are in sRGB, for greys of more than 8 bits.
 

@@ -12,7 +12,7 @@ from impasto.images.picture import Picture, picture_to_pil
 from impasto.images.reading import one_line
 
 _JPEG_MARKER_BYTES = 65_000
-_FULL_CHROMA_QUALITY = 90
+FULL_CHROMA_QUALITY = 90
 _XMP_TAG = 700
 
 
@@ -93,7 +93,7 @@ def flatten_on_white(image: Image.Image) -> Image.Image:
 def _options(picture: Picture, name: str, quality: int) -> dict[str, Any]:
     match name:
         case "JPEG":
-            subsampling = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+            subsampling = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
             short = _blocks(picture, limit=_JPEG_MARKER_BYTES)
             own: dict[str, Any] = {"quality": quality, "subsampling": subsampling, **short}
         case "PNG":
