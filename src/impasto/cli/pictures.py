@@ -17,6 +17,8 @@ from impasto.errors import ImpastoError, PictureFileError
 
 if TYPE_CHECKING:
     from impasto.images.picture import Picture
+    from impasto.runtime.memory import Tile as TileSize
+    from impasto.runtime.tiled_predictor import Progress
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
 Output = Annotated[
@@ -33,6 +35,16 @@ Quality = Annotated[
     int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG and WebP files.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|PIXELS",
+        help="Cut pictures into tiles: auto where memory asks for it, or always, so large.",
+    ),
+]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="What the program may take, such as 1G or 512M.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 
@@ -46,6 +58,9 @@ class Transformation:
         precision: the model computes in.
         apply: one picture to another.
         smaller: what to do where memory is too small for a picture.
+        apply_to_file: transform a photograph from file to file by windows, told how to write and
+            whom to tell of each tile; gives the size of the result, or None for a photograph that
+            is to be read whole.
     """
 
     name: str
@@ -53,6 +68,7 @@ class Transformation:
     precision: str
     apply: "Callable[[Picture], Picture]"
     smaller: str
+    apply_to_file: "Callable[[Path, Path, Writing, Progress], tuple[int, int] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,7 @@ def _run_all(
     with PictureProgress(len(jobs)) as progress:
         for job in jobs:
             try:
-                done.append(_run(job, transformation, writing))
+                done.append(_run(job, transformation, writing, progress.tile))
             except ImpastoError as error:
                 if len(jobs) == 1:
                     raise
@@ -127,11 +143,16 @@ def _run_all(
     return done, failed
 
 
-def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str, Any]:
+def _run(
+    job: Job, transformation: Transformation, writing: Writing, tell: "Progress"
+) -> dict[str, Any]:
     started = time.perf_counter()
     try:
-        result = transformation.apply(_read(job.source))
-        _write(result, job.target, writing)
+        size = _run_by_windows(job, transformation, writing, tell)
+        if size is None:
+            result = transformation.apply(_read(job.source))
+            _write(result, job.target, writing)
+            size = result.width, result.height
     except MemoryError:
         raise PictureFileError(
             f"{job.source}: there is not enough memory for a picture of this size; "
@@ -140,11 +161,26 @@ def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str
     return {
         "photo": job.source,
         "picture": job.target,
-        "width": result.width,
-        "height": result.height,
+        "width": size[0],
+        "height": size[1],
         "precision": transformation.precision,
         "seconds": round(time.perf_counter() - started, 3),
     }
+
+
+def _run_by_windows(
+    job: Job, transformation: Transformation, writing: Writing, tell: "Progress"
+) -> tuple[int, int] | None:
+    """The size of what became of a photograph too large for memory; None if it is not one."""
+    if PIPE in (job.source, job.target):
+        return None
+    _make_folder(Path(job.target).parent)
+    return transformation.apply_to_file(Path(job.source), Path(job.target), writing, tell)
+
+
+def tile_of(text: str) -> "TileSize":
+    """What --tile means: a word, or a number of pixels; other words are refused further down."""
+    return int(text) if text.isdecimal() else text  # type: ignore[return-value]
 
 
 def _read(source: str) -> "Picture":

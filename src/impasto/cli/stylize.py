@@ -1,20 +1,27 @@
 """`impasto stylize`: photographs in, repainted photographs out."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from impasto.cli.pictures import (
     Json,
+    Memory,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
+    Tile,
     Transformation,
     Writing,
+    tile_of,
     transform_files,
 )
+
+if TYPE_CHECKING:
+    from impasto.runtime.tiled_predictor import Progress
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -53,6 +60,8 @@ def stylize(
     keep_colors: KeepColors = False,
     precision: Precision = "auto",
     quality: Quality = 92,
+    tile: Tile = "auto",
+    memory: Memory = "1G",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -69,7 +78,21 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(style, precision=precision)
+        stylizer = Stylizer(style, precision=precision, tile=tile_of(tile), memory=memory)
+
+        def stylize_file(
+            source: Path, target: Path, writing: Writing, progress: "Progress"
+        ) -> tuple[int, int] | None:
+            large = stylizer.find_large(source, target, size=size, strength=strength)
+            return large and stylizer.stylize_large(
+                large,
+                strength=strength,
+                keep_colors=keep_colors,
+                quality=writing.quality,
+                overwrite=writing.overwrite,
+                progress=progress,
+            )
+
         return Transformation(
             name=stylizer.card.name,
             key="style",
@@ -78,6 +101,7 @@ def stylize(
                 picture, size=size, strength=strength, keep_colors=keep_colors
             ),
             smaller="give a smaller one with --size",
+            apply_to_file=stylize_file,
         )
 
     transform_files(photos, output, load, Writing(quality, overwrite, json))

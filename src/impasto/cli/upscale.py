@@ -1,20 +1,27 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from impasto.cli.pictures import (
     Json,
+    Memory,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
+    Tile,
     Transformation,
     Writing,
+    tile_of,
     transform_files,
 )
+
+if TYPE_CHECKING:
+    from impasto.runtime.tiled_predictor import Progress
 
 Model = Annotated[
     str,
@@ -36,6 +43,8 @@ def upscale(
     scale: Scale = None,
     precision: Precision = "auto",
     quality: Quality = 92,
+    tile: Tile = "auto",
+    memory: Memory = "1G",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -52,13 +61,25 @@ def upscale(
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, scale=scale, precision=precision)
+        upscaler = Upscaler(
+            model, scale=scale, precision=precision, tile=tile_of(tile), memory=memory
+        )
+
+        def upscale_file(
+            source: Path, target: Path, writing: Writing, progress: "Progress"
+        ) -> tuple[int, int] | None:
+            large = upscaler.find_large(source, target)
+            return large and upscaler.upscale_large(
+                large, quality=writing.quality, overwrite=writing.overwrite, progress=progress
+            )
+
         return Transformation(
             name=upscaler.card.name,
             key="model",
             precision=upscaler.precision,
             apply=upscaler.upscale,
             smaller="cut it into parts",
+            apply_to_file=upscale_file,
         )
 
     transform_files(photos, output, load, Writing(quality, overwrite, json))

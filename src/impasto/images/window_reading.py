@@ -70,6 +70,13 @@ class PictureWindows:
         """Whether there is a fourth channel."""
         return bool(self.pixels.bands == 4)
 
+    def alpha(self, scale: int) -> "pyvips.Image":
+        """The fourth channel `scale` times as large, of the same depth."""
+        alpha = self.pixels[3]
+        if scale == 1:
+            return alpha
+        return alpha.resize(scale, kernel="lanczos3").rint().cast(self.pixels.format)
+
     def channels(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """A window h×w×3, or h×w×4 with alpha, float32 in [0, 1].
 
@@ -127,13 +134,12 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
         metadata, turn = _metadata(path, image, name)
         spool = folder / "picture.v"
         _resized(_in_srgb(image), size).write_to_file(str(spool))
-        pixels = pyvips.Image.new_from_file(str(spool)).mutate(
-            lambda mutable: mutable.set_type(pyvips.GValue.gint_type, "orientation", turn)
-        )
+        pixels = pyvips.Image.new_from_file(str(spool)).copy()
+        pixels.set_type(pyvips.GValue.gint_type, "orientation", turn)
         return PictureWindows(pixels.autorot(), metadata)
     except ImpastoError:
         raise
-    except Exception as error:  # pyvips.Error and whatever broken metadata raise
+    except (pyvips.Error, OSError, ValueError) as error:
         raise PictureFileError(
             f"{name} cannot be read by windows ({one_line(error)}); get the file again"
         ) from error
@@ -176,22 +182,23 @@ def _in_srgb(image: "pyvips.Image") -> "pyvips.Image":
     alpha = image[image.bands - 1] if image.hasalpha() else None
     colour = image if alpha is None else image[: image.bands - 1]
     kind, depth = image.format, 8 if image.format == "uchar" else 16
-    has_profile = bool(image.get_typeof("icc-profile-data"))
-    profile = bytes(image.get("icc-profile-data")) if has_profile else None
-    if colour.bands == 4 and has_profile:
-        colour = _by_profile(colour, depth)
-    elif colour.bands in (1, 3) and differs_from_srgb(profile, is_grey=colour.bands == 1):
-        colour = _by_profile(colour, depth)
+    profile = None
+    if image.get_typeof("icc-profile-data"):
+        profile = bytes(image.get("icc-profile-data"))
+    if _needs_profile(profile, colour.bands):
+        colour = colour.icc_transform(
+            "srgb", embedded=True, intent="relative", black_point_compensation=True, depth=depth
+        )
     else:
         colour = colour.colourspace("srgb" if depth == 8 else "rgb16")
     colour = colour.cast(kind)
     return colour if alpha is None else colour.bandjoin(alpha.cast(kind))
 
 
-def _by_profile(colour: "pyvips.Image", depth: int) -> "pyvips.Image":
-    return colour.icc_transform(
-        "srgb", embedded=True, intent="relative", black_point_compensation=True, depth=depth
-    )
+def _needs_profile(profile: bytes | None, num_channels: int) -> bool:
+    if num_channels == 4:
+        return profile is not None
+    return differs_from_srgb(profile, is_grey=num_channels == 1)
 
 
 def _resized(image: "pyvips.Image", size: int | None) -> "pyvips.Image":

@@ -1,11 +1,12 @@
-"""Pictures too large for memory, written by bands of whole rows.
+"""Pictures too large for memory, written by windows.
 
-The bands go to a file of plain pixels beside the result; libvips encodes it from there when it is
+The windows go to a file of plain pixels beside the result; libvips encodes it from there when it is
 complete, and the encoded file takes its place whole. Reading is in `window_reading`.
 """
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,36 +30,50 @@ BIG_TIFF_BYTES = 3 * 2**30
 _TIFF_TILE = 256
 
 
-class BandWriter:
-    """Takes a picture by bands from the top, and writes its file at the end.
+class WindowWriter:
+    """Takes a picture by windows in any order, and writes its file at the end.
 
     Args:
-        folder: for the file of plain pixels.
+        folder: for the file of plain pixels, 3 bytes a pixel, 6 at 16 bits.
         width: of the picture.
+        height: of the picture.
         bits: 8 or 16, of each channel.
+
+    Raises:
+        PictureFileError: no room for the pixels.
     """
 
-    def __init__(self, folder: Path, *, width: int, bits: int) -> None:
+    def __init__(self, folder: Path, *, width: int, height: int, bits: int) -> None:
         self._path = folder / "result.raw"
-        self._width, self._bits, self._num_rows = width, bits, 0
-        self._file: BinaryIO = self._path.open("xb")
-
-    def write(self, band: NDArray[np.unsignedinteger[Any]]) -> None:
-        """Append rows h×W×3 of uint8, or uint16 where the picture has 16 bits.
-
-        Raises:
-            PictureFileError: the disk is full.
-        """
-        assert band.shape[1:] == (self._width, 3)
-        assert band.dtype.itemsize * 8 == self._bits
+        self._width, self._height, self._bits = width, height, bits
+        self._kind = np.uint8 if bits == 8 else np.uint16
+        num_bytes = width * height * 3 * (bits // 8)
         try:
-            self._file.write(memoryview(np.ascontiguousarray(band)).cast("B"))
+            room = shutil.disk_usage(folder).free
+            if num_bytes > room:
+                raise PictureFileError(
+                    f"{shown(folder.parent)} has {room / 2**30:.1f} GiB left and the pixels of the "
+                    f"picture take {num_bytes / 2**30:.1f} GiB while it is made; "
+                    "choose another place for it"
+                )
+            with self._path.open("xb") as file:
+                file.truncate(num_bytes)
         except OSError as error:
+            if isinstance(error, PictureFileError):
+                raise
             raise PictureFileError(
-                f"{shown(self._path.parent.parent)} has no room for the pixels of the picture "
-                f"({one_line(error)}); make room, or choose another place for it"
+                f"{shown(folder.parent)} cannot be written to ({one_line(error)})"
             ) from error
-        self._num_rows += len(band)
+
+    def write(self, rows: slice, columns: slice, rgb: NDArray[np.float32]) -> None:
+        """Put h×w×3 float32 in [0, 1] in their place, rounded.
+
+        The file is mapped for this window only, and so takes none of the process's memory after.
+        """
+        scaled = rgb * np.float32(np.iinfo(self._kind).max)
+        scaled += np.float32(0.5)
+        layout = (self._height, self._width, 3)
+        np.memmap(self._path, self._kind, "r+", shape=layout)[rows, columns] = scaled
 
     def save(
         self,
@@ -83,18 +98,17 @@ class BandWriter:
         """
         import pyvips
 
-        self._file.close()
-        if max(self._width, self._num_rows) > file_format.longest_side:
+        if max(self._width, self._height) > file_format.longest_side:
             raise PictureFileError(
                 f"a {file_format.name} file holds at most {file_format.longest_side:,} pixels "
-                f"along a side and the picture is {self._width}×{self._num_rows}; "
+                f"along a side and the picture is {self._width}×{self._height}; "
                 "save it as PNG or TIFF"
             )
         try:
             image = pyvips.Image.rawload(
                 str(self._path),
                 self._width,
-                self._num_rows,
+                self._height,
                 3,
                 format="uchar" if self._bits == 8 else "ushort",
                 interpretation="srgb" if self._bits == 8 else "rgb16",
@@ -108,10 +122,6 @@ class BandWriter:
             raise PictureFileError(
                 f"{shown(target)} cannot be written ({one_line(error)})"
             ) from error
-
-    def close(self) -> None:
-        """Let go of the file of plain pixels."""
-        self._file.close()
 
 
 def _encode(image: "pyvips.Image", name: str, place: str, quality: int) -> None:
@@ -143,23 +153,20 @@ def _encode(image: "pyvips.Image", name: str, place: str, quality: int) -> None:
 def _with_metadata(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
     import pyvips
 
+    image = image.copy()
+    blobs = {
+        "icc-profile-data": srgb_profile(),
+        "exif-data": metadata.exif,
+        "xmp-data": metadata.xmp,
+    }
+    for field, blob in blobs.items():
+        if blob is not None:
+            image.set_type(pyvips.GValue.blob_type, field, blob)
     if metadata.dpi is not None:
         across, down = metadata.dpi
         image = image.copy(xres=across / 25.4, yres=down / 25.4)
-
-    def put(mutable: Any) -> None:
-        blobs = {
-            "icc-profile-data": srgb_profile(),
-            "exif-data": metadata.exif,
-            "xmp-data": metadata.xmp,
-        }
-        for field, blob in blobs.items():
-            if blob is not None:
-                mutable.set_type(pyvips.GValue.blob_type, field, blob)
-        if metadata.dpi is not None:
-            mutable.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-
-    return image.mutate(put)
+        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    return image
 
 
 def _white(image: "pyvips.Image") -> int:

@@ -160,8 +160,8 @@ class StageRunner:
             features: 1×C×h'×w' for each of the stage's `given`.
 
         Returns:
-            The picture, or what enters the norm layer and then each of `made`; to be used before the
-            next run.
+            The picture, or what enters the norm layer and then each of `made`; the next run
+            overwrites them.
 
         Raises:
             ModelFileError: OpenVINO cannot run it.

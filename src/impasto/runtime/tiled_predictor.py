@@ -167,9 +167,7 @@ class TiledPredictor:
     def _pixels_in(self, source: PixelSource) -> Callable[[Tile], NDArray[np.float32]]:
         return lambda tile: self._pixels(source, tile)
 
-    def _part(
-        self, source: PixelSource, tile: Tile, output: NDArray[np.float32]
-    ) -> Part | None:
+    def _part(self, source: PixelSource, tile: Tile, output: NDArray[np.float32]) -> Part | None:
         """A tile's core without what lies beyond the picture; None where that is all of it."""
         scale = self._card.scale
         check_output(output, (1, 3, tile.rows.size, tile.columns.size), scale=scale)
@@ -186,7 +184,10 @@ class TiledPredictor:
 
     def _pixels(self, source: PixelSource, tile: Tile) -> NDArray[np.float32]:
         """1×3×h×w of the padded picture, with its grain, as a whole picture would have it."""
-        top, left = min(tile.rows.start, source.height - 1), min(tile.columns.start, source.width - 1)
+        top, left = (
+            min(tile.rows.start, source.height - 1),
+            min(tile.columns.start, source.width - 1),
+        )
         rgb = source.window(
             slice(top, min(tile.rows.stop, source.height)),
             slice(left, min(tile.columns.stop, source.width)),

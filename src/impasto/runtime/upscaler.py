@@ -1,6 +1,7 @@
 """Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
 
 import os
+from pathlib import Path
 from typing import Any, overload
 
 import PIL.Image
@@ -9,8 +10,11 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.io import Picture
 from impasto.runtime.backends import Precision
+from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.predictor import Predictor
+from impasto.runtime.large_pictures import LargePicture
+from impasto.runtime.memory import DEFAULT_MEMORY, Tile
+from impasto.runtime.tiled_predictor import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
@@ -28,11 +32,15 @@ class Upscaler:
             several scales.
         precision: `auto` is bf16 where the processor computes in it, else f32.
         num_threads: at most so many; None leaves it to the backend.
+        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
+            or a number: always, with sides of so many pixels of the given picture.
+        memory: what the whole process may take, such as `1G` or `512M`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
+        PictureError: a tile size or an amount of memory out of range.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -43,9 +51,16 @@ class Upscaler:
         scale: int | None = None,
         precision: Precision = "auto",
         num_threads: int | None = None,
+        tile: Tile = "auto",
+        memory: str | int = DEFAULT_MEMORY,
     ) -> None:
-        model = _resolve(name_or_file, scale)
-        self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        self._predictor = FittingPredictor(
+            _resolve(name_or_file, scale),
+            precision=precision,
+            num_threads=num_threads,
+            tile=tile,
+            memory=memory,
+        )
 
     @property
     def card(self) -> ModelCard:
@@ -60,7 +75,7 @@ class Upscaler:
     @property
     def precision(self) -> str:
         """The precision in use, `f32` or `bf16`."""
-        return self._predictor.backend.precision
+        return self._predictor.precision
 
     @overload
     def __call__(self, photo: str | os.PathLike[str] | PIL.Image.Image) -> PIL.Image.Image: ...
@@ -91,6 +106,46 @@ class Upscaler:
             ModelFileError: the model cannot be run.
         """
         return picture.with_rgb(self._predictor(fill_transparent(picture)))
+
+    def find_large(self, source: Path, target: Path) -> LargePicture | None:
+        """A file that is too large for memory and is to be enlarged by `upscale_large`.
+
+        Args:
+            source: the picture's file.
+            target: where the result goes.
+
+        Returns:
+            The picture; None for what fits, and for files that must be read or written whole.
+
+        Raises:
+            PictureFileError: the target's suffix says no format.
+        """
+        return self._predictor.find_large(source, target)
+
+    def upscale_large(
+        self,
+        picture: LargePicture,
+        *,
+        quality: int = 92,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> tuple[int, int]:
+        """Enlarge a picture from file to file; return the result's width and height.
+
+        Args:
+            picture: what `find_large` found.
+            quality: 1 to 100, for JPEG.
+            overwrite: replace a file that is there.
+            progress: told how many tiles are done, and of how many.
+
+        Raises:
+            OutputExistsError: a file is there and may not be overwritten.
+            PictureFileError: the picture cannot be read, or the result not be written.
+            ModelFileError: the model cannot be run, or not in tiles.
+        """
+        return self._predictor.transform_large(
+            picture, quality=quality, overwrite=overwrite, progress=progress
+        )
 
 
 def _resolve(name_or_file: str | os.PathLike[str], scale: int | None) -> ModelFile:
