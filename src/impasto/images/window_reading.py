@@ -185,6 +185,8 @@ def _in_srgb(image: "pyvips.Image") -> "pyvips.Image":
     profile = None
     if image.get_typeof("icc-profile-data"):
         profile = bytes(image.get("icc-profile-data"))
+    if colour.bands == 1 and profile is not None and profile[16:20] == b"RGB ":
+        colour = colour.bandjoin([colour, colour])
     if _needs_profile(profile, colour.bands):
         colour = colour.icc_transform(
             "srgb", embedded=True, intent="relative", black_point_compensation=True, depth=depth
