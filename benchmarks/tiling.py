@@ -57,7 +57,7 @@ def untrained_upscaler() -> ModelFile:
 
 
 def compare(model: ModelFile, rgb: np.ndarray, tile: int) -> dict[str, float]:
-    """Transform a picture whole and in tiles; say how far apart they are, and how long they took."""
+    """Transform a picture whole and in tiles; say how far apart, and how long it took."""
     started = time.process_time()
     whole = Predictor(model)(rgb)
     whole_seconds = time.process_time() - started
@@ -193,7 +193,8 @@ def main() -> None:
         "|---|---|---|---|---|",
     ]
     table += [
-        f"| {row['command']} | {row['width']}×{row['height']} | {row['peak_bytes'] / 2**20:.0f} MiB "
+        f"| {row['command']} | {row['width']}×{row['height']} "
+        f"| {row['peak_bytes'] / 2**20:.0f} MiB "
         f"| {row['seconds']:.0f} | {'yes' if row['is_big_tiff'] else 'no'} |"
         for row in rows
     ]

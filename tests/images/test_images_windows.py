@@ -7,7 +7,12 @@ from PIL import Image
 from impasto.errors import PictureFileError
 from impasto.images.encoding import FILE_FORMATS
 from impasto.images.io import load_picture
-from impasto.images.window_reading import Metadata, open_windows, size_by_windows
+from impasto.images.window_reading import (
+    Metadata,
+    is_readable_by_windows,
+    open_windows,
+    size_of_file,
+)
 from impasto.images.window_writing import WindowWriter
 
 NOTHING = Metadata(exif=None, dpi=None, xmp=None)
@@ -35,7 +40,7 @@ def test_pictures_are_turned_upright(tmp_path, orientation):
     path = tmp_path / "turned.png"
     Image.fromarray(colours()).save(path, exif=exif)
     picture, windows = load_picture(path), opened(path, tmp_path)
-    assert size_by_windows(path) == (picture.width, picture.height)
+    assert size_of_file(path) == (picture.width, picture.height)
     np.testing.assert_array_equal(whole(windows), picture.rgb)
     part = windows.channels(slice(3, 9), slice(5, 7))
     np.testing.assert_array_equal(part, picture.rgb[3:9, 5:7])
@@ -112,7 +117,9 @@ def test_what_cannot_be_read_by_windows(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     Image.fromarray(colours()).save(tmp_path / "picture.gif")
     for name in ("text.png", "picture.gif", "missing.png"):
-        assert size_by_windows(tmp_path / name) is None
+        assert not is_readable_by_windows(tmp_path / name)
+    assert size_of_file(tmp_path / "text.png") is None
+    assert size_of_file(tmp_path / "picture.gif") == (31, 23)
     data = colours(200, 200)
     Image.fromarray(data).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:2000])

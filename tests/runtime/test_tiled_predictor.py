@@ -64,9 +64,7 @@ def test_a_network_without_norms_needs_one_pass():
 
 def test_a_network_that_sees_the_whole_picture_otherwise_is_refused():
     model = make_onnx(metadata={MODEL_METADATA_KEY: make_card().to_json()})
-    model.graph.node.insert(
-        0, helper.make_node("GlobalAveragePool", ["image"], ["mean_colour"])
-    )
+    model.graph.node.insert(0, helper.make_node("GlobalAveragePool", ["image"], ["mean_colour"]))
     model.graph.node.insert(1, helper.make_node("Sub", ["image", "mean_colour"], ["centred"]))
     model.graph.node[2].input[0] = "centred"
     onnx.checker.check_model(model)

@@ -94,24 +94,45 @@ class PictureWindows:
         return values
 
 
-def size_by_windows(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture, upright; None for what cannot be read by windows.
+def size_of_file(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture, upright, by its file's head; None where there is none.
 
-    Only the head of the file is read. What is missing, damaged or of another kind gives None too:
-    whoever reads it whole says what is wrong.
+    What is missing, damaged or of an unknown kind gives None too: whoever reads it says so.
     """
+    try:
+        with reading(shown(path)), Image.open(path, formats=READABLE_FORMATS) as image:
+            width, height, turn = *image.size, orientation(image)
+    except PictureFileError:  # or above Pillow's limit
+        image = _head(path)
+        if image is None:
+            return None
+        width, height, turn = image.width, image.height, _turn(image)
+    return (height, width) if turn >= 5 else (width, height)
+
+
+def is_readable_by_windows(path: Path) -> bool:
+    """Whether a file is JPEG, PNG, TIFF or WebP of 8 or 16 bits, by its head."""
+    image = _head(path)
+    return image is not None and _is_known(image)
+
+
+def _head(path: Path) -> "pyvips.Image | None":
     import pyvips
 
     try:
-        image = pyvips.Image.new_from_file(str(path), access="sequential")
-        loader, kind = image.get("vips-loader"), image.format
-        turned = image.get_typeof("orientation") and image.get("orientation") >= 5
-    except Exception:  # pyvips.Error, or a name that is none
+        return pyvips.Image.new_from_file(str(path), access="sequential")
+    except (pyvips.Error, ValueError):
         return None
-    if loader not in _LOADERS or kind not in _LEVELS:
-        return None
-    width, height = image.width, image.height
-    return (height, width) if turned else (width, height)
+
+
+def _turn(image: "pyvips.Image") -> int:
+    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+
+
+def _is_known(image: "pyvips.Image") -> bool:
+    is_animated = image.get_typeof("n-pages") and image.get("n-pages") > 1
+    is_known = image.get("vips-loader") in _LOADERS and image.format in _LEVELS
+    return bool(is_known and not (is_animated and image.get("vips-loader") == "webpload"))
 
 
 def open_windows(path: Path, folder: Path, *, size: int | None = None) -> PictureWindows:
@@ -146,7 +167,7 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
 
 
 def _check(image: "pyvips.Image", name: str) -> None:
-    if image.get("vips-loader") not in _LOADERS or image.format not in _LEVELS:
+    if not _is_known(image):
         raise PictureFileError(
             f"{name} cannot be read by windows; expected JPEG, PNG, TIFF or WebP of 8 or 16 bits: "
             "convert it, or turn tiles off"

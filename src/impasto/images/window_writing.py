@@ -6,7 +6,7 @@ complete, and the encoded file takes its place whole. Reading is in `window_read
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray

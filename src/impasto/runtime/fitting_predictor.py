@@ -1,12 +1,11 @@
 """A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.resize import fit_longer_side
 from impasto.runtime.backends import Precision
 from impasto.runtime.large_pictures import Finish, LargePicture, find_large, transform_large
 from impasto.runtime.memory import Tile, Tiling, memory_bytes
@@ -95,17 +94,9 @@ class FittingPredictor:
         Raises:
             PictureFileError: the target's suffix says no format.
         """
-        if self._tiling.tile == "off":
-            return None
-        found = find_large(
-            source,
-            target,
-            resized=lambda *sides: sides if size is None else fit_longer_side(*sides, size),
-            size=size,
+        return find_large(
+            source, target, size=size, is_large=partial(self._tiling.applies_to, self.card)
         )
-        if found is None or not self._tiling.applies_to(self.card, found.height, found.width):
-            return None
-        return found
 
     def transform_large(
         self,

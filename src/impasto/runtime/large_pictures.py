@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from impasto.errors import PictureFileError
 from impasto.images.io import check_target
 from impasto.images.reading import one_line, shown
-from impasto.images.window_reading import PictureWindows, open_windows, size_by_windows
+from impasto.images.resize import fit_longer_side
+from impasto.images.window_reading import (
+    PictureWindows,
+    is_readable_by_windows,
+    open_windows,
+    size_of_file,
+)
 from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
 from impasto.runtime.tiled_predictor import Progress, TiledPredictor
@@ -46,25 +52,29 @@ class LargePicture:
 
 
 def find_large(
-    source: Path, target: Path, *, resized: Callable[[int, int], tuple[int, int]], size: int | None
+    source: Path, target: Path, *, size: int | None, is_large: Callable[[int, int], bool]
 ) -> LargePicture | None:
-    """A picture that could be read and written by windows; None for other kinds of files.
+    """A large picture that can be read and written by windows; None for other files.
 
     Args:
         source: its file.
         target: where the result goes.
-        resized: the width and height that the network is given, from the file's.
         size: the longer side it is resized to first, if it is.
+        is_large: whether a height and width that the network would be given are too large.
 
     Raises:
         PictureFileError: the target's suffix says no format.
     """
-    if check_target(target, overwrite=True).name not in FORMATS_BY_WINDOWS:
-        return None
-    found = size_by_windows(source)
+    found = size_of_file(source)
     if found is None:
         return None
-    width, height = resized(*found)
+    width, height = found if size is None else fit_longer_side(*found, size)
+    if not is_large(height, width):
+        return None
+    if check_target(target, overwrite=True).name not in FORMATS_BY_WINDOWS:
+        return None
+    if not is_readable_by_windows(source):
+        return None
     return LargePicture(source, target, width, height, size)
 
 
