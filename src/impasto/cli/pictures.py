@@ -102,7 +102,7 @@ def transform_files(
     _check_pipes(jobs, json=writing.json)
     transformation = load()
     if len(jobs) > 1:
-        _make_folder(Path(output))  # or fail here, once, and not with every picture
+        make_folder(Path(output))  # or fail here, once, and not with every picture
     done, failed = _run_all(jobs, transformation, writing)
     if writing.json:
         answer_json({transformation.key: transformation.name, "done": done, "failed": failed})
@@ -174,7 +174,6 @@ def _run_by_windows(
     """The size of what became of a photograph too large for memory; None if it is not one."""
     if PIPE in (job.source, job.target):
         return None
-    _make_folder(Path(job.target).parent)
     return transformation.apply_to_file(Path(job.source), Path(job.target), writing, tell)
 
 
@@ -198,11 +197,16 @@ def _write(picture: "Picture", target: str, writing: Writing) -> None:
         sys.stdout.buffer.write(encoded.getvalue())
         sys.stdout.buffer.flush()
         return
-    _make_folder(Path(target).parent)
+    make_folder(Path(target).parent)
     save_picture(picture, target, quality=writing.quality, overwrite=writing.overwrite)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are missing.
+
+    Raises:
+        PictureFileError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

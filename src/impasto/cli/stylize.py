@@ -16,6 +16,7 @@ from impasto.cli.pictures import (
     Tile,
     Transformation,
     Writing,
+    make_folder,
     tile_of,
     transform_files,
 )
@@ -84,7 +85,10 @@ def stylize(
             source: Path, target: Path, writing: Writing, progress: "Progress"
         ) -> tuple[int, int] | None:
             large = stylizer.find_large(source, target, size=size, strength=strength)
-            return large and stylizer.stylize_large(
+            if large is None:
+                return None
+            make_folder(target.parent)
+            return stylizer.stylize_large(
                 large,
                 strength=strength,
                 keep_colors=keep_colors,

@@ -16,6 +16,7 @@ from impasto.cli.pictures import (
     Tile,
     Transformation,
     Writing,
+    make_folder,
     tile_of,
     transform_files,
 )
@@ -69,7 +70,10 @@ def upscale(
             source: Path, target: Path, writing: Writing, progress: "Progress"
         ) -> tuple[int, int] | None:
             large = upscaler.find_large(source, target)
-            return large and upscaler.upscale_large(
+            if large is None:
+                return None
+            make_folder(target.parent)
+            return upscaler.upscale_large(
                 large, quality=writing.quality, overwrite=writing.overwrite, progress=progress
             )
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
-from impasto.images.io import check_target
 from impasto.images.reading import one_line, shown
 from impasto.images.resize import fit_longer_side
+from impasto.images.target import check_target, format_named
 from impasto.images.window_reading import (
     PictureWindows,
     is_readable_by_windows,
@@ -71,7 +71,7 @@ def find_large(
     width, height = found if size is None else fit_longer_side(*found, size)
     if not is_large(height, width):
         return None
-    if check_target(target, overwrite=True).name not in FORMATS_BY_WINDOWS:
+    if format_named(target.suffix).name not in FORMATS_BY_WINDOWS:
         return None
     if not is_readable_by_windows(source):
         return None

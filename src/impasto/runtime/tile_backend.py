@@ -20,8 +20,6 @@ from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")
 )
-_MOST_VALUES_KEPT = 8
-"""Features with more values a pixel are computed again by the next stage rather than kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,8 +103,8 @@ class TileBackend(OpenVinoBackend):
         given: tuple[Feature, ...] = ()
         for number, norm in enumerate(_norms(model)):
             left = _frontier(model, number, shape)
-            if sum(feature.channels / feature.stride**2 for feature in left) > _MOST_VALUES_KEPT:
-                left = given
+            if any(feature.stride == 1 for feature in left):
+                left = given  # many values, and one convolution: cheaper to compute again
             measured = _feature(norm.input_value(0).get_node(), shape)
             stages.append(Stage(number, given, left, measured.stride))
             given = left

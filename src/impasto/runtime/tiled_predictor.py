@@ -24,9 +24,9 @@ from impasto.runtime.tiling import Span, Tile, TileGrid, plan_grid
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
-REACH_BETWEEN_NORMS = 16
-"""How many pixels around a pixel a stage of a network with instance norm looks at, at most: there
-is one convolution between two norm layers, and none in the decoder is further from its features."""
+REACH_OF_STAGES = 16
+"""How many pixels around a pixel a stage of a network with instance norm looks at, at most: two
+convolutions, where features of full resolution are computed again, and otherwise one."""
 
 Progress = Callable[[int, int], None]
 """Told how many tiles are done, and of how many."""
@@ -127,7 +127,7 @@ class TiledPredictor:
             padded_size(architecture, source.width),
             tile_height=max(tile_height, architecture.minimum_size),
             tile_width=max(tile_width, architecture.minimum_size),
-            halo=REACH_BETWEEN_NORMS if self._backend.num_norms else architecture.reach,
+            halo=REACH_OF_STAGES if self._backend.num_norms else architecture.reach,
             stride=architecture.stride,
         )
 
