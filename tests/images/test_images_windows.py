@@ -106,7 +106,9 @@ def test_metadata_are_kept(tmp_path, name):
         image.load()
         assert image.info["icc_profile"]
         assert image.info["dpi"] == pytest.approx((300, 300), rel=0.01)
-        assert b"xmpmeta" in bytes(image.info["xmp"])
+        # libvips puts XMP into compressed text of a PNG, which Pillow gives by its name.
+        packet = image.info.get("xmp") or image.info["XML:com.adobe.xmp"].encode()
+        assert b"xmpmeta" in packet
         if name != "TIFF":  # libvips writes no EXIF into TIFF
             assert image.getexif()[0x013B] == "A Painter"
         assert np.asarray(image)[4, 4].tolist() == [128, 128, 128]

@@ -133,11 +133,14 @@ class TileBackend(OpenVinoBackend):
         """The model at one size; what it computes about sizes becomes constants."""
         from openvino.passes import ConstantFolding, Manager
 
-        model = self._model.clone()
-        model.reshape([1, 3, *shape])
-        folding = Manager()
-        folding.register_pass(ConstantFolding())
-        folding.run_passes(model)
+        try:
+            model = self._model.clone()
+            model.reshape([1, 3, *shape])
+            folding = Manager()
+            folding.register_pass(ConstantFolding())
+            folding.run_passes(model)
+        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+            raise refusal("prepare the model for tiles", error) from None
         return model
 
 
