@@ -163,20 +163,22 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=704)
     parser.add_argument("--megapixels", type=float, nargs="*", default=[100])
     parser.add_argument("--upscaled", type=float, nargs="*", default=[100])
+    parser.add_argument("--skip-upscaler", action="store_true")
     options = parser.parse_args()
     compared = {
         name: compare(resolve_model(name), photographs(options.side), options.tile)
         for name in options.styles
     }
-    compared["untrained ×4"] = compare(
-        untrained_upscaler(), photographs(options.side // 8), options.side // 16
-    )
+    if not options.skip_upscaler:
+        compared["untrained ×4"] = compare(
+            untrained_upscaler(), photographs(options.side // 8), options.side // 16
+        )
     with tempfile.TemporaryDirectory(dir=".") as folder:
         rows = [row for size in options.megapixels for row in large(Path(folder), size, 0)] + [
             row for size in options.upscaled for row in large(Path(folder), 0, size)
         ]
     table = [
-        f"Tiles against the whole picture, {options.side}² (enlarged: to half of that, in tiles of a quarter), f32:\n",
+        f"Tiles against the whole picture, {options.side}² (enlarged: to half of that), f32:\n",
         "| model | tiles | dB | greatest difference, grey levels | step at tile borders, tiled "
         "(whole) | step elsewhere | CPU time, tiled over whole |",
         "|---|---|---|---|---|---|---|",

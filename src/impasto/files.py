@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -41,3 +42,21 @@ def whole_file(path: Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def reserve_file(path: Path, num_bytes: int) -> None:
+    """Make a new file of so many bytes, with its room on the disk where the system can promise it.
+
+    A file that is only long, and is written to through a memory map, ends the process when the disk
+    is full.
+
+    Raises:
+        OSError: there is a file, or no room.
+    """
+    if shutil.disk_usage(path.parent).free < num_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with path.open("xb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        else:
+            file.truncate(num_bytes)

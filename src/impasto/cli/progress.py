@@ -19,12 +19,11 @@ class PictureProgress:
 
     def __init__(self, num_pictures: int) -> None:
         self._bar: Progress | None = None
+        self._task: TaskID | None = None
         self._tiles: TaskID | None = None
-        if is_terminal(sys.stderr):
+        if num_pictures > 1 and is_terminal(sys.stderr):
             self._bar = _bar_on_stderr()
-            self._task = self._bar.add_task(
-                "pictures", total=num_pictures, visible=num_pictures > 1
-            )
+            self._task = self._bar.add_task("pictures", total=num_pictures)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -42,13 +41,16 @@ class PictureProgress:
 
     def advance(self) -> None:
         """Count one more picture."""
-        if self._bar is not None:
+        if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
 
     def tile(self, done: int, total: int) -> None:
         """Show how many tiles of a large picture are done, each as often as it is looked at."""
         if self._bar is None:
-            return
+            if not is_terminal(sys.stderr):
+                return
+            self._bar = _bar_on_stderr()
+            self._bar.start()
         if self._tiles is None:
             self._tiles = self._bar.add_task("tiles", total=total)
         self._bar.update(self._tiles, completed=done, total=total, visible=done < total)

@@ -4,7 +4,6 @@ The windows go to a file of plain pixels beside the result; libvips encodes it f
 complete, and the encoded file takes its place whole. Reading is in `window_reading`.
 """
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
-from impasto.files import whole_file
+from impasto.files import reserve_file, whole_file
 from impasto.images.colour_profile import srgb_profile
 from impasto.images.encoding import FULL_CHROMA_QUALITY, FileFormat
 from impasto.images.reading import one_line, shown
@@ -49,20 +48,12 @@ class WindowWriter:
         self._kind = np.uint8 if bits == 8 else np.uint16
         num_bytes = width * height * 3 * (bits // 8)
         try:
-            room = shutil.disk_usage(folder).free
-            if num_bytes > room:
-                raise PictureFileError(
-                    f"{shown(folder.parent)} has {room / 2**30:.1f} GiB left and the pixels of the "
-                    f"picture take {num_bytes / 2**30:.1f} GiB while it is made; "
-                    "choose another place for it"
-                )
-            with self._path.open("xb") as file:
-                file.truncate(num_bytes)
+            reserve_file(self._path, num_bytes)
         except OSError as error:
-            if isinstance(error, PictureFileError):
-                raise
             raise PictureFileError(
-                f"{shown(folder.parent)} cannot be written to ({one_line(error)})"
+                f"{shown(folder.parent)} has no room for {num_bytes / 2**30:.1f} GiB of pixels, "
+                f"which the picture takes while it is made ({one_line(error)}); "
+                "make room, or choose another place for it"
             ) from error
 
     def write(self, rows: slice, columns: slice, rgb: NDArray[np.float32]) -> None:

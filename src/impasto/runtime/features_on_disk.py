@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.errors import PictureFileError
+from impasto.files import reserve_file
+
 _LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -18,6 +21,9 @@ class FeaturesOnDisk:
     Args:
         path: of the file, which is made.
         shape: C, H and W.
+
+    Raises:
+        PictureFileError: there is no room for it.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int, int]) -> None:
@@ -25,8 +31,14 @@ class FeaturesOnDisk:
         channels, height, width = shape
         self._layout = (height, width, channels)  # a tile's row is one stretch of the file
         self._pivot: NDArray[np.float32] | None = None
-        with path.open("xb") as file:
-            file.truncate(2 * channels * height * width)
+        num_bytes = 2 * channels * height * width
+        try:
+            reserve_file(path, num_bytes)
+        except OSError as error:
+            raise PictureFileError(
+                f"{path.parent} has no room for {num_bytes / 2**30:.1f} GiB of features "
+                f"({error.strerror or error}); make room, or choose another place for the picture"
+            ) from error
 
     def write(self, rows: slice, columns: slice, values: NDArray[np.float32]) -> None:
         """Put C×h×w values in their place."""

@@ -235,8 +235,10 @@ class _Run:
         for tile, (measured, *features) in self._through(stage):
             moments.add(_core(measured, tile, stage.stride))
             for (feature, file), values in zip(made.items(), features, strict=True):
-                places = (_place(s.core_start, s.core_stop, feature.stride) for s in _spans(tile))
-                file.write(*places, _core(values, tile, feature.stride))
+                rows, columns = (
+                    _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
+                )
+                file.write(rows, columns, _core(values, tile, feature.stride))
             self._count.advance()
         self._statistics.append(moments.statistics())
         for feature in [feature for feature in self._kept if feature not in stage.left]:
@@ -251,19 +253,18 @@ class _Run:
     def _through(self, stage: Stage) -> Iterator[tuple[Tile, list[NDArray[np.float32]]]]:
         runner = self._backend.prepare(stage, self._grid.shape, self._statistics)
         for tile in self._grid.tiles:
-            features = [
-                self._kept[feature].read(
-                    *(_place(span.start, span.stop, feature.stride) for span in _spans(tile))
-                )
-                for feature in stage.given
-            ]
+            features = [self._read(feature, tile) for feature in stage.given]
             yield tile, runner.run(self._pixels(tile), features)
+
+    def _read(self, feature: Feature, tile: Tile) -> NDArray[np.float32]:
+        rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
+        return self._kept[feature].read(rows, columns)
 
     def _new_file(self, feature: Feature) -> FeaturesOnDisk:
         height, width = (
             -(-spans[-1].stop // feature.stride) for spans in (self._grid.rows, self._grid.columns)
         )
-        path = self._folder / f"{len(list(self._folder.iterdir()))}-{secrets.token_hex(4)}"
+        path = self._folder / secrets.token_hex(8)
         return FeaturesOnDisk(path, (feature.channels, height, width))
 
 
@@ -288,7 +289,7 @@ class _Moments:
     def statistics(self) -> Statistics:
         """Of all that was counted in."""
         assert self._pivot is not None
-        mean, square = sum(self._sums) / self._num_steps
+        mean, square = np.sum(self._sums, axis=0) / self._num_steps
         return Statistics(self._pivot + mean, (square - mean**2).clip(0))
 
 
