@@ -31,7 +31,7 @@ def shared_data():
 def without_grain():
     """Pictures reach the tiny models of these tests exactly as given."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("impasto.runtime.predictor.GRAIN", 0.0)
+        patch.setattr("impasto.runtime.grain.GRAIN", 0.0)
         yield
 
 

@@ -14,7 +14,7 @@ from impasto import errors
 REPOSITORY = Path(__file__).resolve().parents[1]
 HEAVY = (
     *("torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard"),
-    *("openvino", "numpy", "PIL", "matplotlib"),
+    *("openvino", "numpy", "PIL", "pyvips", "matplotlib"),
 )
 TRAINING_STACK = HEAVY[:6]
 

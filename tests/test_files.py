@@ -2,7 +2,7 @@ import stat
 
 import pytest
 
-from impasto.files import write_whole
+from impasto.files import reserve_file, write_whole
 from training_fixtures import files_of_at_most
 
 
@@ -63,3 +63,13 @@ def test_missing_folder_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         write_whole(tmp_path / "file" / "a", b"new")
+
+
+def test_room_is_reserved_or_refused(tmp_path):
+    reserve_file(tmp_path / "a", 5000)
+    assert (tmp_path / "a").stat().st_size == 5000
+    with pytest.raises(FileExistsError):
+        reserve_file(tmp_path / "a", 1)
+    with pytest.raises(OSError, match="No space left"):
+        reserve_file(tmp_path / "b", 2**60)
+    assert not (tmp_path / "b").exists()

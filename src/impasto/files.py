@@ -1,9 +1,11 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -16,12 +18,22 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises:
         OSError: the place cannot be written to; nothing is left behind.
     """
+    with whole_file(path) as temporary, temporary.open("xb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary place to write a file at, which takes its own place at the end, or is deleted.
+
+    Raises:
+        OSError: the place cannot be written to; nothing is left behind.
+    """
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if place.exists():
             shutil.copymode(place, temporary)
@@ -30,3 +42,21 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def reserve_file(path: Path, num_bytes: int) -> None:
+    """Make a new file of so many bytes, with its room on the disk where the system can promise it.
+
+    A file that is only long, and is written to through a memory map, ends the process when the disk
+    is full.
+
+    Raises:
+        OSError: there is a file, or no room.
+    """
+    if shutil.disk_usage(path.parent).free < num_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    with path.open("xb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, num_bytes)
+        else:
+            file.truncate(num_bytes)

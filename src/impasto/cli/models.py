@@ -129,6 +129,33 @@ def upgrade(
     answer(str(upgrade_model(file, output or file).path))
 
 
+@app.command(no_args_is_help=True)
+@one_line_errors
+def tiles(
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write.")
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.")
+    ] = False,
+) -> None:
+    """Write a style's graph with its statistics outside, for tiles in other runtimes.
+
+    MODEL is a name or a file. Impasto itself makes tiles of the model file.
+    """
+    if output.exists() and not overwrite:
+        raise fail(f"{output} exists already; give another name, or --overwrite")
+    from impasto.tiled_model import write_tiled_model
+    from impasto.zoo.registry import resolve_model
+
+    path = resolve_model(model).path
+    assert path is not None  # named models and files have one
+    write_tiled_model(path, output)
+    answer(str(output))
+
+
 def _draw_sheet(
     entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
 ) -> None:

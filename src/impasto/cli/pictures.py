@@ -28,6 +28,9 @@ from impasto.errors import ImpastoError, PictureFileError
 
 if TYPE_CHECKING:
     from impasto.images.io import Animation, AskedBits, Picture
+    from impasto.runtime.large_pictures import LargeResult
+    from impasto.runtime.memory import Tile as TileSize
+    from impasto.runtime.tiled_predictor import Progress
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
 Output = Annotated[
@@ -56,6 +59,16 @@ SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Pass over pictures that are there already.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|PIXELS",
+        help="Cut pictures into tiles: auto where memory asks for it, or always, so large.",
+    ),
+]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", help="What the program may take, such as 1G or 512M.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 
@@ -69,6 +82,9 @@ class Transformation:
         precision: that the model computes in, for one picture.
         apply: one picture to another.
         smaller: what to do where memory is too small for a picture.
+        apply_to_file: transform a photograph from file to file by windows, told how to write and
+            whom to tell of each tile; gives what the result is, or None for a photograph that is
+            to be read whole.
     """
 
     name: str
@@ -76,6 +92,7 @@ class Transformation:
     precision: "Callable[[Picture], str]"
     apply: "Callable[[Picture], Picture]"
     smaller: str
+    apply_to_file: "Callable[[Path, Path, Writing, Progress], LargeResult | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +189,7 @@ def _check_formats(jobs: list[Job], writing: Writing) -> None:
             format_named(suffix),
             quality=writing.quality,
             lossless=writing.lossless,
-            bits=_asked_bits(writing),
+            bits=asked_bits(writing),
         )
 
 
@@ -198,7 +215,7 @@ def _run_all(
     with PictureProgress(len(jobs)) as progress:
         for job in jobs:
             try:
-                outcome.done.append(_run(job, transformation, writing))
+                outcome.done.append(_run(job, transformation, writing, progress.tile))
             except ImpastoError as error:
                 if not are_many:
                     raise
@@ -209,7 +226,9 @@ def _run_all(
             progress.advance()
 
 
-def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str, Any]:
+def _run(
+    job: Job, transformation: Transformation, writing: Writing, tell: "Progress"
+) -> dict[str, Any]:
     started = time.perf_counter()
     facts: dict[str, Any] = {}
 
@@ -220,7 +239,8 @@ def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str
         return result
 
     try:
-        _write(_applied(apply, _read(job), facts), job.target, writing)
+        if not _run_by_windows(job, transformation, writing, tell, facts):
+            _write(_applied(apply, _read(job), facts), job.target, writing)
     except MemoryError:
         raise PictureFileError(
             f"{job.source}: there is not enough memory for a picture of this size; "
@@ -228,6 +248,29 @@ def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str
         ) from None
     seconds = round(time.perf_counter() - started, 3)
     return {"photo": job.source, "picture": job.target, **facts, "seconds": seconds}
+
+
+def _run_by_windows(
+    job: Job,
+    transformation: Transformation,
+    writing: Writing,
+    tell: "Progress",
+    facts: dict[str, Any],
+) -> bool:
+    """Whether a photograph was too large for memory, and so was done from file to file."""
+    if PIPE in (job.source, job.target):
+        return False
+    with silent_libraries():
+        result = transformation.apply_to_file(Path(job.source), Path(job.target), writing, tell)
+    if result is None:
+        return False
+    facts.update(width=result.width, height=result.height, precision=result.precision)
+    return True
+
+
+def tile_of(text: str) -> "TileSize":
+    """What --tile means: a word, or a number of pixels; other words are refused further down."""
+    return int(text) if text.isdecimal() else text  # type: ignore[return-value]
 
 
 def _read(job: Job) -> "Picture | Animation":
@@ -265,11 +308,11 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
     stream = BytesIO()  # so that a broken pipe is known for one
     place = stream if target == PIPE else target
     if target != PIPE:
-        _make_folder(Path(target).parent)
+        make_folder(Path(target).parent)
     save: Callable[..., None] = (
         save_animation
         if isinstance(result, Animation)
-        else partial(save_picture, bits=_asked_bits(writing))
+        else partial(save_picture, bits=asked_bits(writing))
     )
     save(
         result,
@@ -283,7 +326,8 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
         sys.stdout.buffer.flush()
 
 
-def _asked_bits(writing: Writing) -> "AskedBits":
+def asked_bits(writing: Writing) -> "AskedBits":
+    """What --bits means."""
     match writing.bits:
         case "8":
             return 8
@@ -293,7 +337,7 @@ def _asked_bits(writing: Writing) -> "AskedBits":
 
 
 def _check_folder(folder: Path) -> None:
-    _make_folder(folder)
+    make_folder(folder)
     try:
         with TemporaryFile(dir=folder):
             pass
@@ -301,7 +345,12 @@ def _check_folder(folder: Path) -> None:
         raise PictureFileError(f"cannot write into {folder} ({error.strerror})") from error
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are missing.
+
+    Raises:
+        PictureFileError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Self
 from impasto.cli.console import answer, is_terminal
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 class PictureProgress:
     """Says on stdout what is done, and shows a bar on stderr if that is a terminal.
 
     Args:
-        num_pictures: how many there will be; one needs no bar.
+        num_pictures: how many there will be; one needs no bar, unless it is cut into tiles.
     """
 
     def __init__(self, num_pictures: int) -> None:
         self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._tiles: TaskID | None = None
         if num_pictures > 1 and is_terminal(sys.stderr):
             self._bar = _bar_on_stderr()
             self._task = self._bar.add_task("pictures", total=num_pictures)
@@ -39,8 +41,19 @@ class PictureProgress:
 
     def advance(self) -> None:
         """Count one more picture."""
-        if self._bar is not None:
+        if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
+
+    def tile(self, done: int, total: int) -> None:
+        """Show how many tiles of a large picture are done, each as often as it is looked at."""
+        if self._bar is None:
+            if not is_terminal(sys.stderr):
+                return
+            self._bar = _bar_on_stderr()
+            self._bar.start()
+        if self._tiles is None:
+            self._tiles = self._bar.add_task("tiles", total=total)
+        self._bar.update(self._tiles, completed=done, total=total, visible=done < total)
 
     def say(self, line: str) -> None:
         """Print a line on stdout; above the bar where both are on a terminal."""

@@ -1,6 +1,7 @@
 """`impasto stylize`: photographs in, repainted photographs out."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,16 +9,25 @@ from impasto.cli.pictures import (
     Bits,
     Json,
     Lossless,
+    Memory,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
     SkipExisting,
+    Tile,
     Transformation,
     Writing,
+    asked_bits,
+    make_folder,
+    tile_of,
     transform_files,
 )
+
+if TYPE_CHECKING:
+    from impasto.runtime.large_pictures import LargeResult
+    from impasto.runtime.tiled_predictor import Progress
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -59,6 +69,8 @@ def stylize(
     lossless: Lossless = False,
     bits: Bits = "auto",
     skip_existing: SkipExisting = False,
+    tile: Tile = "auto",
+    memory: Memory = "1G",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -84,7 +96,25 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(style, precision=precision)
+        stylizer = Stylizer(style, precision=precision, tile=tile_of(tile), memory=memory)
+
+        def stylize_file(
+            source: Path, target: Path, writing: Writing, progress: "Progress"
+        ) -> "LargeResult | None":
+            large = stylizer.find_large(source, target, size=size, strength=strength)
+            if large is None:
+                return None
+            make_folder(target.parent)
+            return stylizer.stylize_large(
+                large,
+                strength=strength,
+                keep_colors=keep_colors,
+                quality=writing.quality,
+                bits=asked_bits(writing),
+                overwrite=writing.overwrite,
+                progress=progress,
+            )
+
         return Transformation(
             name=stylizer.card.name,
             key="style",
@@ -93,6 +123,7 @@ def stylize(
                 picture, size=size, strength=strength, keep_colors=keep_colors
             ),
             smaller="give a smaller one with --size",
+            apply_to_file=stylize_file,
         )
 
     transform_files(photos, output, load, writing)

@@ -1,6 +1,7 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,16 +9,25 @@ from impasto.cli.pictures import (
     Bits,
     Json,
     Lossless,
+    Memory,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
     SkipExisting,
+    Tile,
     Transformation,
     Writing,
+    asked_bits,
+    make_folder,
+    tile_of,
     transform_files,
 )
+
+if TYPE_CHECKING:
+    from impasto.runtime.large_pictures import LargeResult
+    from impasto.runtime.tiled_predictor import Progress
 
 Model = Annotated[
     str,
@@ -50,6 +60,8 @@ def upscale(
     lossless: Lossless = False,
     bits: Bits = "auto",
     skip_existing: SkipExisting = False,
+    tile: Tile = "auto",
+    memory: Memory = "1G",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -76,14 +88,36 @@ def upscale(
         from impasto.runtime.upscaler import Upscaler
 
         upscaler = Upscaler(
-            model, scale=scale, precision=precision, match_histogram=match_histogram
+            model,
+            scale=scale,
+            precision=precision,
+            match_histogram=match_histogram,
+            tile=tile_of(tile),
+            memory=memory,
         )
+
+        def upscale_file(
+            source: Path, target: Path, writing: Writing, progress: "Progress"
+        ) -> "LargeResult | None":
+            large = upscaler.find_large(source, target)
+            if large is None:
+                return None
+            make_folder(target.parent)
+            return upscaler.upscale_large(
+                large,
+                quality=writing.quality,
+                bits=asked_bits(writing),
+                overwrite=writing.overwrite,
+                progress=progress,
+            )
+
         return Transformation(
             name=upscaler.card.name,
             key="model",
             precision=upscaler.precision_for,
             apply=upscaler.upscale,
             smaller="cut it into parts",
+            apply_to_file=upscale_file,
         )
 
     transform_files(photos, output, load, writing)

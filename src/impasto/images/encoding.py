@@ -21,7 +21,7 @@ AskedBits = Literal["auto", 8, 16]
 """Bits per channel to write; `auto` is what the picture came with, if the format holds them."""
 
 _JPEG_MARKER_BYTES = 65_000
-_FULL_CHROMA_QUALITY = 90
+FULL_CHROMA_QUALITY = 90
 _XMP_TAG = 700
 _WITH_DPI = ("JPEG", "PNG", "TIFF", "BMP")
 _GIF_COLOURS = 255
@@ -251,7 +251,7 @@ def _timing(animation: Animation, name: str, durations_ms: list[float]) -> dict[
 
 
 def _options(picture: Picture, name: str, quality: int, *, lossless: bool) -> dict[str, Any]:
-    sampling = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+    sampling = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
     blocks = _blocks(picture, name)
     match name:
         case "JPEG":

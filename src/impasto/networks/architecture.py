@@ -52,6 +52,20 @@ class NetworkArchitecture(BaseModel):
         """What height and width must divide by; whoever runs the network pads to it."""
         return 4 if self.kind == "paper" else 1
 
+    @property
+    def reach(self) -> int:
+        """How many pixels around a pixel of the picture the network looks at, statistics apart.
+
+        Kernels of 9 at both ends, two strides and two enlargements take 14 at full resolution
+        and less than a cell of 4 to the next stride; each block takes two pixels of a quarter.
+        """
+        return 14 + 3 + 8 * self.num_residual_blocks
+
+    @property
+    def stride(self) -> int:
+        """A tile has to begin at a multiple of this, or its features lie between the picture's."""
+        return 4
+
 
 Scale = Literal[2, 4, 8]
 """How many times larger super-resolution makes a picture."""
@@ -81,6 +95,11 @@ class _SuperResolutionArchitecture(BaseModel):
         """What height and width must divide by: any size will do."""
         return 1
 
+    @property
+    def stride(self) -> int:
+        """A tile may begin at any pixel."""
+        return 1
+
 
 class SubpixelArchitecture(_SuperResolutionArchitecture):
     """Our default: all work at low resolution, added to the bicubic enlargement.
@@ -93,6 +112,11 @@ class SubpixelArchitecture(_SuperResolutionArchitecture):
     kind: Literal["subpixel"] = "subpixel"
     channels: Channels = 48
     num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 8
+
+    @property
+    def reach(self) -> int:
+        """How many pixels of the low resolution around one the network looks at."""
+        return 2 + 2 * self.num_residual_blocks
 
 
 class PaperSuperResolutionArchitecture(_SuperResolutionArchitecture):
@@ -107,6 +131,14 @@ class PaperSuperResolutionArchitecture(_SuperResolutionArchitecture):
     channels: Channels = 64
     num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 4
 
+    @property
+    def reach(self) -> int:
+        """How many pixels of the low resolution around one the network looks at.
+
+        A kernel of 9, the blocks, at most one pixel for all enlargements, a kernel of 9 at the end.
+        """
+        return 4 + 2 * self.num_residual_blocks + 1 + 2
+
 
 class SrcnnArchitecture(_SuperResolutionArchitecture):
     """SRCNN (Dong et al. 2014): three convolutions on the enlarged luminance.
@@ -119,6 +151,12 @@ class SrcnnArchitecture(_SuperResolutionArchitecture):
     kind: Literal["srcnn"] = "srcnn"
     channels: tuple[Channels, Channels] = (64, 32)
     kernel_sizes: tuple[Literal[9], Literal[1, 3, 5], Literal[5]] = (9, 1, 5)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels of the low resolution around one the network looks at."""
+        enlarged = sum(kernel // 2 for kernel in self.kernel_sizes)
+        return -(-enlarged // self.scale) + 1 + 2
 
 
 SuperResolutionArchitecture = Annotated[

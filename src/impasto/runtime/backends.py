@@ -80,7 +80,7 @@ class OpenVinoBackend:
         try:
             self._model = self._core.read_model(data)
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-            raise _refusal("read the model", error) from None
+            raise refusal("read the model", error) from None
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._lock = threading.Lock()  # a request and the ones kept serve one caller at a time
 
@@ -97,7 +97,7 @@ class OpenVinoBackend:
                 return np.array(request.get_output_tensor(0).data, dtype=np.float32)
             except Exception as error:
                 size = f"{batch.shape[3]}×{batch.shape[2]}"
-                raise _refusal(f"run the model at {size} pixels", error) from None
+                raise refusal(f"run the model at {size} pixels", error) from None
 
     def _request_for(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._requests:
@@ -166,7 +166,8 @@ def _import_openvino() -> ModuleType:
     return sys.modules["openvino"]
 
 
-def _refusal(action: str, error: Exception) -> ModelFileError:
+def refusal(action: str, error: Exception) -> ModelFileError:
+    """One line for whatever OpenVINO raises while it does `action`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1][:200] if lines else type(error).__name__
     return ModelFileError(

@@ -4,6 +4,7 @@ A file's path, a Pillow picture or an array comes in; the same kind of thing goe
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,30 @@ def fill_transparent(picture: Picture) -> NDArray[np.float32]:
     if picture.alpha is None:
         return picture.rgb
     rgb, alpha = picture.rgb, picture.alpha[..., np.newaxis]
-    visible = float(alpha.sum(dtype=np.float64))
-    if visible == 0:
+    return filled(rgb, alpha, mean_visible_colour([(rgb, alpha)]))
+
+
+def mean_visible_colour(
+    parts: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]],
+) -> NDArray[np.float32] | None:
+    """The mean colour of a picture in parts, weighted by alpha; None where all is invisible.
+
+    Args:
+        parts: colours h×w×3 and alpha h×w×1 of each.
+    """
+    weighted, visible = np.zeros(3), 0.0
+    for rgb, alpha in parts:
+        weighted += (rgb * alpha).sum(axis=(0, 1), dtype=np.float64)
+        visible += float(alpha.sum(dtype=np.float64))
+    return None if visible == 0 else (weighted / visible).astype(np.float32)
+
+
+def filled(
+    rgb: NDArray[np.float32], alpha: NDArray[np.float32], mean: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """Colours h×w×3 that fade into a mean where alpha h×w×1 is faint; grey where there is none."""
+    if mean is None:
         return np.full_like(rgb, 0.5)
-    mean = (rgb * alpha).sum(axis=(0, 1), dtype=np.float64) / visible
     share = np.minimum(alpha / np.float32(FAINT_ALPHA), np.float32(1.0))
-    filled: NDArray[np.float32] = rgb * share + mean.astype(np.float32) * (1 - share)
-    return filled.clip(0.0, 1.0)
+    mixed: NDArray[np.float32] = rgb * share + mean * (1 - share)
+    return mixed.clip(0.0, 1.0)

@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
 from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
+from impasto.runtime.grain import GRAIN, with_grain
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
-GRAIN = 1 / 255
-"""Standard deviation of the noise that a style's network is given with every picture. Without any
-it could not paint a flat wall or a drawn sky: what it does is the same everywhere, so that where
-nothing changes in the picture, nothing can in the painting."""
+__all__ = ["GRAIN", "Predictor", "check_output", "padded_size"]
 
 _RANGE_TOLERANCE = 1e-4  # rounding of a resize or colour conversion is no error
 
@@ -109,31 +107,37 @@ class Predictor:
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
-        given = _with_grain(rgb) if self._card.task == "style-transfer" else rgb
+        given = with_grain(rgb) if self._card.task == "style-transfer" else rgb
         padded = _pad_for(self._card.architecture, given)
         batch = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         try:
             output = backend.run(batch)
-            self._check_output(output, batch.shape)
+            check_output(output, batch.shape, scale=self._card.scale)
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
         scale = self._card.scale
         cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
         return np.clip(cropped, 0.0, 1.0, order="C")
 
-    def _check_output(self, output: NDArray[np.float32], shape: tuple[int, ...]) -> None:
-        num, channels, height, width = shape
-        expected = (num, channels, height * self._card.scale, width * self._card.scale)
-        if output.shape != expected:
-            raise ModelFileError(
-                f"the output has the shape {output.shape}, expected {expected}; "
-                f"the file does not fit its card"
-            )
-        if not np.isfinite(output).all():
-            raise ModelFileError(
-                "the output holds numbers that are not finite; try the precision 'f32', "
-                "or train the model again"
-            )
+
+def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: int) -> None:
+    """Refuse what is no picture `scale` times as large as a batch of a shape.
+
+    Raises:
+        ModelFileError: another shape, or numbers that are not finite.
+    """
+    num, channels, height, width = shape
+    expected = (num, channels, height * scale, width * scale)
+    if output.shape != expected:
+        raise ModelFileError(
+            f"the output has the shape {output.shape}, expected {expected}; "
+            f"the file does not fit its card"
+        )
+    if not np.isfinite(output).all():
+        raise ModelFileError(
+            "the output holds numbers that are not finite; try the precision 'f32', "
+            "or train the model again"
+        )
 
 
 def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:
@@ -153,23 +157,16 @@ def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None
         )
 
 
-def _with_grain(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """N×H×W×3 with the same faint noise on each picture, so that films do not flicker."""
-    height, width = rgb.shape[1:3]
-    noise = np.random.default_rng(0).random((height, width, 1), dtype=np.float32)
-    grain = (noise - np.float32(0.5)) * np.float32(GRAIN * 12**0.5)  # uniform: width σ·√12
-    grainy: NDArray[np.float32] = np.clip(rgb + grain, 0.0, 1.0, dtype=np.float32)
-    return grainy
+def padded_size(architecture: Architecture, size: int) -> int:
+    """The nearest height or width, from `size` up, that the network takes."""
+    multiple = architecture.size_multiple
+    return -(-max(size, architecture.minimum_size) // multiple) * multiple
 
 
 def _pad_for(architecture: Architecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
     """N×H×W×3 with its last row and column repeated up to a size that the network takes."""
     _, height, width, _ = rgb.shape
-    multiple = architecture.size_multiple
-    below, right = (
-        -(-max(size, architecture.minimum_size) // multiple) * multiple - size
-        for size in (height, width)
-    )
+    below, right = (padded_size(architecture, size) - size for size in (height, width))
     if not below and not right:
         return rgb
     return np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")

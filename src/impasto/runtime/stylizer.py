@@ -4,6 +4,8 @@ Resize, fill what is transparent, transform, give the photograph its colours or 
 """
 
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -12,11 +14,14 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images import colour
-from impasto.images.io import Picture, resize_longer_side
+from impasto.images.io import AskedBits, Picture, resize_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
 from impasto.runtime.backends import Precision
+from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.predictor import Predictor
+from impasto.runtime.large_pictures import LargePicture, LargeResult
+from impasto.runtime.memory import DEFAULT_MEMORY, Tile
+from impasto.runtime.tiled_predictor import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.registry import resolve_model
 
@@ -32,11 +37,15 @@ class Stylizer:
         precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
             pictures of 16 bits per channel.
         num_threads: at most so many; None leaves it to the backend.
+        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
+            or a number: always, with sides of so many pixels.
+        memory: what the whole process may take, such as `1G` or `512M`.
 
     Raises:
         UnknownModelError: no model of that name.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
+        PictureError: a tile size or an amount of memory out of range.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -46,9 +55,13 @@ class Stylizer:
         *,
         precision: Precision = "auto",
         num_threads: int | None = None,
+        tile: Tile = "auto",
+        memory: str | int = DEFAULT_MEMORY,
     ) -> None:
         model = resolve_model(name_or_file, task="style-transfer")
-        self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        self._predictor = FittingPredictor(
+            model, precision=precision, num_threads=num_threads, tile=tile, memory=memory
+        )
 
     @property
     def card(self) -> ModelCard:
@@ -58,7 +71,7 @@ class Stylizer:
     @property
     def precision(self) -> str:
         """The precision in use, `f32` or `bf16`."""
-        return self._predictor.backend.precision
+        return self._predictor.precision
 
     def precision_for(self, picture: Picture) -> str:
         """The precision this picture is computed in: f32 under `auto` if it has 16 bits."""
@@ -137,11 +150,82 @@ class Stylizer:
         if strength == 0:
             return photograph
         stylized = self._predictor(fill_transparent(photograph), bits=photograph.bits)
-        if keep_colors:
-            stylized = colour.keep_colors(stylized, photograph.rgb)
-        if strength < 1:
-            stylized = colour.blend(photograph.rgb, stylized, strength)
-        return photograph.with_rgb(stylized)
+        finished = _finished(stylized, photograph.rgb, strength=strength, keep_colors=keep_colors)
+        return photograph.with_rgb(finished)
+
+    def find_large(
+        self, source: Path, target: Path, *, size: int | None = None, strength: float = 1.0
+    ) -> LargePicture | None:
+        """A file that is too large for memory and is to be repainted by `stylize_large`.
+
+        Args:
+            source: the photograph's file.
+            target: where the picture goes.
+            size: as for `stylize`.
+            strength: as for `stylize`; a photograph that stays as it is needs no tiles.
+
+        Returns:
+            The picture; None for what fits, and for files that must be read or written whole.
+
+        Raises:
+            PictureError: a setting is out of range.
+            PictureFileError: the target's suffix says no format.
+        """
+        _check_settings(size, strength)
+        return None if strength == 0 else self._predictor.find_large(source, target, size=size)
+
+    def stylize_large(
+        self,
+        picture: LargePicture,
+        *,
+        strength: float = 1.0,
+        keep_colors: bool = False,
+        quality: int = 92,
+        bits: AskedBits = "auto",
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> LargeResult:
+        """Repaint a photograph from file to file.
+
+        Args:
+            picture: what `find_large` found.
+            strength: as for `stylize`.
+            keep_colors: as for `stylize`.
+            quality: 1 to 100, for JPEG.
+            bits: per channel of PNG and TIFF; `auto` is what the picture came with.
+            overwrite: replace a file that is there.
+            progress: told how many tiles are done, and of how many.
+
+        Raises:
+            PictureError: a setting is out of range.
+            OutputExistsError: a file is there and may not be overwritten.
+            PictureFileError: the photograph cannot be read, or the picture not be written.
+            ModelFileError: the model cannot be run, or not in tiles.
+        """
+        _check_settings(None, strength)
+        return self._predictor.transform_large(
+            picture,
+            finish=partial(_finished, strength=strength, keep_colors=keep_colors),
+            quality=quality,
+            bits=bits,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def _finished(
+    stylized: NDArray[np.float32],
+    photograph: NDArray[np.float32],
+    *,
+    strength: float,
+    keep_colors: bool,
+) -> NDArray[np.float32]:
+    """The stylized colours h×w×3 with as much of the photograph in them as was asked for."""
+    if keep_colors:
+        stylized = colour.keep_colors(stylized, photograph)
+    if strength < 1:
+        stylized = colour.blend(photograph, stylized, strength)
+    return stylized
 
 
 def _check_settings(size: int | None, strength: float) -> None:

@@ -1,6 +1,7 @@
 """Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
 
 import os
+from pathlib import Path
 from typing import Any, overload
 
 import PIL.Image
@@ -8,10 +9,13 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.histogram import match_histogram
-from impasto.images.io import Picture
+from impasto.images.io import AskedBits, Picture
 from impasto.runtime.backends import Precision
+from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.predictor import Predictor
+from impasto.runtime.large_pictures import LargePicture, LargeResult
+from impasto.runtime.memory import DEFAULT_MEMORY, Tile
+from impasto.runtime.tiled_predictor import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
@@ -32,11 +36,15 @@ class Upscaler:
         num_threads: at most so many; None leaves it to the backend.
         match_histogram: give each channel the distribution of values that it has in the
             low-resolution picture, as the paper does afterwards; see `images.histogram`.
+        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
+            or a number: always, with sides of so many pixels of the given picture.
+        memory: what the whole process may take, such as `1G` or `512M`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
+        PictureError: a tile size or an amount of memory out of range.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -48,9 +56,16 @@ class Upscaler:
         precision: Precision = "auto",
         num_threads: int | None = None,
         match_histogram: bool = False,
+        tile: Tile = "auto",
+        memory: str | int = DEFAULT_MEMORY,
     ) -> None:
-        model = resolve_upscaling_model(name_or_file, scale)
-        self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        self._predictor = FittingPredictor(
+            resolve_upscaling_model(name_or_file, scale),
+            precision=precision,
+            num_threads=num_threads,
+            tile=tile,
+            memory=memory,
+        )
         self._match_histogram = match_histogram
 
     @property
@@ -66,7 +81,7 @@ class Upscaler:
     @property
     def precision(self) -> str:
         """The precision in use, `f32` or `bf16`."""
-        return self._predictor.backend.precision
+        return self._predictor.precision
 
     def precision_for(self, picture: Picture) -> str:
         """The precision this picture is computed in: f32 under `auto` if it has 16 bits."""
@@ -106,6 +121,49 @@ class Upscaler:
         if self._match_histogram:
             enlarged = match_histogram(enlarged, low_resolution)
         return picture.with_rgb(enlarged)
+
+    def find_large(self, source: Path, target: Path) -> LargePicture | None:
+        """A file that is too large for memory and is to be enlarged by `upscale_large`.
+
+        Args:
+            source: the picture's file.
+            target: where the result goes.
+
+        Returns:
+            The picture; None for what fits, and for what must be read or written whole, as where
+            histograms are matched.
+
+        Raises:
+            PictureFileError: the target's suffix says no format.
+        """
+        return None if self._match_histogram else self._predictor.find_large(source, target)
+
+    def upscale_large(
+        self,
+        picture: LargePicture,
+        *,
+        quality: int = 92,
+        bits: AskedBits = "auto",
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> LargeResult:
+        """Enlarge a picture from file to file.
+
+        Args:
+            picture: what `find_large` found.
+            quality: 1 to 100, for JPEG.
+            bits: per channel of PNG and TIFF; `auto` is what the picture came with.
+            overwrite: replace a file that is there.
+            progress: told how many tiles are done, and of how many.
+
+        Raises:
+            OutputExistsError: a file is there and may not be overwritten.
+            PictureFileError: the picture cannot be read, or the result not be written.
+            ModelFileError: the model cannot be run, or not in tiles.
+        """
+        return self._predictor.transform_large(
+            picture, quality=quality, bits=bits, overwrite=overwrite, progress=progress
+        )
 
 
 def resolve_upscaling_model(

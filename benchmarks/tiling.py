@@ -1,0 +1,213 @@
+"""Tiles against whole pictures: how near, whether seams show, and what large pictures cost.
+
+    python benchmarks/tiling.py     # 2048², every shipped style, and 100 megapixels
+    python benchmarks/tiling.py --styles starry_night --megapixels 12 24
+
+Large pictures are made by laying the photographs of examples/ side by side, and are transformed by
+the command line in a process of its own, whose peak memory the system tells.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from measure import publish
+from PIL import Image
+
+from impasto.images.io import load_picture
+from impasto.images.resize import resize_lanczos
+from impasto.runtime.predictor import Predictor
+from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
+from impasto.zoo.model_file import ModelFile, model_from_bytes
+from impasto.zoo.registry import list_models, resolve_model
+
+PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+NAMES = ("china.jpg", "coffee.png", "flower.jpg", "chelsea.png")
+
+
+def photographs(side: int) -> np.ndarray:
+    """Four photographs in a square: parts that differ much, so that tiles would."""
+    half = side // 2
+    quarters = [
+        resize_lanczos(load_picture(PHOTOS / name).rgb, width=half, height=half).clip(0, 1)
+        for name in NAMES
+    ]
+    return np.vstack([np.hstack(quarters[:2]), np.hstack(quarters[2:])])
+
+
+def untrained_upscaler() -> ModelFile:
+    """A sub-pixel network ×4 that nobody has trained, its last layer filled by chance."""
+    import torch
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from impasto.export import model_bytes
+    from impasto.networks.building import build_network
+    from model_fixtures import make_card
+
+    torch.manual_seed(0)
+    card = make_card(name="untrained_x4", task="super-resolution", scale=4)
+    network = build_network(card.architecture)
+    torch.nn.init.normal_(network.tail.weight, std=0.02)
+    return model_from_bytes(model_bytes(network.eval(), card))
+
+
+def compare(model: ModelFile, rgb: np.ndarray, tile: int) -> dict[str, float]:
+    """Transform a picture whole and in tiles; say how far apart, and how long it took."""
+    started = time.process_time()
+    whole = Predictor(model)(rgb)
+    whole_seconds = time.process_time() - started
+    predictor, source = TiledPredictor(model), ArraySource(rgb)
+    grid = predictor.plan(source, tile_height=tile, tile_width=tile)
+    assert len(grid.tiles) > 1
+    tiled = np.empty_like(whole)
+    scale = model.card.scale
+    started = time.process_time()
+    for part in predictor.parts(source, grid):
+        rows, columns = (
+            slice(place.start * scale, place.stop * scale) for place in (part.rows, part.columns)
+        )
+        tiled[rows, columns] = part.rgb
+    seconds = time.process_time() - started
+    borders = [span.core_start * scale for span in grid.columns[1:]]
+    at_borders, elsewhere = steps(tiled, borders)
+    own_at_borders, _ = steps(whole, borders)
+    return {
+        "tiles": len(grid.tiles),
+        "psnr": float(-10 * np.log10(max(np.square(tiled - whole).mean(), 1e-12))),
+        "grey_levels": float(np.abs(tiled - whole).max() * 255),
+        "step_at_borders": at_borders,
+        "step_at_borders_whole": own_at_borders,
+        "step_elsewhere": elsewhere,
+        "whole_cpu_seconds": whole_seconds,
+        "tiled_cpu_seconds": seconds,
+    }
+
+
+def steps(rgb: np.ndarray, borders: list[int]) -> tuple[float, float]:
+    """Mean step between neighbouring columns, in grey levels: at these columns, and at others."""
+    step = np.abs(np.diff(rgb, axis=1)).mean(axis=(0, 2)) * 255
+    at = np.isin(np.arange(1, rgb.shape[1]), borders)
+    return float(step[at].mean()), float(step[~at].mean())
+
+
+def large_photograph(path: Path, megapixels: float) -> tuple[int, int]:
+    """Write a JPEG of so many megapixels, 3:2, whose sides are multiples of nothing."""
+    import pyvips
+
+    height = int((megapixels * 1e6 / 1.5) ** 0.5) | 1
+    width = int(height * 1.5) | 1
+    tile = (photographs(2048) * 255).astype(np.uint8)
+    square = pyvips.Image.new_from_memory(tile.tobytes(), 2048, 2048, 3, "uchar")
+    across, down = -(-width // 2048), -(-height // 2048)
+    square.replicate(across, down).crop(0, 0, width, height).jpegsave(str(path), Q=92)
+    return width, height
+
+
+def run_command(arguments: list[str]) -> tuple[float, float]:
+    """Run the command line in a child; return its seconds and its peak memory in bytes."""
+    started = time.perf_counter()
+    child = subprocess.Popen([sys.executable, "-m", "impasto", *arguments])
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"impasto {' '.join(arguments)} failed")
+    return time.perf_counter() - started, usage.ru_maxrss * 1024
+
+
+def large(folder: Path, megapixels: float, upscaled: float) -> list[dict[str, object]]:
+    """Stylize and upscale large photographs from file to file."""
+    rows: list[dict[str, object]] = []
+    model = folder / "untrained_x4.onnx"
+    model.write_bytes(untrained_upscaler().data)
+    jobs = [
+        ("stylize", megapixels, ["--style", "starry_night"], suffix) for suffix in ("jpg", "tif")
+    ]
+    jobs.append(("upscale", upscaled, ["--model", str(model)], "tif"))
+    for command, size, options, suffix in jobs:
+        if not size:
+            continue
+        width, height = large_photograph(folder / "large.jpg", size)
+        target = folder / f"result.{suffix}"
+        arguments = [command, str(folder / "large.jpg"), *options, "-o", str(target)]
+        seconds, peak = run_command([*arguments, "--overwrite"])
+        rows.append(
+            {
+                "command": f"{command} to {suffix}",
+                "width": width,
+                "height": height,
+                "seconds": seconds,
+                "peak_bytes": peak,
+                "file_bytes": target.stat().st_size,
+                "is_big_tiff": suffix == "tif" and _is_big_tiff(target),
+            }
+        )
+        target.unlink()
+    return rows
+
+
+def _is_big_tiff(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(3)[2] == 43
+
+
+def main() -> None:
+    Image.MAX_IMAGE_PIXELS = None
+    names = [e.name for e in list_models() if e.released and e.card and e.card.painting]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--styles", nargs="*", default=names)
+    parser.add_argument("--side", type=int, default=2048)
+    parser.add_argument("--tile", type=int, default=704)
+    parser.add_argument("--megapixels", type=float, nargs="*", default=[100])
+    parser.add_argument("--upscaled", type=float, nargs="*", default=[100])
+    parser.add_argument("--skip-upscaler", action="store_true")
+    options = parser.parse_args()
+    compared = {
+        name: compare(resolve_model(name), photographs(options.side), options.tile)
+        for name in options.styles
+    }
+    if not options.skip_upscaler:
+        compared["untrained ×4"] = compare(
+            untrained_upscaler(), photographs(options.side // 8), options.side // 16
+        )
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        rows = [row for size in options.megapixels for row in large(Path(folder), size, 0)] + [
+            row for size in options.upscaled for row in large(Path(folder), 0, size)
+        ]
+    table = [
+        f"Tiles against the whole picture, {options.side}² (enlarged: to half of that), f32:\n",
+        "| model | tiles | dB | greatest difference, grey levels | step at tile borders, tiled "
+        "(whole) | step elsewhere | CPU time, tiled over whole |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, found in compared.items():
+        ratio = found["tiled_cpu_seconds"] / found["whole_cpu_seconds"]
+        table.append(
+            f"| {name} | {found['tiles']} | {found['psnr']:.1f} | {found['grey_levels']:.2f} "
+            f"| {found['step_at_borders']:.3f} ({found['step_at_borders_whole']:.3f}) "
+            f"| {found['step_elsewhere']:.3f} | {ratio:.2f} |"
+        )
+    table += [
+        "\nFrom file to file, `--memory 1G`:\n",
+        "| command | picture | peak memory | seconds | BigTIFF |",
+        "|---|---|---|---|---|",
+    ]
+    table += [
+        f"| {row['command']} | {row['width']}×{row['height']} "
+        f"| {row['peak_bytes'] / 2**20:.0f} MiB "
+        f"| {row['seconds']:.0f} | {'yes' if row['is_big_tiff'] else 'no'} |"
+        for row in rows
+    ]
+    publish(
+        "tiling",
+        command="python benchmarks/tiling.py " + " ".join(sys.argv[1:]),
+        table="\n".join(table),
+        content={"compared": compared, "large": rows},
+    )
+
+
+if __name__ == "__main__":
+    main()

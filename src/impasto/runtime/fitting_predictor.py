@@ -1,0 +1,143 @@
+"""A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.images.encoding import AskedBits
+from impasto.runtime.backends import Precision
+from impasto.runtime.large_pictures import (
+    Finish,
+    LargePicture,
+    LargeResult,
+    find_large,
+    transform_large,
+)
+from impasto.runtime.memory import Tile, Tiling, memory_bytes
+from impasto.runtime.predictor import Predictor
+from impasto.runtime.tiled_predictor import ArraySource, Progress, TiledPredictor
+from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
+
+
+class FittingPredictor:
+    """A model ready for pictures of any size.
+
+    Args:
+        model: a verified model file.
+        precision: `auto` is bf16 where the processor computes in it, else f32.
+        num_threads: at most so many; None leaves it to the backend.
+        tile: `auto`, `off`, or the side of tiles in pixels.
+        memory: of the whole process, such as `1G`; `auto` cuts what would take more.
+
+    Raises:
+        ModelFileError: the backend cannot open the model, or not in this precision.
+        PictureError: a tile size or an amount of memory out of range.
+        ValueError: an unknown precision or fewer than one thread.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        precision: Precision,
+        num_threads: int | None,
+        tile: Tile,
+        memory: str | int,
+    ) -> None:
+        self._tiling = Tiling(tile, memory_bytes(memory))
+        self._model, self._num_threads, self._precision = model, num_threads, precision
+        self._whole = Predictor(model, precision=precision, num_threads=num_threads)
+        self._tiled_predictors: dict[Precision, TiledPredictor] = {}
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model says about itself."""
+        return self._whole.card
+
+    @property
+    def precision(self) -> str:
+        """The precision of whole pictures, `f32` or `bf16`."""
+        return self._whole.backend.precision
+
+    def precision_for(self, bits: int) -> str:
+        """The precision of pictures with so many bits per channel, `f32` or `bf16`."""
+        return self._whole.precision_for(bits)
+
+    def _tiled(self, bits: int) -> TiledPredictor:
+        """The model in tiles, in the precision for so many bits per channel."""
+        precision: Precision = "f32" if self.precision_for(bits) == "f32" else self._precision
+        if precision not in self._tiled_predictors:
+            self._tiled_predictors[precision] = TiledPredictor(
+                self._model, precision=precision, num_threads=self._num_threads
+            )
+        return self._tiled_predictors[precision]
+
+    def __call__(self, rgb: NDArray[np.float32], *, bits: int = 8) -> NDArray[np.float32]:
+        """The transformed picture, float32 (H·scale)×(W·scale)×3 in [0, 1].
+
+        Args:
+            rgb: float32 H×W×3 in [0, 1], sRGB, of any size from 1×1.
+            bits: per channel that the picture came with: see `precision_for`.
+
+        Raises:
+            PictureError: not such an array.
+            ModelFileError: the model cannot be run, or not in tiles.
+        """
+        if rgb.ndim != 3 or not self._tiling.applies_to(self.card, *rgb.shape[:2]):
+            return self._whole(rgb, bits=bits)
+        source, side, scale = ArraySource(rgb), self._tiling.tile_size(self.card), self.card.scale
+        tiled = self._tiled(bits)
+        grid = tiled.plan(source, tile_height=side, tile_width=side)
+        result = np.empty((rgb.shape[0] * scale, rgb.shape[1] * scale, 3), np.float32)
+        for part in tiled.parts(source, grid):
+            rows, columns = (
+                slice(place.start * scale, place.stop * scale)
+                for place in (part.rows, part.columns)
+            )
+            result[rows, columns] = part.rgb
+        return result
+
+    def find_large(
+        self, source: Path, target: Path, *, size: int | None = None
+    ) -> LargePicture | None:
+        """A file that is to be transformed by windows; None for what is to be read whole.
+
+        Args:
+            source: the picture's file.
+            target: where the result goes.
+            size: the longer side it is resized to first, if it is.
+
+        Raises:
+            PictureFileError: the target's suffix says no format.
+        """
+        return find_large(
+            source, target, size=size, is_large=partial(self._tiling.applies_to, self.card)
+        )
+
+    def transform_large(
+        self,
+        picture: LargePicture,
+        *,
+        finish: Finish | None = None,
+        quality: int = 92,
+        bits: AskedBits = "auto",
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> LargeResult:
+        """Transform a picture from file to file.
+
+        Arguments and errors are those of `large_pictures.transform_large`.
+        """
+        return transform_large(
+            picture,
+            self._tiled(picture.bits),
+            tile_size=self._tiling.tile_size(self.card),
+            finish=finish,
+            quality=quality,
+            bits=bits,
+            overwrite=overwrite,
+            progress=progress,
+        )

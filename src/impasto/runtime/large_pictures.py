@@ -1,0 +1,194 @@
+"""Pictures from file to file by windows, when they are too large for memory.
+
+Only tiles are float32; the picture and its result lie beside the place of the result, in their
+files' types, until the result is complete.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import PictureFileError
+from impasto.images.encoding import AskedBits
+from impasto.images.reading import one_line, shown
+from impasto.images.resize import fit_longer_side
+from impasto.images.target import check_target, format_named
+from impasto.images.window_reading import (
+    PictureWindows,
+    bits_by_windows,
+    open_windows,
+    size_of_file,
+)
+from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
+from impasto.runtime.given_pictures import filled, mean_visible_colour
+from impasto.runtime.tiled_predictor import Progress, TiledPredictor
+
+_ROWS_AT_ONCE = 64
+
+Finish = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""The picture h×w×3 made of a window's transformed colours and its own, of one size."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargePicture:
+    """A picture to be transformed by windows.
+
+    Attributes:
+        source: its file.
+        target: where the result goes.
+        width: pixels that the network is given.
+        height: likewise.
+        bits: of each channel in its file, 8 or 16.
+        size: the longer side it is resized to first, if it is.
+    """
+
+    source: Path
+    target: Path
+    width: int
+    height: int
+    bits: int = 8
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LargeResult:
+    """What was written.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        precision: that the model computed in.
+    """
+
+    width: int
+    height: int
+    precision: str
+
+
+def find_large(
+    source: Path, target: Path, *, size: int | None, is_large: Callable[[int, int], bool]
+) -> LargePicture | None:
+    """A large picture that can be read and written by windows; None for other files.
+
+    Args:
+        source: its file.
+        target: where the result goes.
+        size: the longer side it is resized to first, if it is.
+        is_large: whether a height and width that the network would be given are too large.
+
+    Raises:
+        PictureFileError: the target's suffix says no format.
+    """
+    found = size_of_file(source)
+    if found is None:
+        return None
+    width, height = found if size is None else fit_longer_side(*found, size)
+    if not is_large(height, width):
+        return None
+    if format_named(target.suffix).name not in FORMATS_BY_WINDOWS:
+        return None
+    bits = bits_by_windows(source)
+    return None if bits is None else LargePicture(source, target, width, height, bits, size)
+
+
+def transform_large(
+    picture: LargePicture,
+    predictor: TiledPredictor,
+    *,
+    tile_size: int,
+    finish: Finish | None = None,
+    quality: int = 92,
+    bits: AskedBits = "auto",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> LargeResult:
+    """Transform a picture from file to file.
+
+    Args:
+        picture: what `find_large` found.
+        predictor: the model.
+        tile_size: side of the tiles, in pixels of the given picture.
+        finish: what is done to every window of the result, if the scale is 1.
+        quality: 1 to 100, for JPEG.
+        bits: per channel of PNG and TIFF; `auto` is what the picture came with.
+        overwrite: replace a file that is there.
+        progress: told of each tile.
+
+    Raises:
+        OutputExistsError: a file is there and may not be overwritten.
+        PictureFileError: the picture cannot be read, or the result not be written.
+        ModelFileError: the model cannot be run, or not in tiles.
+    """
+    file_format = check_target(picture.target, overwrite=overwrite)
+    with _workplace(picture.target) as folder:
+        windows = open_windows(picture.source, folder, size=picture.size)
+        source = _Filled(windows)
+        grid = predictor.plan(source, tile_height=tile_size, tile_width=tile_size)
+        scale = predictor.card.scale
+        width, height = windows.width * scale, windows.height * scale
+        depth = windows.bits if bits == "auto" else bits
+        depth = 8 if file_format.name == "JPEG" else depth
+        writer = WindowWriter(folder, width=width, height=height, bits=depth)
+        for part in predictor.parts(source, grid, folder=folder, progress=progress):
+            rgb = part.rgb
+            if finish is not None:
+                photograph = windows.channels(part.rows, part.columns)[..., :3]
+                rgb = finish(rgb, np.ascontiguousarray(photograph))
+            writer.write(_times(part.rows, scale), _times(part.columns, scale), rgb)
+        writer.save(
+            picture.target,
+            file_format,
+            metadata=windows.metadata,
+            alpha=windows.alpha(scale) if windows.has_alpha else None,
+            quality=quality,
+        )
+    return LargeResult(width, height, predictor.precision)
+
+
+class _workplace:  # noqa: N801  (reads as the statement it is)
+    """A hidden folder beside the result, gone at the end."""
+
+    def __init__(self, target: Path) -> None:
+        try:
+            self._folder = TemporaryDirectory(prefix=".impasto-", dir=target.parent)
+        except OSError as error:
+            raise PictureFileError(
+                f"{shown(target)} cannot be written ({one_line(error)})"
+            ) from error
+
+    def __enter__(self) -> Path:
+        return Path(self._folder.name)
+
+    def __exit__(self, *_exc_info: object) -> None:
+        self._folder.cleanup()
+
+
+class _Filled:
+    """Windows of a picture as networks are given them: the mean colour where it is transparent."""
+
+    def __init__(self, windows: PictureWindows) -> None:
+        self._windows = windows
+        self.height, self.width = windows.height, windows.width
+        self._mean = mean_visible_colour(_bands(windows)) if windows.has_alpha else None
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """The colours h×w×3 of a part."""
+        channels = self._windows.channels(rows, columns)
+        if not self._windows.has_alpha:
+            return channels
+        return filled(channels[..., :3], channels[..., 3:], self._mean)
+
+
+def _bands(windows: PictureWindows) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    for top in range(0, windows.height, _ROWS_AT_ONCE):
+        rows = slice(top, min(top + _ROWS_AT_ONCE, windows.height))
+        channels = windows.channels(rows, slice(0, windows.width))
+        yield channels[..., :3], channels[..., 3:]
+
+
+def _times(place: slice, scale: int) -> slice:
+    return slice(place.start * scale, place.stop * scale)

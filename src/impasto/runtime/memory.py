@@ -1,0 +1,107 @@
+"""How much memory a picture takes, and how large tiles may be within a budget."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from impasto.errors import PictureError
+from impasto.networks.architecture import NetworkArchitecture
+from impasto.zoo.card import ModelCard
+
+Tile = Literal["auto", "off"] | int
+"""Whether a picture is cut into tiles: where memory asks for it, never, or always, so large."""
+
+DEFAULT_MEMORY = "1G"
+"""Of the whole process."""
+
+MINIMUM_TILE = 128
+"""The smallest side of tiles that can be asked for, in pixels."""
+
+MAXIMUM_TILE = 4096
+"""The largest."""
+
+PROCESS_BYTES = 300 * 2**20
+"""What Python, OpenVINO, libvips and a model take before any picture."""
+
+_PICTURE_BYTES_PER_PIXEL = 40
+"""A float32 picture, its copy with grain, the batch made of it, and the decoded file."""
+
+_LARGEST_USEFUL_TILE = 1024
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def memory_bytes(memory: str | int) -> int:
+    """Bytes meant by `512M`, `1.5G` or a number of bytes.
+
+    Raises:
+        PictureError: another text, or too little for the process itself.
+    """
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
+    if not found:
+        raise PictureError(f"memory is {memory!r}, expected an amount like 512M or 1.5G")
+    number = int(float(found[1]) * _UNITS[found[2].upper()])
+    if number < PROCESS_BYTES + 50 * 2**20:
+        raise PictureError(
+            f"memory is {memory!r}, too little for the program itself; give 400M or more"
+        )
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """When pictures are cut into tiles.
+
+    Attributes:
+        tile: `auto`, `off`, or the side of tiles in pixels.
+        memory: bytes that the whole process may take; `auto` cuts what would take more.
+
+    Raises:
+        PictureError: a tile size out of range.
+    """
+
+    tile: Tile
+    memory: int
+
+    def __post_init__(self) -> None:
+        is_side = isinstance(self.tile, int) and not isinstance(self.tile, bool)
+        if self.tile not in ("auto", "off") and not (
+            is_side and MINIMUM_TILE <= int(self.tile) <= MAXIMUM_TILE
+        ):
+            raise PictureError(
+                f"tile is {self.tile!r}, expected 'auto', 'off', or the side of tiles in whole "
+                f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
+            )
+
+    def applies_to(self, card: ModelCard, height: int, width: int) -> bool:
+        """Whether a picture of this size is cut into tiles."""
+        if isinstance(self.tile, int):
+            return True
+        return self.tile == "auto" and whole_picture_bytes(card, height, width) > self.memory
+
+    def tile_size(self, card: ModelCard) -> int:
+        """The side of tiles, in pixels of the given picture."""
+        if isinstance(self.tile, int):
+            return self.tile
+        room = (self.memory - PROCESS_BYTES) / 2  # the rest is for bands, files and the encoder
+        side = int((room / bytes_per_pixel(card)) ** 0.5)
+        return max(MINIMUM_TILE, min(side, _LARGEST_USEFUL_TILE)) // 4 * 4
+
+
+def whole_picture_bytes(card: ModelCard, height: int, width: int) -> int:
+    """About how much memory the process takes for a picture that is not cut."""
+    return PROCESS_BYTES + height * width * bytes_per_pixel(card)
+
+
+def bytes_per_pixel(card: ModelCard) -> int:
+    """About how much memory one pixel of the given picture takes, its result included."""
+    architecture = card.architecture
+    pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)
+    if isinstance(architecture, NetworkArchitecture):
+        values = 3 * architecture.channels[0]
+    elif architecture.kind == "srcnn":
+        values = sum(architecture.channels) * card.scale**2
+    elif architecture.kind == "paper-super-resolution":
+        values = 2 * architecture.channels * card.scale**2
+    else:
+        values = 3 * architecture.channels + 2 * 3 * card.scale**2
+    return pictures + 4 * values

@@ -1,0 +1,258 @@
+"""A model's graph cut into stages, so that tiles can be normalised by the whole picture.
+
+Instance norm (OpenVINO's `MVN`) takes mean and variance over all it is given. So the graph is cut
+before each norm layer: a stage computes what enters the next one, from features that earlier
+stages left, and measures it within a tile's core. When all tiles have been through a stage, the
+norm layer's statistics are those of the whole picture, exactly, and become constants of the stages
+behind it. The last stage makes the picture. With `backends` one of two modules that import
+OpenVINO.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ModelFileError
+from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
+
+_OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
+    ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """Mean and variance of what enters a norm layer, by channel: C float64 each."""
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Features that a stage leaves for later ones.
+
+    Attributes:
+        name: of the graph's node that makes them.
+        channels: of the features.
+        stride: pixels of the picture to one step of the features.
+    """
+
+    name: str
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the graph.
+
+    Attributes:
+        norm: the layer measured at its end, counted from 0; None for the stage of the picture.
+        given: features that it starts from, besides the picture.
+        left: features that the next stage starts from.
+        stride: of what is measured.
+    """
+
+    norm: int | None
+    given: tuple[Feature, ...]
+    left: tuple[Feature, ...]
+    stride: int = 1
+
+    @property
+    def made(self) -> tuple[Feature, ...]:
+        """Features that it leaves and was not given."""
+        return tuple(feature for feature in self.left if feature not in self.given)
+
+
+class TileBackend(OpenVinoBackend):
+    """A model on the processor, tile by tile and stage by stage.
+
+    Args:
+        data: the bytes of a verified model file.
+        precision: of the arithmetic of networks without instance norm; others run in f32, because
+            statistics gathered in bf16 would not be exact.
+        num_threads: at most so many; None leaves it to OpenVINO.
+
+    Raises:
+        ModelFileError: OpenVINO cannot read the model, or the model looks at the whole picture
+            otherwise than by instance norm.
+    """
+
+    def __init__(
+        self, data: bytes, *, precision: Precision = "auto", num_threads: int | None = None
+    ) -> None:
+        super().__init__(data, precision=precision, num_threads=num_threads)
+        operators = {node.get_type_name() for node in self._model.get_ops()}
+        if operators & _OTHER_WHOLE_PICTURE_OPERATORS:
+            raise _cannot_be_cut()
+        self.num_norms = len(_norms(self._model))
+        if self.num_norms:
+            self._settings["INFERENCE_PRECISION_HINT"] = self.precision = "f32"
+
+    def stages(self, shape: tuple[int, int]) -> tuple[Stage, ...]:
+        """The stages for tiles of a height and width, in their order.
+
+        Raises:
+            ModelFileError: norm layers that do not follow one another.
+        """
+        model = self._shaped(shape)
+        stages: list[Stage] = []
+        given: tuple[Feature, ...] = ()
+        for number, norm in enumerate(_norms(model)):
+            left = _frontier(model, number, shape)
+            if any(feature.stride == 1 for feature in left):
+                left = given  # many values, and one convolution: cheaper to compute again
+            measured = _feature(norm.input_value(0).get_node(), shape)
+            stages.append(Stage(number, given, left, measured.stride))
+            given = left
+        return (*stages, Stage(None, given, ()))
+
+    def prepare(
+        self, stage: Stage, shape: tuple[int, int], statistics: list[Statistics]
+    ) -> "StageRunner":
+        """Compile a stage for tiles of a height and width; the one before may be forgotten.
+
+        Args:
+            stage: one of `stages(shape)`.
+            shape: height and width of every tile.
+            statistics: of the norm layers before it.
+        """
+        try:
+            graph = _graph(self._shaped(shape), stage, statistics)
+            compiled = self._core.compile_model(graph, "CPU", self._settings)
+            return StageRunner(stage, compiled.create_infer_request())
+        except ModelFileError:
+            raise
+        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+            raise refusal("prepare the model for tiles", error) from None
+
+    def _shaped(self, shape: tuple[int, int]) -> Any:
+        """The model at one size; what it computes about sizes becomes constants."""
+        from openvino.passes import ConstantFolding, Manager
+
+        try:
+            model = self._model.clone()
+            model.reshape([1, 3, *shape])
+            folding = Manager()
+            folding.register_pass(ConstantFolding())
+            folding.run_passes(model)
+        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+            raise refusal("prepare the model for tiles", error) from None
+        return model
+
+
+class StageRunner:
+    """A compiled stage."""
+
+    def __init__(self, stage: Stage, request: Any) -> None:
+        """Take what `TileBackend.prepare` compiled."""
+        self._stage, self._request = stage, request
+
+    def run(
+        self, batch: NDArray[np.float32], features: list[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """What the stage makes of a tile.
+
+        Args:
+            batch: 1×3×h×w, the tile's pixels.
+            features: 1×C×h'×w' for each of the stage's `given`.
+
+        Returns:
+            The picture, or what enters the norm layer and then each of `made`; the next run
+            overwrites them.
+
+        Raises:
+            ModelFileError: OpenVINO cannot run it.
+        """
+        inputs = [np.ascontiguousarray(value) for value in (batch, *features)]
+        try:
+            self._request.infer(inputs, share_inputs=True)
+            return [tensor.data for tensor in self._request.output_tensors]
+        except Exception as error:
+            raise refusal("run the model on a tile", error) from None
+
+
+def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> Any:
+    """The part of a model between what a stage is given and what it makes."""
+    import openvino
+    from openvino import opset13 as ops
+
+    norms = _norms(model)
+    nodes = {node.get_friendly_name(): node for node in model.get_ops()}
+    if stage.norm is None:
+        made = [model.get_results()[0].input_value(0)]
+    else:
+        kept = [nodes[feature.name].output(0) for feature in stage.made]
+        made = [norms[stage.norm].input_value(0), *kept]
+    for norm, known in zip(norms, statistics, strict=False):
+        epsilon = norm.get_attributes()["eps"]
+        scale = (1 / np.sqrt(known.variance + epsilon)).astype(np.float32)
+        centred = ops.subtract(norm.input_value(0), _by_channel(known.mean.astype(np.float32)))
+        norm.output(0).replace(ops.multiply(centred, _by_channel(scale)).output(0))
+    parameters = list(model.get_parameters())
+    for feature in stage.given:
+        node = nodes[feature.name]
+        parameter = ops.parameter(node.get_output_partial_shape(0).to_shape(), np.float32)
+        node.output(0).replace(parameter.output(0))
+        parameters.append(parameter)
+    return openvino.Model([ops.result(output) for output in made], parameters, "stage")
+
+
+def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values.reshape(1, -1, 1, 1)
+
+
+def _norms(model: Any) -> list[Any]:
+    return [node for node in model.get_ordered_ops() if node.get_type_name() == "MVN"]
+
+
+def _frontier(model: Any, number: int, shape: tuple[int, int]) -> tuple[Feature, ...]:
+    """What is known where a norm layer begins and used from there on."""
+    norms = _norms(model)
+    norm = norms[number]
+    before = _ancestors(norm)
+    if any(earlier.get_friendly_name() not in before for earlier in norms[:number]):
+        raise _cannot_be_cut()
+    return tuple(
+        _feature(node, shape)
+        for name, node in before.items()
+        if node.get_type_name() not in ("Constant", "Convert", "Parameter")
+        and any(
+            target.get_node().get_friendly_name() not in before
+            for target in node.output(0).get_target_inputs()
+        )
+    )
+
+
+def _ancestors(node: Any) -> dict[str, Any]:
+    """Everything a node is computed from, by name."""
+    found: dict[str, Any] = {}
+    waiting = [value.get_node() for value in node.input_values()]
+    while waiting:
+        current = waiting.pop()
+        if current.get_friendly_name() not in found:
+            found[current.get_friendly_name()] = current
+            waiting += [value.get_node() for value in current.input_values()]
+    return found
+
+
+def _feature(node: Any, shape: tuple[int, int]) -> Feature:
+    """What a node's output is, as features of a picture; its stride fits the tile's height."""
+    sizes = node.get_output_partial_shape(0).to_shape()
+    if len(sizes) != 4:
+        raise _cannot_be_cut()
+    height, width = shape
+    for stride in (1, 2, 4, 8):
+        if (-(-height // stride), -(-width // stride)) == (sizes[2], sizes[3]):
+            return Feature(node.get_friendly_name(), int(sizes[1]), stride)
+    raise _cannot_be_cut()
+
+
+def _cannot_be_cut() -> ModelFileError:
+    return ModelFileError(
+        "the model cannot be run in tiles, because it looks at the whole picture in a way that is "
+        "not known; turn tiles off, or give a smaller picture"
+    )

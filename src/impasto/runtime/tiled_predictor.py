@@ -1,0 +1,327 @@
+"""A model applied to a picture tile by tile, with the statistics of the whole picture.
+
+The picture may lie anywhere: all that is asked of it are windows. So is the result: its parts are
+handed out one by one, by rows of tiles from the top.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ModelFileError
+from impasto.runtime.backends import Precision
+from impasto.runtime.features_on_disk import FeaturesOnDisk
+from impasto.runtime.grain import with_grain_of_window
+from impasto.runtime.predictor import check_output, padded_size
+from impasto.runtime.tile_backend import Feature, Stage, Statistics, TileBackend
+from impasto.runtime.tiling import Span, Tile, TileGrid, plan_grid
+from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
+
+REACH_OF_STAGES = 16
+"""How many pixels around a pixel a stage of a network with instance norm looks at, at most: two
+convolutions, where features of full resolution are computed again, and otherwise one."""
+
+Progress = Callable[[int, int], None]
+"""Told how many tiles are done, and of how many."""
+
+
+class PixelSource(Protocol):
+    """A picture that lies somewhere and is read by windows.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+    """
+
+    @property
+    def height(self) -> int: ...  # noqa: D102  (an attribute, said above)
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """The colours h×w×3 in [0, 1] of a part that lies within the picture."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySource:
+    """A picture H×W×3 float32 in [0, 1] that lies in memory."""
+
+    rgb: NDArray[np.float32]
+
+    @property
+    def height(self) -> int:
+        """Rows of pixels."""
+        return int(self.rgb.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns of pixels."""
+        return int(self.rgb.shape[1])
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """The colours h×w×3 of a part."""
+        return self.rgb[rows, columns]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the result.
+
+    Attributes:
+        rows: of the given picture, that it was made from.
+        columns: of the given picture.
+        rgb: (h·scale)×(w·scale)×3 float32 in [0, 1].
+    """
+
+    rows: slice
+    columns: slice
+    rgb: NDArray[np.float32]
+
+
+class TiledPredictor:
+    """A model ready to transform pictures of any size in bounded memory.
+
+    Args:
+        model: a verified model file.
+        precision: `auto` is bf16 where the processor computes in it, else f32.
+        num_threads: at most so many; None leaves it to the backend.
+
+    Raises:
+        ModelFileError: the model cannot be opened, or not be run in tiles.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        *,
+        precision: Precision = "auto",
+        num_threads: int | None = None,
+    ) -> None:
+        self._model_name, self._card = str(model), model.card
+        with _named(self._model_name):
+            self._backend = TileBackend(model.data, precision=precision, num_threads=num_threads)
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model says about itself."""
+        return self._card
+
+    @property
+    def precision(self) -> str:
+        """The precision in use, `f32` or `bf16`."""
+        return self._backend.precision
+
+    def plan(self, source: PixelSource, *, tile_height: int, tile_width: int) -> TileGrid:
+        """The tiles of a picture, padded to a size that the network takes.
+
+        Raises:
+            PictureError: tiles that would be all halo.
+        """
+        architecture = self._card.architecture
+        return plan_grid(
+            padded_size(architecture, source.height),
+            padded_size(architecture, source.width),
+            tile_height=max(tile_height, architecture.minimum_size),
+            tile_width=max(tile_width, architecture.minimum_size),
+            halo=REACH_OF_STAGES if self._backend.num_norms else architecture.reach,
+            stride=architecture.stride,
+        )
+
+    def parts(
+        self,
+        source: PixelSource,
+        grid: TileGrid,
+        *,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Part]:
+        """The transformed picture in parts, by rows of tiles from the top, each from the left.
+
+        Args:
+            source: the picture.
+            grid: its tiles.
+            folder: for features between norm layers, some 32 bytes a pixel of the shipped styles
+                and none without instance norm; None is the system's place for temporary files.
+            progress: told of each tile that went through a stage.
+
+        Raises:
+            ModelFileError: the model cannot be run, or its output is no picture.
+            PictureFileError: no room for the features.
+        """
+        with _named(self._model_name), TemporaryDirectory(dir=folder) as place:
+            stages = self._backend.stages(grid.shape)
+            count = _Counter(len(grid.tiles) * len(stages), progress)
+            run = _Run(self._backend, self._pixels_in(source), grid, Path(place), count)
+            for stage in stages[:-1]:
+                run.measure(stage)
+            for tile, output in run.outputs(stages[-1]):
+                part = self._part(source, tile, output)
+                if part is not None:
+                    yield part
+                count.advance()
+
+    def _pixels_in(self, source: PixelSource) -> Callable[[Tile], NDArray[np.float32]]:
+        return lambda tile: self._pixels(source, tile)
+
+    def _part(self, source: PixelSource, tile: Tile, output: NDArray[np.float32]) -> Part | None:
+        """A tile's core without what lies beyond the picture; None where that is all of it."""
+        scale = self._card.scale
+        check_output(output, (1, 3, tile.rows.size, tile.columns.size), scale=scale)
+        rows = slice(tile.rows.core_start, min(tile.rows.core_stop, source.height))
+        columns = slice(tile.columns.core_start, min(tile.columns.core_stop, source.width))
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return None
+        down, across = (
+            slice((part.start - span.start) * scale, (part.stop - span.start) * scale)
+            for part, span in ((rows, tile.rows), (columns, tile.columns))
+        )
+        kept = output[0, :, down, across].transpose(1, 2, 0)
+        return Part(rows, columns, np.clip(kept, 0.0, 1.0, order="C"))
+
+    def _pixels(self, source: PixelSource, tile: Tile) -> NDArray[np.float32]:
+        """1×3×h×w of the padded picture, with its grain, as a whole picture would have it."""
+        top, left = (
+            min(tile.rows.start, source.height - 1),
+            min(tile.columns.start, source.width - 1),
+        )
+        rgb = source.window(
+            slice(top, min(tile.rows.stop, source.height)),
+            slice(left, min(tile.columns.stop, source.width)),
+        )
+        if self._card.task == "style-transfer":
+            rgb = with_grain_of_window(rgb, width=source.width, top=top, left=left)
+        below, right = tile.rows.size - rgb.shape[0], tile.columns.size - rgb.shape[1]
+        if below or right:
+            rgb = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="edge")
+        return np.ascontiguousarray(rgb.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
+
+
+class _Counter:
+    """Counts tiles for whoever wants to know."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def advance(self) -> None:
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+class _Run:
+    """A picture on its way through the stages: the statistics so far, and features on the disk."""
+
+    def __init__(
+        self,
+        backend: TileBackend,
+        pixels: Callable[[Tile], NDArray[np.float32]],
+        grid: TileGrid,
+        folder: Path,
+        count: _Counter,
+    ) -> None:
+        self._backend, self._pixels, self._grid = backend, pixels, grid
+        self._folder, self._count = folder, count
+        self._statistics: list[Statistics] = []
+        self._kept: dict[Feature, FeaturesOnDisk] = {}
+
+    def measure(self, stage: Stage) -> None:
+        """Run all tiles through a stage: the next norm layer's statistics, the next features."""
+        moments = _Moments()
+        made = {feature: self._new_file(feature) for feature in stage.made}
+        for tile, (measured, *features) in self._through(stage):
+            moments.add(_core(measured, tile, stage.stride))
+            for (feature, file), values in zip(made.items(), features, strict=True):
+                rows, columns = (
+                    _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
+                )
+                file.write(rows, columns, _core(values, tile, feature.stride))
+            self._count.advance()
+        self._statistics.append(moments.statistics())
+        for feature in [feature for feature in self._kept if feature not in stage.left]:
+            self._kept.pop(feature).delete()
+        self._kept |= made
+
+    def outputs(self, stage: Stage) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+        """What the last stage makes of each tile."""
+        for tile, (output,) in self._through(stage):
+            yield tile, output
+
+    def _through(self, stage: Stage) -> Iterator[tuple[Tile, list[NDArray[np.float32]]]]:
+        runner = self._backend.prepare(stage, self._grid.shape, self._statistics)
+        for tile in self._grid.tiles:
+            features = [self._read(feature, tile) for feature in stage.given]
+            yield tile, runner.run(self._pixels(tile), features)
+
+    def _read(self, feature: Feature, tile: Tile) -> NDArray[np.float32]:
+        rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
+        return self._kept[feature].read(rows, columns)
+
+    def _new_file(self, feature: Feature) -> FeaturesOnDisk:
+        height, width = (
+            -(-spans[-1].stop // feature.stride) for spans in (self._grid.rows, self._grid.columns)
+        )
+        path = self._folder / secrets.token_hex(8)
+        return FeaturesOnDisk(path, (feature.channels, height, width))
+
+
+class _Moments:
+    """Mean and variance of features that come tile by tile."""
+
+    def __init__(self) -> None:
+        self._pivot: NDArray[np.float32] | None = None
+        self._sums: list[NDArray[np.float64]] = []
+        self._num_steps = 0
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        """Count C×h×w features in; differences to the first tile's mean keep their precision."""
+        flat = features.reshape(len(features), -1)
+        if self._pivot is None:
+            self._pivot = flat.mean(axis=1, dtype=np.float64).astype(np.float32)
+        flat = flat - self._pivot[:, np.newaxis]
+        sums = flat.sum(axis=1, dtype=np.float64), np.square(flat).sum(axis=1, dtype=np.float64)
+        self._sums.append(np.stack(sums))
+        self._num_steps += flat.shape[1]
+
+    def statistics(self) -> Statistics:
+        """Of all that was counted in."""
+        assert self._pivot is not None
+        mean, square = np.sum(self._sums, axis=0) / self._num_steps
+        return Statistics(self._pivot + mean, (square - mean**2).clip(0))
+
+
+def _spans(tile: Tile) -> tuple[Span, Span]:
+    return tile.rows, tile.columns
+
+
+def _place(start: int, stop: int, stride: int) -> slice:
+    """Where the pixels `start` to `stop` of an axis lie among features of a stride."""
+    return slice(start // stride, -(-stop // stride))
+
+
+def _core(values: NDArray[np.float32], tile: Tile, stride: int) -> NDArray[np.float32]:
+    """The core's part C×h×w of a tile's features 1×C×h'×w'."""
+    rows, columns = (_place(span.kept.start, span.kept.stop, stride) for span in _spans(tile))
+    return values[0, :, rows, columns]
+
+
+class _named:  # noqa: N801  (reads as the statement it is)
+    """Put a model's name before what is wrong with it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, ModelFileError):
+            raise ModelFileError(f"{self._name}: {error}") from None

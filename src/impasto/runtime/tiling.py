@@ -1,0 +1,130 @@
+"""How a picture is cut into tiles: places only, without pixels or networks.
+
+A tile is what a network is run on; its core is the part of the result that is kept. Between the
+two lies the halo, at least as wide as the network looks, so that no kept pixel has seen the edge
+of its tile. At the picture's own border there is no halo: the network pads there as it does in a
+whole picture.
+
+All tiles of a picture have one size, so that a runtime compiles one shape, and begin at multiples
+of the network's stride, so that strided features lie where the whole picture's lie.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+from impasto.errors import PictureError
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A tile along one axis.
+
+    Attributes:
+        start: first pixel of the tile.
+        stop: the pixel behind its last.
+        core_start: first pixel that is kept.
+        core_stop: the pixel behind the last that is kept.
+    """
+
+    start: int
+    stop: int
+    core_start: int
+    core_stop: int
+
+    @property
+    def size(self) -> int:
+        """Pixels of the tile."""
+        return self.stop - self.start
+
+    @property
+    def kept(self) -> slice:
+        """Where the core lies within the tile."""
+        return slice(self.core_start - self.start, self.core_stop - self.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of a picture to run a network on, and its core."""
+
+    rows: Span
+    columns: Span
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """All tiles of a picture.
+
+    Attributes:
+        rows: the tiles along the height; their cores follow one another without gap or overlap.
+        columns: the tiles along the width, likewise.
+    """
+
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """Every tile, by rows from the top, each from the left."""
+        return [Tile(rows, columns) for rows, columns in product(self.rows, self.columns)]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width that all tiles share."""
+        return self.rows[0].size, self.columns[0].size
+
+
+def plan_grid(
+    height: int, width: int, *, tile_height: int, tile_width: int, halo: int, stride: int
+) -> TileGrid:
+    """Cut a picture into tiles of at most a given size, all as large as each other.
+
+    Args:
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+        tile_height: at most so many rows a tile, up to the rest of rounding to the stride.
+        tile_width: at most so many columns a tile, likewise.
+        halo: pixels around a core that the network looks at.
+        stride: tiles begin at multiples of it.
+
+    Raises:
+        PictureError: tiles that would be all halo.
+    """
+    return TileGrid(
+        _spans(height, tile_height, halo=halo, stride=stride),
+        _spans(width, tile_width, halo=halo, stride=stride),
+    )
+
+
+def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...]:
+    """Tiles along an axis of `length` pixels.
+
+    A tile is a whole number of strides long plus what the picture's length leaves over, so that
+    the last one, too, begins at a stride and ends with the picture.
+    """
+    halo = _up(halo, stride)
+    if length <= size:
+        return (Span(0, length, 0, length),)
+    step_limit = size // stride * stride - 2 * halo
+    if step_limit < stride:
+        raise PictureError(
+            f"tiles of {size} pixels are too small for this network, which looks {halo} pixels "
+            f"to each side; give at least {2 * halo + stride}"
+        )
+    rest = length % stride
+    inner = length - rest - 2 * halo
+    num_tiles = max(2, -(-inner // step_limit))
+    step = _up(-(-inner // num_tiles), stride)
+    extent = min(step + 2 * halo + rest, length)
+    spans: list[Span] = []
+    kept = 0
+    while kept < length:
+        start = min(len(spans) * step, length - extent)
+        stop = start + extent
+        end = length if stop == length else stop - rest - halo
+        spans.append(Span(start, stop, kept, end))
+        kept = end
+    return tuple(spans)
+
+
+def _up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple

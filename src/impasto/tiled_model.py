@@ -1,0 +1,193 @@
+"""A model file's graph with its statistics outside, so that any runtime can make tiles.
+
+Instance norm takes mean and variance over what it is given; here they are an input of the graph,
+and what each norm layer sees within a tile's core is an output. Impasto's own tiles are made by
+`impasto.runtime` from the model file itself, layer by layer; this is for browsers and others, which
+have the graph only. Needs onnx, not torch.
+"""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from impasto.errors import ExportError, ModelFileError
+from impasto.files import write_whole
+from impasto.networks.architecture import NetworkArchitecture
+from impasto.zoo.model_file import ModelFile, read_model_file
+
+TILES_METADATA_KEY = "impasto.tiles"
+"""Key of what a caller has to know: halo, stride and the channels of each norm layer, as JSON."""
+
+
+def write_tiled_model(path: Path, target: Path) -> dict[str, object]:
+    """Write the form for tiles of a model file; return what is said in its metadata.
+
+    Inputs: `image` 1×3×H×W, `statistics` 2×C (means, variances of what enters the norm layers, all
+    channels in a row) and `core` (top, bottom, left, right within the tile, int64). Outputs:
+    `result`, and `moments` 3×C: sums over the core of x - mean and of (x - mean)², and how many.
+
+    Raises:
+        ModelFileError: the file is not ours, or its network has no statistics.
+        ExportError: the target cannot be written.
+    """
+    model_file = read_model_file(path)
+    model, about = tiled_model(model_file)
+    try:
+        write_whole(target, model.SerializeToString(deterministic=True))
+    except OSError as error:
+        raise ExportError(f"cannot write {target}: {error.strerror or error}") from error
+    return about
+
+
+def tiled_model(model_file: ModelFile) -> tuple[onnx.ModelProto, dict[str, object]]:
+    """The form for tiles of a model, and what is said in its metadata.
+
+    Raises:
+        ModelFileError: the network has no instance norm, so that its file is the form for tiles.
+    """
+    architecture = model_file.card.architecture
+    model = onnx.load_model(io.BytesIO(model_file.data), load_external_data=False)
+    norms = [node for node in model.graph.node if node.op_type == "InstanceNormalization"]
+    if not norms or not isinstance(architecture, NetworkArchitecture):
+        raise ModelFileError(
+            f"{model_file}: its network has no instance norm and needs no statistics; cut pictures "
+            f"into tiles with {architecture.reach} pixels around each, and run the file as it is"
+        )
+    channels = [_num_channels(model.graph, node) for node in norms]
+    strides = [1, 2, *[4] * (len(norms) - 4), 2, 1]
+    surgery = _Surgery(model.graph)
+    surgery.replace(norms, channels, strides)
+    about: dict[str, object] = {
+        "version": 1,
+        "halo": -(-architecture.reach // architecture.stride) * architecture.stride,
+        "stride": architecture.stride,
+        "channels": channels,
+    }
+    entry = model.metadata_props.add()
+    entry.key, entry.value = TILES_METADATA_KEY, json.dumps(about)
+    onnx.checker.check_model(model, full_check=True)
+    return model, about
+
+
+def _num_channels(graph: onnx.GraphProto, norm: onnx.NodeProto) -> int:
+    name = norm.input[1].removesuffix(":f32")
+    return next(int(tensor.dims[0]) for tensor in graph.initializer if tensor.name == name)
+
+
+class _Surgery:
+    """Adds nodes to a graph in place of others."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
+        self._new: list[onnx.NodeProto] = []
+
+    def replace(self, norms: list[onnx.NodeProto], channels: list[int], strides: list[int]) -> None:
+        """Put given statistics in the place of norm layers, and moments among the outputs."""
+        self._inputs(sum(channels))
+        replaced = {norm.name: [] for norm in norms}  # type: dict[str, list[onnx.NodeProto]]
+        moments: list[str] = []
+        begin = 0
+        for number, (norm, num, stride) in enumerate(zip(norms, channels, strides, strict=True)):
+            self._new = replaced[norm.name]
+            moments.append(self._norm(norm, f"tiles.{number}", begin, num, stride))
+            begin += num
+        nodes = [new for node in self._graph.node for new in replaced.get(node.name, [node])]
+        nodes.append(helper.make_node("Concat", moments, ["moments"], axis=1))
+        del self._graph.node[:]
+        self._graph.node.extend(nodes)
+
+    def _inputs(self, num_channels: int) -> None:
+        self._graph.input.extend(
+            [
+                helper.make_tensor_value_info("statistics", TensorProto.FLOAT, [2, num_channels]),
+                helper.make_tensor_value_info("core", TensorProto.INT64, [4]),
+            ]
+        )
+        self._graph.output.append(
+            helper.make_tensor_value_info("moments", TensorProto.FLOAT, [3, num_channels])
+        )
+
+    def _norm(self, norm: onnx.NodeProto, name: str, begin: int, num: int, stride: int) -> str:
+        """The nodes of one norm layer; returns the name of its moments 3×C."""
+        given, scale, bias = norm.input
+        epsilon = next(a.f for a in norm.attribute if a.name == "epsilon")
+        by_channel = self._constant(f"{name}.shape", np.array([1, num, 1, 1]))
+        parts = []
+        for row, word in enumerate(("mean", "variance")):
+            picked = self._slice(
+                "statistics", f"{name}.{word}_row", [row, begin], [row + 1, begin + num], [0, 1]
+            )
+            parts.append(self._node("Reshape", [picked, by_channel], f"{name}.{word}"))
+        mean, variance = parts
+        centred = self._node("Sub", [given, mean], f"{name}.centred")
+        floor = self._constant(f"{name}.epsilon", np.array(epsilon, np.float32))
+        spread = self._node(
+            "Sqrt", [self._node("Add", [variance, floor], f"{name}.spread")], f"{name}.deviation"
+        )
+        normal = self._node("Div", [centred, spread], f"{name}.normal")
+        weight = self._node("Reshape", [scale, by_channel], f"{name}.scale")
+        shift = self._node("Reshape", [bias, by_channel], f"{name}.bias")
+        scaled = self._node("Mul", [normal, weight], f"{name}.scaled")
+        self._node("Add", [scaled, shift], norm.output[0])
+        return self._moments(centred, name, num, stride)
+
+    def _moments(self, centred: str, name: str, num: int, stride: int) -> str:
+        core = self._core(centred, name, stride)
+        axes = self._constant(f"{name}.axes", np.array([0, 2, 3]))
+        square = self._node("Mul", [core, core], f"{name}.square")
+        same = self._node("Sub", [core, core], f"{name}.nothing")
+        one = self._constant(f"{name}.one", np.array(1, np.float32))
+        ones = self._node("Add", [same, one], f"{name}.ones")
+        sums = [
+            self._node("ReduceSum", [values, axes], f"{name}.sum{row}", keepdims=0)
+            for row, values in enumerate((core, square, ones))
+        ]
+        flat = self._constant(f"{name}.row", np.array([1, num]))
+        rows = [
+            self._node("Reshape", [values, flat], f"{name}.row{row}")
+            for row, values in enumerate(sums)
+        ]
+        return self._node("Concat", rows, f"{name}.moments", axis=0)
+
+    def _core(self, values: str, name: str, stride: int) -> str:
+        """The core's part of features: pixels over the stride, rounded up at both ends."""
+        up = self._constant(f"{name}.up", np.array(stride - 1))
+        step = self._constant(f"{name}.stride", np.array(stride))
+        raised = self._node("Add", ["core", up], f"{name}.raised")
+        places = self._node("Div", [raised, step], f"{name}.places")
+        ends = [
+            self._slice(places, f"{name}.{word}", [first], [4], [0], steps=[2])
+            for first, word in enumerate(("starts", "stops"))
+        ]
+        axes = self._constant(f"{name}.core_axes", np.array([2, 3]))
+        return self._node("Slice", [values, *ends, axes], f"{name}.core")
+
+    def _slice(
+        self,
+        values: str,
+        name: str,
+        starts: list[int],
+        stops: list[int],
+        axes: list[int],
+        *,
+        steps: list[int] | None = None,
+    ) -> str:
+        settings = (("starts", starts), ("stops", stops), ("axes", axes), ("steps", steps))
+        names = [
+            self._constant(f"{name}.{word}", np.array(value))
+            for word, value in settings
+            if value is not None
+        ]
+        return self._node("Slice", [values, *names], name)
+
+    def _constant(self, name: str, value: np.ndarray) -> str:
+        self._graph.initializer.append(numpy_helper.from_array(value, name))
+        return name
+
+    def _node(self, operator: str, inputs: list[str], output: str, **attributes: int) -> str:
+        self._new.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output

@@ -1,0 +1,118 @@
+"""Files transformed by windows become what whole pictures become."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto import Stylizer, Upscaler
+from impasto.errors import OutputExistsError, PictureError
+from impasto.images.io import load_picture
+from impasto.runtime.large_pictures import LargeResult
+from model_fixtures import BLUR, make_card, make_model_bytes
+
+pytestmark = pytest.mark.usefixtures("without_grain")
+
+
+@pytest.fixture
+def style(tmp_path):
+    path = tmp_path / "blurred.onnx"
+    path.write_bytes(make_model_bytes(kernel=BLUR, bias=0.0))
+    return path
+
+
+def photograph(path, height=140, width=151, mode="RGB"):
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 4), dtype=np.uint8)
+    values[:40, :40, 3] = 0
+    Image.fromarray(values).convert(mode).save(path)
+    return path
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_a_file_by_windows_is_the_file_of_the_whole_picture(style, tmp_path, suffix, mode):
+    photo = photograph(tmp_path / "photo.png", mode=mode)
+    target = tmp_path / f"out{suffix}"
+    stylizer = Stylizer(style, precision="f32", tile=136)
+    settings = {"strength": 0.75, "keep_colors": True}
+    large = stylizer.find_large(photo, target, strength=0.75)
+    assert stylizer.stylize_large(large, **settings) == LargeResult(151, 140, "f32")
+    whole = Stylizer(style, precision="f32", tile="off").stylize(load_picture(photo), **settings)
+    expected = whole.rgb * 255
+    if suffix == ".jpg" and mode == "RGBA":
+        expected = expected * whole.alpha[..., None] + 255 * (1 - whole.alpha[..., None])
+    found = pixels(target)
+    error = np.abs(found[..., :3] - expected)
+    assert error.mean() < (8 if suffix == ".jpg" else 0.3)
+    if suffix != ".jpg":
+        assert error.max() <= 0.51
+        if mode == "RGBA":
+            np.testing.assert_array_equal(found[..., 3], pixels(photo)[..., 3])
+    left_behind = {"blurred.onnx", "photo.png", target.name}
+    assert {path.name for path in tmp_path.iterdir()} == left_behind
+
+
+def test_enlarging_by_windows_is_enlarging(tmp_path):
+    card = make_card(task="super-resolution", scale=2)
+    model = tmp_path / "double.onnx"
+    model.write_bytes(make_model_bytes(card=card, kernel=BLUR, bias=0.0, scale=2))
+    photo = photograph(tmp_path / "photo.png", mode="RGBA")
+    upscaler = Upscaler(model, precision="f32", tile=128)
+    large = upscaler.find_large(photo, tmp_path / "out.tif")
+    told = []
+    done = upscaler.upscale_large(large, progress=lambda *n: told.append(n))
+    assert (done.width, done.height) == (302, 280)
+    assert told[-1] == (len(told), len(told))
+    whole = Upscaler(model, precision="f32", tile="off").upscale(load_picture(photo))
+    assert np.abs(pixels(tmp_path / "out.tif")[..., :3] - whole.rgb * 255).max() <= 0.51
+
+
+def test_resizing_comes_first(style, tmp_path):
+    photo = photograph(tmp_path / "photo.png")
+    stylizer = Stylizer(style, tile=136)
+    large = stylizer.find_large(photo, tmp_path / "out.png", size=302)
+    assert (large.width, large.height) == (302, 280)
+    done = stylizer.stylize_large(large)
+    assert (done.width, done.height) == (302, 280)
+
+
+def test_only_what_does_not_fit_goes_by_windows(style, tmp_path):
+    photo = photograph(tmp_path / "photo.png")
+    target = tmp_path / "out.png"
+    assert Stylizer(style).find_large(photo, target) is None
+    assert Stylizer(style, tile="off", memory="400M").find_large(photo, target) is None
+    cut = Stylizer(style, memory="400M")
+    assert cut.find_large(photo, target) is None
+    assert cut.find_large(photo, target, size=4000) is not None
+    assert cut.find_large(photo, target, size=4000, strength=0) is None
+    assert cut.find_large(photo, tmp_path / "out.webp", size=4000) is None
+    assert cut.find_large(tmp_path / "missing.png", target, size=4000) is None
+
+
+def test_arrays_that_do_not_fit_are_cut_too(style):
+    rgb = np.random.default_rng(0).random((140, 151, 3), dtype=np.float32)
+    whole, tiled = (Stylizer(style, precision="f32", tile=t)(rgb) for t in ("off", 136))
+    np.testing.assert_allclose(tiled, whole, atol=1e-6)
+
+
+def test_a_file_that_exists_stays(style, tmp_path):
+    photo = photograph(tmp_path / "photo.png")
+    target = photograph(tmp_path / "out.png")
+    before = target.read_bytes()
+    stylizer = Stylizer(style, tile=136)
+    large = stylizer.find_large(photo, target)
+    with pytest.raises(OutputExistsError):
+        stylizer.stylize_large(large)
+    assert target.read_bytes() == before
+    stylizer.stylize_large(large, overwrite=True)
+    assert target.read_bytes() != before
+
+
+def test_settings_are_checked_when_the_model_is_opened(style):
+    for settings in ({"tile": "often"}, {"memory": "little"}):
+        with pytest.raises(PictureError):
+            Stylizer(style, **settings)

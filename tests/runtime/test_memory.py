@@ -1,0 +1,42 @@
+"""What fits into memory, and how large tiles are."""
+
+import pytest
+
+from impasto.errors import PictureError
+from impasto.runtime.memory import Tiling, memory_bytes, whole_picture_bytes
+from model_fixtures import make_card
+
+
+def test_amounts_of_memory():
+    assert memory_bytes("512M") == 512 * 2**20
+    assert memory_bytes("1.5G") == memory_bytes("1.5GiB") == 3 * 2**29
+    assert memory_bytes(2**30) == memory_bytes("1g") == 2**30
+
+
+@pytest.mark.parametrize("given", ["", "much", "-1G", "1 X", "12", "64M"])
+def test_other_amounts_are_refused(given):
+    with pytest.raises(PictureError, match="memory is"):
+        memory_bytes(given)
+
+
+@pytest.mark.parametrize("tile", ["often", 0, 64, 100_000, True])
+def test_tiles_out_of_range_are_refused(tile):
+    with pytest.raises(PictureError, match="tile is"):
+        Tiling(tile, 2**30)
+
+
+def test_auto_cuts_what_would_take_more_than_the_memory():
+    card = make_card()
+    tiling = Tiling("auto", whole_picture_bytes(card, 1000, 1000))
+    assert not tiling.applies_to(card, 1000, 1000)
+    assert tiling.applies_to(card, 1001, 1000)
+    assert not Tiling("off", 2**29).applies_to(card, 100_000, 100_000)
+    assert Tiling(128, 2**40).applies_to(card, 10, 10)
+
+
+def test_less_memory_makes_smaller_tiles():
+    card = make_card()
+    sizes = [Tiling("auto", memory_bytes(m)).tile_size(card) for m in ("400M", "600M", "16G")]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < sizes[1] <= 1024
+    assert all(size % 4 == 0 for size in sizes)
