@@ -103,10 +103,10 @@ def size_of_file(path: Path) -> tuple[int, int] | None:
         with reading(shown(path)), Image.open(path, formats=READABLE_FORMATS) as image:
             width, height, turn = *image.size, orientation(image)
     except PictureFileError:  # or above Pillow's limit
-        image = _head(path)
-        if image is None:
+        head = _head(path)
+        if head is None:
             return None
-        width, height, turn = image.width, image.height, _turn(image)
+        width, height, turn = head.width, head.height, _turn(head)
     return (height, width) if turn >= 5 else (width, height)
 
 
