@@ -23,7 +23,7 @@ MAXIMUM_TILE = 4096
 PROCESS_BYTES = 300 * 2**20
 """What Python, OpenVINO, libvips and a model take before any picture."""
 
-_PICTURE_BYTES_PER_PIXEL = 40
+_PICTURE_BYTES_PER_PIXEL = 60
 """A float32 picture, its copy with grain, the batch made of it, and the decoded file."""
 
 _LARGEST_USEFUL_TILE = 1024
