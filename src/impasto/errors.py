@@ -7,6 +7,7 @@ ImpastoError
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
 ├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
 ├── UnknownModelError (LookupError)    a name no model has
+├── DownloadError (OSError)            what cannot be had from an address
 ├── WeightsError (ValueError)          loss-network weights that do not fit
 ├── RecipeError (ValueError)           a training setting that is unknown or out of range
 ├── DataError (ValueError)             training photographs that are missing or unusable
@@ -46,6 +47,10 @@ class ModelFileError(ImpastoError, ValueError):
 
 class UnknownModelError(ImpastoError, LookupError):
     """A model name that nobody registered."""
+
+
+class DownloadError(ImpastoError, OSError):
+    """An address that cannot be reached or understood, or has not what was wanted."""
 
 
 class WeightsError(ImpastoError, ValueError):

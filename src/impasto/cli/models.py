@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard
@@ -67,11 +68,11 @@ def show(
 ) -> None:
     """Print a model's card.
 
-    MODEL is a name or a file.
+    MODEL is a name, a file or an address.
     """
     from impasto.zoo.registry import resolve_model
 
-    found = resolve_model(model)
+    found = resolve_model(fetched(model))
     if json:
         answer_json(found.card.model_dump(mode="json"))
         return
@@ -83,7 +84,7 @@ def show(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def add(
-    file: ModelFileArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     *,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What to call it, if not as its card does.")
@@ -92,17 +93,20 @@ def add(
         bool, typer.Option("--overwrite", help="Replace a model of that name.")
     ] = False,
 ) -> None:
-    """Copy a model file to your own models, to call it by name."""
+    """Copy a model file to your own models, to call it by name.
+
+    FILE is a file or an address.
+    """
     from impasto.zoo.registry import add_model
 
-    entry = add_model(file, name=name, overwrite=overwrite)
+    entry = add_model(fetched(file), name=name, overwrite=overwrite)
     answer(f"{entry.name}: {entry.path}")
 
 
 @app.command(no_args_is_help=True)
 @one_line_errors
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) -> None:
-    """Delete one of your own models."""
+    """Delete one of your own models, or what an address has left among the downloads."""
     from impasto.zoo.registry import remove_model
 
     answer(f"removed {remove_model(name)}")

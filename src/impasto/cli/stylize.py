@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Json,
     Output,
@@ -22,7 +23,10 @@ MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
 Style = Annotated[
     str,
     typer.Option(
-        "--style", "-s", metavar="STYLE", help="A style's name (see 'impasto models') or file."
+        "--style",
+        "-s",
+        metavar="STYLE",
+        help="A style's name (see 'impasto models'), file or address.",
     ),
 ]
 Size = Annotated[
@@ -69,7 +73,7 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(style, precision=precision)
+        stylizer = Stylizer(fetched(style), precision=precision)
         return Transformation(
             name=stylizer.card.name,
             key="style",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Json,
     Output,
@@ -19,7 +20,7 @@ from impasto.cli.pictures import (
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name or a file."
+        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name, file or address."
     ),
 ]
 Scale = Annotated[
@@ -52,7 +53,7 @@ def upscale(
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, scale=scale, precision=precision)
+        upscaler = Upscaler(fetched(model), scale=scale, precision=precision)
         return Transformation(
             name=upscaler.card.name,
             key="model",
