@@ -11,7 +11,7 @@ ImpastoError
 ├── WeightsError (ValueError)          loss-network weights that do not fit
 ├── RecipeError (ValueError)           a training setting that is unknown or out of range
 ├── DataError (ValueError)             training photographs that are missing or unusable
-├── CheckpointError (ValueError)       a checkpoint that is damaged or of another run
+├── CheckpointError (ValueError)       a checkpoint that is damaged, or of another run or network
 ├── TrainingError (RuntimeError)       a training that cannot go on
 ├── TrainingInterrupted (RuntimeError) a training stopped from outside, its state saved
 ├── ExportError (RuntimeError)         a model file that disagrees with the network it was made from
@@ -66,7 +66,7 @@ class DataError(ImpastoError, ValueError):
 
 
 class CheckpointError(ImpastoError, ValueError):
-    """A checkpoint that is damaged or belongs to another run."""
+    """A checkpoint that is damaged, or belongs to another run or network."""
 
 
 class TrainingError(ImpastoError, RuntimeError):

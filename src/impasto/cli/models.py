@@ -133,6 +133,33 @@ def upgrade(
     answer(str(upgrade_model(file, output or file).path))
 
 
+@app.command("import", no_args_is_help=True)
+@one_line_errors
+def import_(
+    file: ModelFileArgument,
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The model file to write.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the model, if not as its file.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its name for people.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.")
+    ] = False,
+) -> None:
+    """Make a model file of a checkpoint that another program has trained.
+
+    FILE is a checkpoint (.pth) of fast_neural_style in pytorch/examples.
+    """
+    if output.exists() and not overwrite:
+        raise fail(f"{output} exists already; give another name, or --overwrite")
+    from impasto.foreign_checkpoint import import_checkpoint
+
+    answer(str(import_checkpoint(file, output, name=name, title=title).path))
+
+
 def _draw_sheet(
     entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
 ) -> None:
@@ -168,28 +195,42 @@ def _print_table(entries: "list[ModelEntry]") -> None:
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
-    training, licences = card.training, card.licences
+    licences = card.licences
     facts = [("name", card.name), ("title", card.title), ("task", card.task)]
     if card.painting is not None:
         painting = card.painting
         caption = ", ".join(filter(None, (painting.title, painting.artist, painting.year)))
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
-    number = training.num_photographs
     return [
         *facts,
         ("network", _network_in_words(card)),
-        ("photographs", training.dataset),
-        *([] if number is None else [("usable photographs", str(number))]),
-        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
-        ("trained with", training.hardware),
-        ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
-        ("seed", str(training.seed)),
+        *_origin(card),
         ("created", f"{card.created} by impasto {card.impasto_version}"),
         ("licence of code", licences.code),
         ("licence of weights", licences.weights),
         *([("licence of painting", licences.painting)] if licences.painting else []),
         ("licence of photographs", licences.training_photographs),
         ("commercial use", f"{licences.commercial_use}: {licences.note}".rstrip(": ")),
+    ]
+
+
+def _origin(card: "ModelCard") -> list[tuple[str, str]]:
+    """How the model was trained, or where it came from."""
+    if card.imported is not None:
+        return [
+            ("trained by", card.imported.program),
+            ("imported from", f"{card.imported.file}, sha256 {card.imported.sha256}"),
+        ]
+    training = card.training
+    assert training is not None
+    number = training.num_photographs
+    return [
+        ("photographs", training.dataset),
+        *([] if number is None else [("usable photographs", str(number))]),
+        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
+        ("trained with", training.hardware),
+        ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
+        ("seed", str(training.seed)),
     ]
 
 

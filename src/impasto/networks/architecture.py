@@ -1,8 +1,8 @@
 """What a network is made of, as data: enough to build it again from a recipe or a model card.
 
 Nothing here imports torch, so that cards can be read where only pictures are made.
-The modules themselves are built in `impasto.networks.style_transfer` and
-`impasto.networks.super_resolution`.
+The modules themselves are built in `impasto.networks.style_transfer`, `fast_neural_style` and
+`super_resolution` beside it.
 """
 
 from typing import Annotated, Literal, Self
@@ -51,6 +51,31 @@ class NetworkArchitecture(BaseModel):
     def size_multiple(self) -> int:
         """What height and width must divide by; whoever runs the network pads to it."""
         return 4 if self.kind == "paper" else 1
+
+
+class FastNeuralStyleArchitecture(BaseModel):
+    """The style network of PyTorch's example `fast_neural_style`, which comes in one shape.
+
+    Attributes:
+        channels: feature maps at full, half and quarter resolution.
+        num_residual_blocks: residual blocks at quarter resolution.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["fast-neural-style"] = "fast-neural-style"
+    channels: tuple[Literal[32], Literal[64], Literal[128]] = (32, 64, 128)
+    num_residual_blocks: Literal[5] = 5
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that the network takes."""
+        return MINIMUM_SIZE
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width must divide by; whoever runs the network pads to it."""
+        return 4
 
 
 Scale = Literal[2, 4, 8]
@@ -128,6 +153,7 @@ SuperResolutionArchitecture = Annotated[
 
 Architecture = Annotated[
     NetworkArchitecture
+    | FastNeuralStyleArchitecture
     | SubpixelArchitecture
     | PaperSuperResolutionArchitecture
     | SrcnnArchitecture,
