@@ -14,7 +14,7 @@ from impasto import errors
 REPOSITORY = Path(__file__).resolve().parents[1]
 HEAVY = (
     *("torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard"),
-    *("openvino", "numpy", "PIL", "matplotlib"),
+    *("openvino", "numpy", "PIL", "matplotlib", "ray", "pyarrow"),
 )
 TRAINING_STACK = HEAVY[:6]
 
@@ -111,6 +111,7 @@ def test_the_exceptions_are_these():
         "CheckpointError",
         "TrainingError",
         "TrainingInterrupted",
+        "BatchError",
         "ExportError",
         "MissingExtraError",
     ]

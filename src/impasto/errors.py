@@ -14,6 +14,7 @@ ImpastoError
 ├── CheckpointError (ValueError)       a checkpoint that is damaged, or of another run or network
 ├── TrainingError (RuntimeError)       a training that cannot go on
 ├── TrainingInterrupted (RuntimeError) a training stopped from outside, its state saved
+├── BatchError (RuntimeError)          a batch that cannot begin or go on
 ├── ExportError (RuntimeError)         a model file that disagrees with the network it was made from
 └── MissingExtraError (ImportError)    an optional part of the install that is not there
 
@@ -75,6 +76,10 @@ class TrainingError(ImpastoError, RuntimeError):
 
 class TrainingInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
     """A training stopped from outside; its message says where the state was saved."""
+
+
+class BatchError(ImpastoError, RuntimeError):
+    """A batch whose pictures, output or workers are not as they must be."""
 
 
 class ExportError(ImpastoError, RuntimeError):

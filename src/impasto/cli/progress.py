@@ -20,7 +20,7 @@ class PictureProgress:
     def __init__(self, num_pictures: int) -> None:
         self._bar: Progress | None = None
         if num_pictures > 1 and is_terminal(sys.stderr):
-            self._bar = _bar_on_stderr()
+            self._bar = pictures_bar()
             self._task = self._bar.add_task("pictures", total=num_pictures)
 
     def __enter__(self) -> Self:
@@ -50,7 +50,8 @@ class PictureProgress:
             answer(line)
 
 
-def _bar_on_stderr() -> "Progress":
+def pictures_bar() -> "Progress":
+    """A bar on stderr, not yet begun."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeftColumn

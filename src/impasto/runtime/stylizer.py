@@ -18,6 +18,7 @@ from impasto.runtime.backends import Precision
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
@@ -28,7 +29,8 @@ class Stylizer:
     """A style, ready to repaint photographs.
 
     Args:
-        name_or_file: the name of a model, or the path of a model file.
+        name_or_file: the name of a model, the path of a model file, an address, or a model that
+            was read already.
         precision: `auto` is bf16 where the processor computes in it, else f32.
         num_threads: at most so many; None leaves it to the backend.
 
@@ -41,7 +43,7 @@ class Stylizer:
 
     def __init__(
         self,
-        name_or_file: str | os.PathLike[str],
+        name_or_file: str | os.PathLike[str] | ModelFile,
         *,
         precision: Precision = "auto",
         num_threads: int | None = None,

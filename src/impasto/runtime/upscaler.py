@@ -23,7 +23,7 @@ class Upscaler:
 
     Args:
         name_or_file: `sharp` (perceptual), `faithful` (nearest to the truth by pixels), the name
-            of a model, or the path of a model file.
+            of a model, the path of a model file, an address, or a model that was read already.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
         precision: `auto` is bf16 where the processor computes in it, else f32.
@@ -38,13 +38,13 @@ class Upscaler:
 
     def __init__(
         self,
-        name_or_file: str | os.PathLike[str] = "sharp",
+        name_or_file: str | os.PathLike[str] | ModelFile = "sharp",
         *,
         scale: int | None = None,
         precision: Precision = "auto",
         num_threads: int | None = None,
     ) -> None:
-        model = _resolve(name_or_file, scale)
+        model = resolve_upscaling_model(name_or_file, scale)
         self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
 
     @property
@@ -93,8 +93,15 @@ class Upscaler:
         return picture.with_rgb(self._predictor(fill_transparent(picture)))
 
 
-def _resolve(name_or_file: str | os.PathLike[str], scale: int | None) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself."""
+def resolve_upscaling_model(
+    name_or_file: str | os.PathLike[str] | ModelFile, scale: int | None
+) -> ModelFile:
+    """The model of a name that exists for several scales, or else of the name or file itself.
+
+    Raises:
+        UnknownModelError: no model of that name and scale.
+        ModelFileError: the file cannot be used, or is for another task or scale.
+    """
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
             return resolve_model(f"{name_or_file}_x{scale or USUAL_SCALE}", task="super-resolution")

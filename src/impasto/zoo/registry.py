@@ -66,7 +66,9 @@ def list_models(*, task: Task | None = None) -> list[ModelEntry]:
     return entries
 
 
-def resolve_model(name_or_file: str | os.PathLike[str], *, task: Task | None = None) -> ModelFile:
+def resolve_model(
+    name_or_file: str | os.PathLike[str] | ModelFile, *, task: Task | None = None
+) -> ModelFile:
     """The verified model of that name, in that file or at that address.
 
     A text that begins with `https://` or `hf://` is an address, whose model is downloaded once
@@ -74,7 +76,7 @@ def resolve_model(name_or_file: str | os.PathLike[str], *, task: Task | None = N
     a known name is that model; any other text is a file if there is one.
 
     Args:
-        name_or_file: what to look for.
+        name_or_file: what to look for; a model that was verified already is taken as it is.
         task: what the model must be for.
 
     Raises:
@@ -82,7 +84,7 @@ def resolve_model(name_or_file: str | os.PathLike[str], *, task: Task | None = N
         ModelFileError: the file cannot be used, or the model is for another task.
         DownloadError: the model cannot be had from its address.
     """
-    model = _read(name_or_file)
+    model = name_or_file if isinstance(name_or_file, ModelFile) else _read(name_or_file)
     if task is not None and model.card.task != task:
         raise ModelFileError(
             f"{name_or_file} is a model for {model.card.task}, expected one for {task}; "
