@@ -64,6 +64,7 @@ def _draw(entry: ModelEntry, folder: Path) -> None:
 def _page(name: str, card: ModelCard, file: Path) -> str:
     painting, training, licences = card.painting, card.training, card.licences
     assert painting is not None
+    assert training is not None
     versions = ", ".join(f"{package} {version}" for package, version in training.versions.items())
     losses = ", ".join(f"{term} {value:.4g}" for term, value in training.losses.items())
     facts = {

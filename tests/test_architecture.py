@@ -14,7 +14,7 @@ from impasto import errors
 REPOSITORY = Path(__file__).resolve().parents[1]
 HEAVY = (
     *("torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard"),
-    *("openvino", "numpy", "PIL", "pyvips", "matplotlib"),
+    *("openvino", "numpy", "PIL", "pyvips", "matplotlib", "ray", "pyarrow"),
 )
 TRAINING_STACK = HEAVY[:6]
 
@@ -61,6 +61,7 @@ def test_the_package_and_its_command_line_load_nothing_heavy(module):
         "impasto.runtime.backends",
         "impasto.zoo.registry",
         "impasto.zoo.card",
+        "impasto.zoo.download",
         "impasto.images.io",
         "impasto.images.contact_sheet",
         "impasto.networks.architecture",
@@ -105,12 +106,14 @@ def test_the_exceptions_are_these():
         "OutputExistsError",
         "ModelFileError",
         "UnknownModelError",
+        "DownloadError",
         "WeightsError",
         "RecipeError",
         "DataError",
         "CheckpointError",
         "TrainingError",
         "TrainingInterrupted",
+        "BatchError",
         "ExportError",
         "MissingExtraError",
     ]

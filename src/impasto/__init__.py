@@ -3,6 +3,7 @@
 The rooms, from the command line down:
 
 - `impasto.cli`: the commands
+- `impasto.batch`: pictures by the million, through Ray
 - `impasto.training`: recipes, the training loop, checkpoints
 - `impasto.evaluation`: how near super-resolution comes to the truth
 - `impasto.export`: a trained network becomes a model file

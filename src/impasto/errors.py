@@ -7,12 +7,14 @@ ImpastoError
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
 ├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
 ├── UnknownModelError (LookupError)    a name no model has
+├── DownloadError (OSError)            what cannot be had from an address
 ├── WeightsError (ValueError)          loss-network weights that do not fit
 ├── RecipeError (ValueError)           a training setting that is unknown or out of range
 ├── DataError (ValueError)             training photographs that are missing or unusable
-├── CheckpointError (ValueError)       a checkpoint that is damaged or of another run
+├── CheckpointError (ValueError)       a checkpoint that is damaged, or of another run or network
 ├── TrainingError (RuntimeError)       a training that cannot go on
 ├── TrainingInterrupted (RuntimeError) a training stopped from outside, its state saved
+├── BatchError (RuntimeError)          a batch that cannot begin or go on
 ├── ExportError (RuntimeError)         a model file that disagrees with the network it was made from
 └── MissingExtraError (ImportError)    an optional part of the install that is not there
 
@@ -48,6 +50,10 @@ class UnknownModelError(ImpastoError, LookupError):
     """A model name that nobody registered."""
 
 
+class DownloadError(ImpastoError, OSError):
+    """An address that cannot be reached or understood, or has not what was wanted."""
+
+
 class WeightsError(ImpastoError, ValueError):
     """Loss-network weights that are damaged or do not fit the network."""
 
@@ -61,7 +67,7 @@ class DataError(ImpastoError, ValueError):
 
 
 class CheckpointError(ImpastoError, ValueError):
-    """A checkpoint that is damaged or belongs to another run."""
+    """A checkpoint that is damaged, or belongs to another run or network."""
 
 
 class TrainingError(ImpastoError, RuntimeError):
@@ -70,6 +76,10 @@ class TrainingError(ImpastoError, RuntimeError):
 
 class TrainingInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
     """A training stopped from outside; its message says where the state was saved."""
+
+
+class BatchError(ImpastoError, RuntimeError):
+    """A batch whose pictures, output or workers are not as they must be."""
 
 
 class ExportError(ImpastoError, RuntimeError):

@@ -90,7 +90,8 @@ def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
 
 def _graph_of(network: nn.Module) -> onnx.ModelProto:
     plain = build_like(network)
-    size = 132 if plain.architecture.kind == "paper" else 67  # type: ignore[union-attr]
+    architecture: Architecture = plain.architecture  # type: ignore[assignment]
+    size = 67 if architecture.size_multiple == 1 else 132
     dynamic = torch.export.Dim.DYNAMIC
     with _quiet_exporter():
         program = torch.onnx.export(

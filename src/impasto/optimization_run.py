@@ -105,6 +105,10 @@ def objective_of(card: ModelCard) -> ObjectiveSettings:
     Raises:
         ModelFileError: when the card is not of a style that this version can train.
     """
+    if card.training is None:
+        raise ModelFileError(
+            f"{card.name} was trained by another program; its card holds no objective"
+        )
     try:
         recipe = StyleRecipe.model_validate(
             {**card.training.recipe, "initialise_from": None, "licences": None}

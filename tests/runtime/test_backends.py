@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,3 +149,32 @@ os.kill(os.getpid(), signal.SIGINT)
         [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "arrived\n", "")
+
+
+CORES_WHILE_IT_RUNS = """
+import contextlib, os, pathlib, sys, threading
+import numpy as np
+from impasto.runtime.backends import OpenVinoBackend
+
+backend = OpenVinoBackend(pathlib.Path(sys.argv[1]).read_bytes(), num_threads=1)
+picture, seen = np.zeros((1, 3, 1024, 1024), np.float32), set()
+work = threading.Thread(target=lambda: [backend.run(picture) for _ in range(5)])
+work.start()
+while work.is_alive():
+    for task in pathlib.Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):
+            seen.add(len(os.sched_getaffinity(int(task.name))))
+print(*seen)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads threads in /proc")
+def test_a_thread_that_was_asked_for_is_bound_to_no_core(tiny_model_path):
+    """Else several processes, with a thread each, would all sit on the first core."""
+    cores = len(os.sched_getaffinity(0))
+    if cores == 1:
+        pytest.skip("there is but one core to sit on")
+    seen = subprocess.check_output(
+        [sys.executable, "-c", CORES_WHILE_IT_RUNS, tiny_model_path], text=True
+    )
+    assert seen.split() == [str(cores)]

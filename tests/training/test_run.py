@@ -26,7 +26,7 @@ from impasto.errors import (
 from impasto.export import load_network
 from impasto.loss_network import SHIPPED_WEIGHTS_SHA256
 from impasto.runtime.predictor import Predictor
-from impasto.training.card_of_run import model_name, num_usable
+from impasto.training.card_of_run import num_usable
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME
@@ -210,20 +210,6 @@ def test_missing_folders_of_the_output_are_made(tmp_path, painting, photos):
     with pytest.raises(TrainingInterrupted):
         train_model(tiny_recipe(painting, photos), output, on_progress=stop_at(1))
     assert (tmp_path / "new" / "folder" / "style.run" / CHECKPOINT_NAME).is_file()
-
-
-@pytest.mark.parametrize(
-    ("stem", "name"),
-    [
-        ("starry_night", "starry_night"),
-        ("My Style (2)", "my-style-2"),
-        ("神奈川", "style"),
-        ("-x-", "x"),
-        ("a" * 70, "a" * 64),
-    ],
-)
-def test_names_of_files_become_names_of_models(stem, name):
-    assert model_name(stem) == name
 
 
 def test_usable_photographs_of_a_folder(photos):

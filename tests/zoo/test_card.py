@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from impasto.errors import ModelFileError
-from impasto.zoo.card import CARD_FORMAT, ModelCard, Painting
+from impasto.zoo.card import CARD_FORMAT, ImportRecord, ModelCard, Painting, model_name
 from model_fixtures import make_card
 
 printable = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40)
@@ -39,7 +39,7 @@ def test_a_card_of_format_1_is_read():
 
 def test_a_card_of_format_1_is_written_with_the_same_fields():
     written = json.loads(ModelCard.from_json(FORMAT_1).to_json())
-    assert written == json.loads(FORMAT_1) | {"degradation": None}
+    assert written == json.loads(FORMAT_1) | {"degradation": None, "imported": None}
 
 
 @given(title=printable, scores=st.dictionaries(printable, json_values, max_size=3))
@@ -110,3 +110,26 @@ def test_a_card_beyond_all_measure_is_refused():
 def test_a_card_cannot_be_changed():
     with pytest.raises(ValidationError):
         make_card().name = "another"
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("starry_night", "starry_night"),
+        ("My Style (2)", "my-style-2"),
+        ("神奈川", "style"),
+        ("-x-", "x"),
+        ("a" * 70, "a" * 64),
+    ],
+)
+def test_names_of_files_become_names_of_models(stem, name):
+    assert model_name(stem) == name
+
+
+def test_a_card_says_either_how_its_model_was_trained_or_where_it_came_from():
+    record = ImportRecord(program="another", file="style.pth", sha256="0" * 64)
+    imported = make_card(training=None, imported=record)
+    assert ModelCard.from_json(imported.to_json()) == imported
+    for training, origin in ((None, None), (make_card().training, record)):
+        with pytest.raises(ValidationError, match="either how its model was trained or where"):
+            make_card(training=training, imported=origin)

@@ -28,6 +28,8 @@ TRAIN_PACKAGES = {
     "matplotlib",
 }  # fmt: skip
 
+RAY_PACKAGES = {"ray", "pyarrow", "fsspec", "pandas"}
+
 # Typer brings its own copy of click or shares an installed one; this base class is in both.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -140,6 +142,8 @@ def _message_of(error: BaseException) -> str | None:
             message = str(error)
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in TRAIN_PACKAGES:
             message = str(MissingExtraError(name.partition(".")[0], extra="train"))
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in RAY_PACKAGES:
+            message = str(MissingExtraError(name.partition(".")[0], extra="ray"))
         case MemoryError():
             message = "there is not enough memory for this; use smaller pictures"
         case OSError():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard
@@ -67,11 +68,11 @@ def show(
 ) -> None:
     """Print a model's card.
 
-    MODEL is a name or a file.
+    MODEL is a name, a file or an address.
     """
     from impasto.zoo.registry import resolve_model
 
-    found = resolve_model(model)
+    found = resolve_model(fetched(model))
     if json:
         answer_json(found.card.model_dump(mode="json"))
         return
@@ -83,7 +84,7 @@ def show(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def add(
-    file: ModelFileArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     *,
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="What to call it, if not as its card does.")
@@ -92,17 +93,20 @@ def add(
         bool, typer.Option("--overwrite", help="Replace a model of that name.")
     ] = False,
 ) -> None:
-    """Copy a model file to your own models, to call it by name."""
+    """Copy a model file to your own models, to call it by name.
+
+    FILE is a file or an address.
+    """
     from impasto.zoo.registry import add_model
 
-    entry = add_model(file, name=name, overwrite=overwrite)
+    entry = add_model(fetched(file), name=name, overwrite=overwrite)
     answer(f"{entry.name}: {entry.path}")
 
 
 @app.command(no_args_is_help=True)
 @one_line_errors
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) -> None:
-    """Delete one of your own models."""
+    """Delete one of your own models, or what an address has left among the downloads."""
     from impasto.zoo.registry import remove_model
 
     answer(f"removed {remove_model(name)}")
@@ -143,17 +147,44 @@ def tiles(
 ) -> None:
     """Write a style's graph with its statistics outside, for tiles in other runtimes.
 
-    MODEL is a name or a file. Impasto itself makes tiles of the model file.
+    MODEL is a name, a file or an address. Impasto itself makes tiles of the model file.
     """
     if output.exists() and not overwrite:
         raise fail(f"{output} exists already; give another name, or --overwrite")
     from impasto.tiled_model import write_tiled_model
     from impasto.zoo.registry import resolve_model
 
-    path = resolve_model(model).path
+    path = resolve_model(fetched(model)).path
     assert path is not None  # named models and files have one
     write_tiled_model(path, output)
     answer(str(output))
+
+
+@app.command("import", no_args_is_help=True)
+@one_line_errors
+def import_(
+    file: ModelFileArgument,
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="The model file to write.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the model, if not as its file.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its name for people.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an output that exists.")
+    ] = False,
+) -> None:
+    """Make a model file of a checkpoint that another program has trained.
+
+    FILE is a checkpoint (.pth) of fast_neural_style in pytorch/examples.
+    """
+    if output.exists() and not overwrite:
+        raise fail(f"{output} exists already; give another name, or --overwrite")
+    from impasto.foreign_checkpoint import import_checkpoint
+
+    answer(str(import_checkpoint(file, output, name=name, title=title).path))
 
 
 def _draw_sheet(
@@ -191,28 +222,42 @@ def _print_table(entries: "list[ModelEntry]") -> None:
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
-    training, licences = card.training, card.licences
+    licences = card.licences
     facts = [("name", card.name), ("title", card.title), ("task", card.task)]
     if card.painting is not None:
         painting = card.painting
         caption = ", ".join(filter(None, (painting.title, painting.artist, painting.year)))
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
-    number = training.num_photographs
     return [
         *facts,
         ("network", _network_in_words(card)),
-        ("photographs", training.dataset),
-        *([] if number is None else [("usable photographs", str(number))]),
-        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
-        ("trained with", training.hardware),
-        ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
-        ("seed", str(training.seed)),
+        *_origin(card),
         ("created", f"{card.created} by impasto {card.impasto_version}"),
         ("licence of code", licences.code),
         ("licence of weights", licences.weights),
         *([("licence of painting", licences.painting)] if licences.painting else []),
         ("licence of photographs", licences.training_photographs),
         ("commercial use", f"{licences.commercial_use}: {licences.note}".rstrip(": ")),
+    ]
+
+
+def _origin(card: "ModelCard") -> list[tuple[str, str]]:
+    """How the model was trained, or where it came from."""
+    if card.imported is not None:
+        return [
+            ("trained by", card.imported.program),
+            ("imported from", f"{card.imported.file}, sha256 {card.imported.sha256}"),
+        ]
+    training = card.training
+    assert training is not None
+    number = training.num_photographs
+    return [
+        ("photographs", training.dataset),
+        *([] if number is None else [("usable photographs", str(number))]),
+        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
+        ("trained with", training.hardware),
+        ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
+        ("seed", str(training.seed)),
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from impasto.cli.console import answer, answer_json, complain, fail, tell
+from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.image_optimization import OptimizationProgress
@@ -158,7 +159,7 @@ def _objective(
     if like is not None:
         if style_balance != 1.0:
             raise fail("--like takes the balance from the model; leave --style-balance out")
-        return objective_of(resolve_model(like, task="style-transfer").card)
+        return objective_of(resolve_model(fetched(like), task="style-transfer").card)
     layers = None if style_layers is None else tuple(style_layers.replace(" ", "").split(","))
     return objective_settings(
         preset, content_layer=content_layer, style_layers=layers, style_balance=style_balance

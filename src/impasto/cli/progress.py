@@ -22,7 +22,7 @@ class PictureProgress:
         self._task: TaskID | None = None
         self._tiles: TaskID | None = None
         if num_pictures > 1 and is_terminal(sys.stderr):
-            self._bar = _bar_on_stderr()
+            self._bar = pictures_bar()
             self._task = self._bar.add_task("pictures", total=num_pictures)
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class PictureProgress:
         if self._bar is None:
             if not is_terminal(sys.stderr):
                 return
-            self._bar = _bar_on_stderr()
+            self._bar = pictures_bar()
             self._bar.start()
         if self._tiles is None:
             self._tiles = self._bar.add_task("tiles", total=total)
@@ -63,7 +63,8 @@ class PictureProgress:
             answer(line)
 
 
-def _bar_on_stderr() -> "Progress":
+def pictures_bar() -> "Progress":
+    """A bar on stderr, not yet begun."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeftColumn

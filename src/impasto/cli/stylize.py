@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Bits,
     Json,
@@ -35,7 +36,10 @@ MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
 Style = Annotated[
     str,
     typer.Option(
-        "--style", "-s", metavar="STYLE", help="A style's name (see 'impasto models') or file."
+        "--style",
+        "-s",
+        metavar="STYLE",
+        help="A style's name (see 'impasto models'), file or address.",
     ),
 ]
 Size = Annotated[
@@ -96,7 +100,7 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(style, precision=precision, tile=tile_of(tile), memory=memory)
+        stylizer = Stylizer(fetched(style), precision=precision, tile=tile_of(tile), memory=memory)
 
         def stylize_file(
             source: Path, target: Path, writing: Writing, progress: "Progress"

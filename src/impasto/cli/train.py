@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
@@ -61,7 +62,8 @@ def train_style_command(
         typer.Option(metavar="FACTOR", help="2 doubles the weight of style, 0.5 halves it."),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Start from this model, by name or file.")
+        str | None,
+        typer.Option(metavar="MODEL", help="Start from this model, by name, file or address."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Of weights, order and crops.")
@@ -83,7 +85,7 @@ def train_style_command(
         "painting__file": painting,
         "photos__path": photos,
         "objective__style_balance": style_balance,
-        "initialise_from": init,
+        "initialise_from": None if init is None else fetched(init),
         "seed": seed,
         "device": device,
     }
@@ -157,7 +159,7 @@ def train_super_resolution_command(
         "network__scale": scale,
         "objective__loss": loss,
         "degradation": degradation,
-        "initialise_from": init,
+        "initialise_from": None if init is None else fetched(init),
         "seed": seed,
         "device": device,
     }

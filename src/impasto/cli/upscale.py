@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Bits,
     Json,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name or a file."
+        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name, file or address."
     ),
 ]
 Scale = Annotated[
@@ -88,7 +89,7 @@ def upscale(
         from impasto.runtime.upscaler import Upscaler
 
         upscaler = Upscaler(
-            model,
+            fetched(model),
             scale=scale,
             precision=precision,
             match_histogram=match_histogram,

@@ -1,8 +1,8 @@
 """What a network is made of, as data: enough to build it again from a recipe or a model card.
 
 Nothing here imports torch, so that cards can be read where only pictures are made.
-The modules themselves are built in `impasto.networks.style_transfer` and
-`impasto.networks.super_resolution`.
+The modules themselves are built in `impasto.networks.style_transfer`, `fast_neural_style` and
+`super_resolution` beside it.
 """
 
 from typing import Annotated, Literal, Self
@@ -60,6 +60,41 @@ class NetworkArchitecture(BaseModel):
         and less than a cell of 4 to the next stride; each block takes two pixels of a quarter.
         """
         return 14 + 3 + 8 * self.num_residual_blocks
+
+    @property
+    def stride(self) -> int:
+        """A tile has to begin at a multiple of this, or its features lie between the picture's."""
+        return 4
+
+
+class FastNeuralStyleArchitecture(BaseModel):
+    """The style network of PyTorch's example `fast_neural_style`, which comes in one shape.
+
+    Attributes:
+        channels: feature maps at full, half and quarter resolution.
+        num_residual_blocks: residual blocks at quarter resolution.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["fast-neural-style"] = "fast-neural-style"
+    channels: tuple[Literal[32], Literal[64], Literal[128]] = (32, 64, 128)
+    num_residual_blocks: Literal[5] = 5
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that the network takes."""
+        return MINIMUM_SIZE
+
+    @property
+    def size_multiple(self) -> int:
+        """What height and width must divide by; whoever runs the network pads to it."""
+        return 4
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around one the network looks at: those of the default network."""
+        return NetworkArchitecture().reach
 
     @property
     def stride(self) -> int:
@@ -166,6 +201,7 @@ SuperResolutionArchitecture = Annotated[
 
 Architecture = Annotated[
     NetworkArchitecture
+    | FastNeuralStyleArchitecture
     | SubpixelArchitecture
     | PaperSuperResolutionArchitecture
     | SrcnnArchitecture,

@@ -25,17 +25,16 @@ class InstanceNorm(nn.Module):
     The statistics are of each picture alone, also at inference (Ulyanov et al. 2016).
     """
 
-    def __init__(self, num_channels: int) -> None:
-        """Start at scale 1 and shift 0."""
+    def __init__(self, num_channels: int, *, epsilon: float = INSTANCE_NORM_EPSILON) -> None:
+        """Start at scale 1 and shift 0; `epsilon` is added to the variance."""
         super().__init__()
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(num_channels))
         self.bias = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, features: Features) -> Features:
         """Return N×C×H×W features with mean `bias` and standard deviation `weight`."""
-        return F.instance_norm(
-            features, weight=self.weight, bias=self.bias, eps=INSTANCE_NORM_EPSILON
-        )
+        return F.instance_norm(features, weight=self.weight, bias=self.bias, eps=self.epsilon)
 
 
 class ConvolutionBlock(nn.Module):

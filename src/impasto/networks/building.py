@@ -2,7 +2,12 @@
 
 from torch import nn
 
-from impasto.networks.architecture import Architecture, NetworkArchitecture
+from impasto.networks.architecture import (
+    Architecture,
+    FastNeuralStyleArchitecture,
+    NetworkArchitecture,
+)
+from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
 from impasto.networks.style_transfer import build_style_network
 from impasto.networks.super_resolution import build_super_resolution_network
 
@@ -11,4 +16,6 @@ def build_network(architecture: Architecture) -> nn.Module:
     """Return the network that an architecture describes."""
     if isinstance(architecture, NetworkArchitecture):
         return build_style_network(architecture)
+    if isinstance(architecture, FastNeuralStyleArchitecture):
+        return FastNeuralStyleNetwork(architecture)
     return build_super_resolution_network(architecture)

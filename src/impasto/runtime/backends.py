@@ -77,6 +77,8 @@ class OpenVinoBackend:
             if num_threads < 1:
                 raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
             self._settings["INFERENCE_NUM_THREADS"] = num_threads
+            # Pinned threads of several processes would all sit on the machine's first cores.
+            self._settings["ENABLE_CPU_PINNING"] = False
         try:
             self._model = self._core.read_model(data)
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from impasto.errors import PictureError
-from impasto.networks.architecture import NetworkArchitecture
+from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
 from impasto.zoo.card import ModelCard
 
 Tile = Literal["auto", "off"] | int
@@ -96,7 +96,7 @@ def bytes_per_pixel(card: ModelCard) -> int:
     """About how much memory one pixel of the given picture takes, its result included."""
     architecture = card.architecture
     pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)
-    if isinstance(architecture, NetworkArchitecture):
+    if isinstance(architecture, NetworkArchitecture | FastNeuralStyleArchitecture):
         values = 3 * architecture.channels[0]
     elif architecture.kind == "srcnn":
         values = sum(architecture.channels) * card.scale**2

@@ -23,6 +23,7 @@ from impasto.runtime.large_pictures import LargePicture, LargeResult
 from impasto.runtime.memory import DEFAULT_MEMORY, Tile
 from impasto.runtime.tiled_predictor import Progress
 from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
@@ -33,7 +34,8 @@ class Stylizer:
     """A style, ready to repaint photographs.
 
     Args:
-        name_or_file: the name of a model, or the path of a model file.
+        name_or_file: the name of a model, the path of a model file, an address, or a model that
+            was read already.
         precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
             pictures of 16 bits per channel.
         num_threads: at most so many; None leaves it to the backend.
@@ -51,7 +53,7 @@ class Stylizer:
 
     def __init__(
         self,
-        name_or_file: str | os.PathLike[str],
+        name_or_file: str | os.PathLike[str] | ModelFile,
         *,
         precision: Precision = "auto",
         num_threads: int | None = None,

@@ -28,7 +28,7 @@ class Upscaler:
 
     Args:
         name_or_file: `sharp` (perceptual), `faithful` (nearest to the truth by pixels), the name
-            of a model, or the path of a model file.
+            of a model, the path of a model file, an address, or a model that was read already.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
         precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
@@ -50,7 +50,7 @@ class Upscaler:
 
     def __init__(
         self,
-        name_or_file: str | os.PathLike[str] = "sharp",
+        name_or_file: str | os.PathLike[str] | ModelFile = "sharp",
         *,
         scale: int | None = None,
         precision: Precision = "auto",
@@ -167,7 +167,7 @@ class Upscaler:
 
 
 def resolve_upscaling_model(
-    name_or_file: str | os.PathLike[str], scale: int | None = None
+    name_or_file: str | os.PathLike[str] | ModelFile, scale: int | None = None
 ) -> ModelFile:
     """The model of a name that exists for several scales, or else of the name or file itself.
 

@@ -1,7 +1,6 @@
 """The card of a trained model: what the recipe says, what the training found, what it ran on."""
 
 import hashlib
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +15,7 @@ from impasto.loss_network import weights_sha256
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.recipe_file import Recipe
-from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
+from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord, as_line, model_name
 
 RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
 
@@ -61,11 +60,11 @@ def facts_of(recipe: Recipe, output: Path) -> RunFacts:
     start = recipe.initialise_from
     return RunFacts(
         name=model_name(output.stem),
-        title=_title(recipe) or _printable(output.stem.replace("_", " ")),
+        title=_title(recipe) or as_line(output.stem.replace("_", " ")),
         painting=_painting(recipe.painting) if isinstance(recipe, StyleRecipe) else None,
-        dataset=recipe.photos.description or _printable(recipe.photos.path.name),
+        dataset=recipe.photos.description or as_line(recipe.photos.path.name),
         loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),
-        initialised_from=None if start is None else _printable(start.stem),
+        initialised_from=None if start is None else as_line(start.stem),
     )
 
 
@@ -94,7 +93,7 @@ def trained_card(
             steps=state.step,
             minutes=round(state.seconds / 60, 1),
             seed=recipe.seed,
-            hardware=_printable(hardware),
+            hardware=as_line(hardware),
             versions=_versions(),
             loss_network_sha256=facts.loss_network_sha256,
             losses={name: float(f"{value:.6g}") for name, value in state.running_terms.items()},
@@ -118,12 +117,6 @@ def num_usable(source: PhotoSource, skipped: tuple[SkippedPhotograph, ...]) -> i
     return max(source.num_photographs - num_unusable, 0)
 
 
-def model_name(stem: str) -> str:
-    """Return a file's stem as a model name: lower case, digits, `-` and `_`."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64].rstrip("-_")
-    return name or "style"
-
-
 def _painting(section: PaintingSection) -> Painting:
     try:
         digest = hashlib.sha256(section.file.read_bytes()).hexdigest()
@@ -132,7 +125,7 @@ def _painting(section: PaintingSection) -> Painting:
             f"cannot read the painting {section.file}: {error.strerror}; expected a picture file"
         ) from error
     return Painting(
-        title=section.title or _printable(section.file.stem),
+        title=section.title or as_line(section.file.stem),
         artist=section.artist or None,
         year=section.year or None,
         source=section.source or None,
@@ -155,11 +148,6 @@ def _portable(recipe: Recipe) -> dict[str, object]:
         if section[key] is not None:
             section[key] = Path(section[key]).name
     return table
-
-
-def _printable(text: str) -> str:
-    """Return a text as a card may carry it: names of files may hold anything."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _versions() -> dict[str, str]:

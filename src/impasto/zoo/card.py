@@ -4,6 +4,7 @@ The card travels as JSON inside the model file (`impasto.zoo.model_file`), so ev
 data. Field names are part of the file format: a change of meaning raises `CARD_FORMAT`.
 """
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -101,6 +102,20 @@ class TrainingRecord(_CardPart):
     initialised_from: Line | None = None
 
 
+class ImportRecord(_CardPart):
+    """Where a model came from that another program has trained: all that is known.
+
+    Attributes:
+        program: what trained it.
+        file: name of the file it was read from.
+        sha256: of that file.
+    """
+
+    program: Line
+    file: Line
+    sha256: Sha256
+
+
 class Licences(_CardPart):
     """On what terms each thing in a model may be used, and whether selling with it is clear.
 
@@ -134,7 +149,8 @@ class ModelCard(_CardPart):
         created: ISO date.
         architecture: what the network is made of.
         painting: the style learned; none for super-resolution.
-        training: how it was trained.
+        training: how it was trained; none for what another program has trained.
+        imported: where that came from; none for what Impasto has trained.
         licences: on what terms it may be used.
         scores: named results of an evaluation, each with its protocol.
         impasto_version: of the program that wrote the file.
@@ -149,7 +165,8 @@ class ModelCard(_CardPart):
     created: IsoDate
     architecture: Architecture
     painting: Painting | None = None
-    training: TrainingRecord
+    training: TrainingRecord | None = None
+    imported: ImportRecord | None = None
     licences: Licences
     scores: dict[str, Any] = {}
     impasto_version: Line
@@ -161,6 +178,12 @@ class ModelCard(_CardPart):
         scale = getattr(self.architecture, "scale", 1)
         if scale != self.scale:
             raise ValueError(f"the network enlarges by {scale}, the card says {self.scale}")
+        return self
+
+    @model_validator(mode="after")
+    def _is_trained_or_imported(self) -> Self:
+        if (self.training is None) == (self.imported is None):
+            raise ValueError("a card says either how its model was trained or where it came from")
         return self
 
     def to_json(self) -> str:
@@ -188,6 +211,17 @@ class ModelCard(_CardPart):
                 f"the model card is not as expected at {_first_problem(error)}; get the model "
                 f"file again, or export it again"
             ) from None
+
+
+def model_name(stem: str) -> str:
+    """A file's stem as a model name: lower case, digits, `-` and `_`."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:64].rstrip("-_")
+    return name or "style"
+
+
+def as_line(text: str) -> str:
+    """A text as a card may carry it: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _json_object(text: str | bytes) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import platformdirs
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
 from impasto.files import write_whole
 from impasto.zoo.card import MODEL_NAME_PATTERN, ModelCard, Task
+from impasto.zoo.download import download_model, forget_model, is_address
 from impasto.zoo.model_file import ModelFile, read_model_file
 
 MODEL_SUFFIX = ".onnx"
@@ -65,21 +66,25 @@ def list_models(*, task: Task | None = None) -> list[ModelEntry]:
     return entries
 
 
-def resolve_model(name_or_file: str | os.PathLike[str], *, task: Task | None = None) -> ModelFile:
-    """The verified model of that name or in that file.
+def resolve_model(
+    name_or_file: str | os.PathLike[str] | ModelFile, *, task: Task | None = None
+) -> ModelFile:
+    """The verified model of that name, in that file or at that address.
 
-    A path object, or a text with a folder or `.onnx` in it, is a file; a known name is that
-    model; any other text is a file if there is one.
+    A text that begins with `https://` or `hf://` is an address, whose model is downloaded once
+    (`impasto.zoo.download`). A path object, or a text with a folder or `.onnx` in it, is a file;
+    a known name is that model; any other text is a file if there is one.
 
     Args:
-        name_or_file: what to look for.
+        name_or_file: what to look for; a model that was verified already is taken as it is.
         task: what the model must be for.
 
     Raises:
         UnknownModelError: neither a name nor a file.
         ModelFileError: the file cannot be used, or the model is for another task.
+        DownloadError: the model cannot be had from its address.
     """
-    model = read_model_file(_locate(name_or_file))
+    model = name_or_file if isinstance(name_or_file, ModelFile) else _read(name_or_file)
     if task is not None and model.card.task != task:
         raise ModelFileError(
             f"{name_or_file} is a model for {model.card.task}, expected one for {task}; "
@@ -94,15 +99,16 @@ def add_model(
     """Verify a model file and copy it to the user's own models.
 
     Args:
-        path: the file.
+        path: the file, or an address it is downloaded from.
         name: what to call it; the name on its card by default.
         overwrite: replace a model of that name.
 
     Raises:
         ModelFileError: the file cannot be used, or the name is unfit or that of a released model.
         OutputExistsError: there is such a model already.
+        DownloadError: the model cannot be had from its address.
     """
-    model = read_model_file(path)
+    model = download_model(path) if is_address(path) else read_model_file(path)
     name = _checked_name(name if name is not None else model.card.name)
     target = user_models_folder() / f"{name}{MODEL_SUFFIX}"
     if target.exists() and not overwrite:
@@ -118,12 +124,15 @@ def add_model(
 
 
 def remove_model(name: str) -> Path:
-    """Delete one of the user's own models; returns where its file was.
+    """Delete one of the user's own models, or what an address has left; returns where it was.
 
     Raises:
         UnknownModelError: no such model.
         ModelFileError: a released model, or a file that cannot be deleted.
+        DownloadError: an address of which nothing was kept.
     """
+    if is_address(name):
+        return forget_model(name)
     path, released = _path_of(name)
     if released:
         raise ModelFileError(
@@ -153,6 +162,12 @@ def _read_entry(name: str, path: Path, *, released: bool) -> ModelEntry:
     except ModelFileError as error:
         return ModelEntry(name=name, path=path, released=released, problem=str(error))
     return ModelEntry(name=name, path=path, released=released, card=card)
+
+
+def _read(name_or_file: str | os.PathLike[str]) -> ModelFile:
+    if is_address(name_or_file):
+        return download_model(name_or_file)
+    return read_model_file(_locate(name_or_file))
 
 
 def _locate(name_or_file: str | os.PathLike[str]) -> Path:

@@ -1,0 +1,143 @@
+"""The Ray that a batch works on: started here for the time being, or found elsewhere."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from impasto.batch.painter import Painter
+from impasto.errors import BatchError
+
+LOCAL = "local"
+NUM_STARTS = 3
+"""Ray gives up on itself after half a minute, which is short on a machine that is busy."""
+
+MAX_TASK_RETRIES = 5
+"""A picture that brings down whoever works on it must not do so for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who works on a batch.
+
+    Attributes:
+        address: of a Ray cluster; `local` starts one here, `auto` finds the one of this machine.
+        num_workers: how many; None is as many as there are cores for.
+        num_threads: that each computes with.
+    """
+
+    address: str = LOCAL
+    num_workers: int | None = None
+    num_threads: int = 1
+
+
+class RayPainter:
+    """A `Painter` that is made where it works; what it is made of lies in Ray's store.
+
+    So the model travels once, and is there for a worker that is started again.
+    """
+
+    def __init__(self, recipe: list[Any]) -> None:
+        """Make the painter; a list, for Ray would fetch what is not in one before its time."""
+        import ray
+
+        self._painter: Painter = ray.get(recipe[0])()
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The rows of the manifest for a table of pictures."""
+        return self._painter(table)
+
+
+def check_workers(workers: Workers) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises:
+        BatchError: a number below 1.
+    """
+    for what, number in (("workers", workers.num_workers), ("threads", workers.num_threads)):
+        if number is not None and number < 1:
+            raise BatchError(f"{number} {what} were asked for; expected 1 or more")
+
+
+@contextlib.contextmanager
+def running_ray(workers: Workers) -> Iterator[int]:
+    """Ray, started or found; gives the number of workers, and ends what it has started.
+
+    Raises:
+        BatchError: it cannot be started or found, or ends before its time.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    import ray.data
+    import ray.data.exceptions
+    import ray.exceptions
+
+    stopped = (ray.exceptions.RayError, ray.data.exceptions.SystemException)
+    is_ours = not ray.is_initialized()
+    try:
+        if is_ours:
+            _start(workers)
+        _quieten()
+        yield _number_of(workers)
+    except (*stopped, ConnectionError, TimeoutError) as error:
+        raise BatchError(
+            f"Ray has stopped working ({_first_line(error)}); the same command goes on from there"
+        ) from None
+    finally:
+        if is_ours:
+            ray.shutdown()
+
+
+def _start(workers: Workers) -> None:
+    import ray
+
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if workers.address == LOCAL:
+        num_cores = (workers.num_workers or _own_workers(workers)) * workers.num_threads
+        settings |= {"num_cpus": num_cores, "include_dashboard": False}
+    for start in range(1, NUM_STARTS + 1):
+        try:
+            ray.init(address=workers.address, **settings)
+        except Exception as error:  # Ray raises plain Exception where a process of its own is slow
+            ray.shutdown()
+            if start < NUM_STARTS and "timed out" in str(error):
+                continue
+            raise BatchError(
+                f"Ray cannot be started or found at {workers.address} ({_first_line(error)}); "
+                f"expected {LOCAL}, auto, or the address of a cluster"
+            ) from None
+        return
+
+
+def _own_workers(workers: Workers) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // workers.num_threads)
+
+
+def _number_of(workers: Workers) -> int:
+    """How many workers there can be."""
+    import ray
+
+    if workers.num_workers is not None:
+        return workers.num_workers
+    num_cores = int(ray.cluster_resources().get("CPU", 0))
+    return max(1, num_cores // workers.num_threads)
+
+
+def _quieten() -> None:
+    """Keep what Ray Data says of itself to its log files."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_consecutive_actor_init_deaths = MAX_TASK_RETRIES
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

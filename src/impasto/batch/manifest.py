@@ -1,0 +1,179 @@
+"""The manifest: one line for each picture, with what it became and its checksum.
+
+While a batch runs its lines are kept in parts, written every few seconds, so that a batch that is
+stopped loses next to nothing; at the end they become one file. An object store cannot append.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow.parquet
+
+from impasto.batch.place import Place
+from impasto.errors import BatchError
+
+SECONDS_BETWEEN_PARTS = 5.0
+MAX_ROWS_OF_PART = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """What became of a picture.
+
+    Attributes:
+        source: which one.
+        target: the file it became, by its name below the output; a part, if that is a Parquet.
+        sha256: of what was written for it; none if it failed.
+        num_bytes: of that.
+        width: in pixels.
+        height: in pixels.
+        seconds: it took, reading and writing included.
+        worker: the machine and process that did it.
+        error: why it failed; none if it did not.
+    """
+
+    source: str
+    target: str
+    sha256: str | None
+    num_bytes: int
+    width: int
+    height: int
+    seconds: float
+    worker: str
+    error: str | None
+
+
+class Manifest:
+    """The manifest of an output: what was done before, and what is being added.
+
+    Args:
+        output: the folder of the output.
+        prefix: of its files' names; `_` in a Parquet, whose readers leave such files out.
+    """
+
+    def __init__(self, output: Place, *, prefix: str = "") -> None:
+        self._output = output
+        self._holds_parts = bool(prefix)
+        self.name = f"{prefix}manifest.jsonl"
+        self._settings_name = f"{prefix}manifest.settings.json"
+        self._part_stem = f"{prefix}manifest.part-"
+        self.rows: dict[str, ManifestRow] = {}
+        self._waiting: list[ManifestRow] = []
+        self._parts: list[str] = []
+        self._written = time.monotonic()
+
+    def begin(self, settings: dict[str, Any], names: Iterable[str], *, overwrite: bool) -> None:
+        """Read what was done before, or forget it.
+
+        Args:
+            settings: all that decides what a picture becomes.
+            names: of the files in the output.
+            overwrite: forget it.
+
+        Raises:
+            BatchError: what was done before was done otherwise, or cannot be read.
+        """
+        names = set(names)
+        self._parts = sorted(name for name in names if name.startswith(self._part_stem))
+        if overwrite:
+            for name in (self.name, self._settings_name, *self._parts):
+                self._output.inside(name).delete()
+            self._parts = []
+        elif self._settings_name in names:
+            self._check_settings(settings)
+            for name in (self.name, *self._parts):
+                if name in names:
+                    self._read(name)
+        self._output.inside(self._settings_name).write(_json(settings))
+
+    def kept(self, sizes: dict[str, int], *, verify: bool) -> set[str]:
+        """The sources that were done before and whose files are still there.
+
+        Args:
+            sizes: of the files in the output.
+            verify: read them, and compare checksums; else the size must be right.
+        """
+        rows = [row for row in self.rows.values() if row.error is None and row.target in sizes]
+        if not self._holds_parts:
+            rows = [row for row in rows if sizes[row.target] == row.num_bytes]
+        if verify:
+            rows = self._sound_in_parts(rows) if self._holds_parts else self._sound(rows)
+        return {row.source for row in rows}
+
+    def add(self, row: ManifestRow) -> None:
+        """Add a row, in place of an earlier one of the same picture."""
+        self.rows[row.source] = row
+        self._waiting.append(row)
+        is_time = time.monotonic() - self._written > SECONDS_BETWEEN_PARTS
+        if is_time or len(self._waiting) >= MAX_ROWS_OF_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are not written yet, as a part."""
+        self._written = time.monotonic()
+        if not self._waiting:
+            return
+        number = int(self._parts[-1].removeprefix(self._part_stem)[:8]) + 1 if self._parts else 1
+        name = f"{self._part_stem}{number:08d}.jsonl"
+        self._output.inside(name).write(_lines(self._waiting))
+        self._parts.append(name)
+        self._waiting.clear()
+
+    def finish(self) -> None:
+        """Write all rows as one file, and delete the parts."""
+        self._output.inside(self.name).write(_lines(self.rows.values()))
+        for name in self._parts:
+            self._output.inside(name).delete()
+        self._parts = []
+        self._waiting.clear()
+
+    def _sound(self, rows: list[ManifestRow]) -> list[ManifestRow]:
+        return [
+            row
+            for row in rows
+            if hashlib.sha256(self._output.inside(row.target).read()).hexdigest() == row.sha256
+        ]
+
+    def _sound_in_parts(self, rows: list[ManifestRow]) -> list[ManifestRow]:
+        sound = set()
+        for target in {row.target for row in rows}:
+            part = self._output.inside(target)
+            table = pyarrow.parquet.read_table(part.path, filesystem=part.filesystem)
+            for source, data in zip(table["id"], table["bytes"], strict=True):
+                sound.add((target, source.as_py(), hashlib.sha256(data.as_py()).hexdigest()))
+        return [row for row in rows if (row.target, row.source, row.sha256) in sound]
+
+    def _check_settings(self, settings: dict[str, Any]) -> None:
+        before = json.loads(self._output.inside(self._settings_name).read())
+        differing = sorted(
+            key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)
+        )
+        if differing:
+            key = differing[0]
+            raise BatchError(
+                f"{self._output.name} was made with other settings ({key}: {before.get(key)}, "
+                f"now {settings.get(key)}); choose another output, or --overwrite"
+            )
+
+    def _read(self, name: str) -> None:
+        place = self._output.inside(name)
+        for line in place.read().splitlines():
+            try:
+                row = ManifestRow(**json.loads(line))
+            except (ValueError, TypeError):
+                raise BatchError(
+                    f"{place.name} is no manifest of ours; choose another output, or --overwrite"
+                ) from None
+            self.rows[row.source] = row
+
+
+def _lines(rows: Iterable[ManifestRow]) -> bytes:
+    return b"".join(_json(asdict(row)) + b"\n" for row in rows)
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")

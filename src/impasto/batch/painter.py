@@ -1,0 +1,255 @@
+"""A worker of a batch: one compiled model, tables of pictures in, rows of the manifest out.
+
+What a worker writes depends on nothing but the pictures and the settings. So a task that is lost
+with its worker can be done again by another, and leaves the same files.
+"""
+
+import hashlib
+import io
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from impasto.batch.manifest import ManifestRow
+from impasto.batch.place import Place, place_at
+from impasto.batch.source import (
+    DEFAULT_PARQUET_FORMAT,
+    PARQUET_SUFFIX,
+    ParquetColumns,
+    target_of_id,
+)
+from impasto.errors import ImpastoError
+from impasto.images.io import Picture, load_picture, save_picture
+from impasto.runtime.backends import Precision
+from impasto.web import is_web_address, read_address
+from impasto.zoo.model_file import ModelFile
+
+MAX_PICTURE_BYTES = 2**30
+"""More is not read from the web for a picture."""
+
+NUM_ROWS_READ_AT_ONCE = 16
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("target", pa.string()),
+        ("sha256", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("seconds", pa.float64()),
+        ("worker", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+"""Of `ManifestRow`, as a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaintSettings:
+    """What is done to every picture.
+
+    Attributes:
+        task: what the model is for.
+        size: pixels of the longer side before; None keeps it. For styles.
+        strength: of the style.
+        keep_colors: of the photograph.
+        precision: of the arithmetic.
+        quality: of JPEG and WebP.
+        picture_format: suffix of what is written; None lets each picture's name decide.
+    """
+
+    task: Literal["style-transfer", "super-resolution"]
+    size: int | None = None
+    strength: float = 1.0
+    keep_colors: bool = False
+    precision: Precision = "auto"
+    quality: int = 92
+    picture_format: str | None = None
+
+
+def open_model(
+    model: ModelFile, settings: PaintSettings, *, num_threads: int | None
+) -> Callable[[Picture], Picture]:
+    """What a model and settings do to a picture.
+
+    Raises:
+        ModelFileError: the model is for another task, or cannot be opened.
+    """
+    if settings.task == "super-resolution":
+        from impasto.runtime.upscaler import Upscaler
+
+        upscaler = Upscaler(model, precision=settings.precision, num_threads=num_threads)
+        return upscaler.upscale
+    from impasto.runtime.stylizer import Stylizer
+
+    stylizer = Stylizer(model, precision=settings.precision, num_threads=num_threads)
+    return lambda picture: stylizer.stylize(
+        picture,
+        size=settings.size,
+        strength=settings.strength,
+        keep_colors=settings.keep_colors,
+    )
+
+
+class Painter:
+    """Works on tables: of sources, locations and targets, or of a Parquet's row groups.
+
+    Args:
+        model: the verified model.
+        settings: what to do.
+        output: the folder of the output.
+        columns: of the input, if it is a Parquet.
+        done: sources that are done already; for Parquets.
+        num_threads: that the model computes with.
+    """
+
+    def __init__(
+        self,
+        model: ModelFile,
+        settings: PaintSettings,
+        *,
+        output: Place,
+        columns: ParquetColumns | None,
+        done: frozenset[str],
+        num_threads: int,
+    ) -> None:
+        self._apply = open_model(model, settings, num_threads=num_threads)
+        self._settings = settings
+        self._output = output
+        self._columns, self._done = columns, done
+        self._name = f"{platform.node()}:{os.getpid()}"
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """The rows of the manifest for a table of pictures; the files are written by then."""
+        work = self._work_of_files if self._columns is None else self._work_of_parquet
+        if self._output.path.endswith(PARQUET_SUFFIX):
+            rows = self._write_part(list(work(table)))
+        else:
+            rows = [self._write_file(each) for each in work(table)]
+        return pa.Table.from_pylist([asdict(row) for row in rows], schema=ROW_SCHEMA)
+
+    def _work_of_files(self, table: pa.Table) -> Iterator["_Work"]:
+        for row in table.to_pylist():
+            yield self._paint(row["source"], row["target"], partial(_read, row["location"]))
+
+    def _work_of_parquet(self, table: pa.Table) -> Iterator["_Work"]:
+        assert self._columns is not None
+        for row in _rows_of_groups(table, self._columns):
+            source, held = str(row[self._columns.id]), row[self._columns.bytes]
+            if source not in self._done:
+                data = held["bytes"] if isinstance(held, dict) else held
+                yield self._paint(source, None, partial(bytes, data or b""))
+
+    def _paint(self, source: str, target: str | None, read: Callable[[], bytes]) -> "_Work":
+        """A picture read, worked on and encoded, or why it could not be."""
+        started = time.perf_counter()
+        work = _Work(source, target or "")
+        try:
+            work.target = target or target_of_id(source, self._settings.picture_format)
+            result = self._apply(load_picture(read()))
+            encoded = io.BytesIO()
+            suffix = work.target.rpartition(".")[2] or DEFAULT_PARQUET_FORMAT
+            save_picture(result, encoded, format=suffix, quality=self._settings.quality)
+            work.data = encoded.getvalue()
+            work.width, work.height = result.width, result.height
+        except Exception as error:  # one picture of a million must not end the batch
+            work.error = _one_line(error)
+        work.seconds = time.perf_counter() - started
+        return work
+
+    def _write_file(self, work: "_Work") -> ManifestRow:
+        started = time.perf_counter()
+        if work.error is None:
+            try:
+                self._output.inside(work.target).write(work.data)
+            except Exception as error:  # likewise
+                work.error = _one_line(error)
+        work.seconds += time.perf_counter() - started
+        return self._row_of(work, work.target)
+
+    def _write_part(self, works: list["_Work"]) -> list[ManifestRow]:
+        """Write the pictures as a part of a Parquet, named after what it holds."""
+        good = [work for work in works if work.error is None]
+        key = hashlib.sha256("\n".join(work.source for work in good).encode()).hexdigest()[:24]
+        name = f"part-{key}{PARQUET_SUFFIX}"
+        if good:
+            held = pa.table(
+                {
+                    "id": [work.source for work in good],
+                    "bytes": pa.array([work.data for work in good], pa.large_binary()),
+                    "width": [work.width for work in good],
+                    "height": [work.height for work in good],
+                }
+            )
+            encoded = io.BytesIO()
+            pyarrow.parquet.write_table(held, encoded, compression="none")  # they are compressed
+            try:
+                self._output.inside(name).write(encoded.getvalue())
+            except Exception as error:  # likewise
+                for work in good:
+                    work.error = _one_line(error)
+        return [self._row_of(work, name) for work in works]
+
+    def _row_of(self, work: "_Work", target: str) -> ManifestRow:
+        is_good = work.error is None
+        return ManifestRow(
+            source=work.source,
+            target=target if is_good else "",
+            sha256=hashlib.sha256(work.data).hexdigest() if is_good else None,
+            num_bytes=len(work.data) if is_good else 0,
+            width=work.width,
+            height=work.height,
+            seconds=round(work.seconds, 4),
+            worker=self._name,
+            error=work.error,
+        )
+
+
+@dataclass(slots=True)
+class _Work:
+    """A picture on its way."""
+
+    source: str
+    target: str
+    data: bytes = b""
+    width: int = 0
+    height: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def _read(location: str) -> bytes:
+    if is_web_address(location):
+        return read_address(location, max_bytes=MAX_PICTURE_BYTES)
+    return place_at(location).read()
+
+
+def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet's row groups, few at a time in memory."""
+    for group in table.to_pylist():
+        place = place_at(group["location"])
+        with place.filesystem.open_input_file(place.path) as file:
+            batches = pyarrow.parquet.ParquetFile(file).iter_batches(
+                batch_size=NUM_ROWS_READ_AT_ONCE,
+                row_groups=[group["row_group"]],
+                columns=[columns.id, columns.bytes],
+            )
+            for batch in batches:
+                yield from batch.to_pylist()
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for a picture of this size"
+    if isinstance(error, ImpastoError):
+        return text
+    return f"{type(error).__name__}: {text}"[:500]

@@ -1,0 +1,181 @@
+"""`impasto batch`: pictures by the million, by a pool of workers, on one machine or a cluster."""
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from impasto.cli.console import (
+    EXIT_FAILED_FILES,
+    answer,
+    answer_json,
+    complain,
+    fail,
+    is_terminal,
+    tell,
+)
+from impasto.cli.downloads import fetched
+from impasto.cli.pictures import Json, Precision, Quality
+from impasto.cli.progress import pictures_bar
+from impasto.cli.stylize import KeepColors, Size, Strength
+from impasto.cli.upscale import Scale
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from impasto.batch.job import BatchOutcome, BatchProgress
+    from impasto.zoo.card import Task
+    from impasto.zoo.model_file import ModelFile
+
+MAX_FAILURES_TOLD = 20
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def batch(
+    pictures: Annotated[str, typer.Argument(metavar="INPUT", hidden=True)],
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
+    ],
+    style: Annotated[
+        str | None,
+        typer.Option("--style", "-s", metavar="STYLE", help="Repaint in this style."),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
+    ] = None,
+    scale: Scale = None,
+    size: Size = None,
+    strength: Strength = 1.0,
+    keep_colors: KeepColors = False,
+    precision: Precision = "auto",
+    quality: Quality = 92,
+    picture_format: Annotated[
+        Literal["jpg", "png", "webp", "tif"] | None,
+        typer.Option("--format", metavar="jpg|png|webp|tif", help="Of the pictures; their own."),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a Parquet: what its pictures are called.")
+    ] = None,
+    bytes_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a Parquet: its pictures.")
+    ] = None,
+    address: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="A Ray cluster's, auto for the one here; local starts one."
+        ),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", min=1, help="Models at work; as many as there are cores."),
+    ] = None,
+    threads_per_worker: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Cores for each model.")
+    ] = 1,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read what was done before, and compare checksums.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, whatever is there.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Repaint or enlarge pictures by the million, on this machine or a Ray cluster.
+
+    INPUT is a folder, a text file with a path or address on each line, or a Parquet with bytes;
+    on a disk, or in an object store (s3://, gs://). The pictures go into the folder OUT with
+    their names and nested folders, or into the Parquet OUT.parquet.
+
+    OUT gets a manifest with a checksum of each picture. What it says is done, and is there, is
+    not done again: the same command goes on after a stop. If some pictures fail, the others are
+    done and the exit status is 1.
+    """
+    from impasto.batch.cluster import Workers
+    from impasto.batch.job import run_batch
+    from impasto.batch.painter import PaintSettings
+
+    found, task = _model_of(style, model, scale)
+    if task == "super-resolution" and (size is not None or strength != 1 or keep_colors):
+        raise fail("--size, --strength and --keep-colors are for styles; leave them out")
+    settings = PaintSettings(task, size, strength, keep_colors, precision, quality, picture_format)
+    # Ray says on stdout that a worker died; stdout is for results.
+    with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
+        outcome = run_batch(
+            pictures,
+            output,
+            found,
+            settings,
+            workers=Workers(address, workers, threads_per_worker),
+            id_column=id_column,
+            bytes_column=bytes_column,
+            overwrite=overwrite,
+            verify=verify,
+            on_progress=progress,
+        )
+    _say(outcome, json=json)
+    if outcome.failed:
+        raise typer.Exit(EXIT_FAILED_FILES)
+
+
+def _model_of(style: str | None, model: str | None, scale: int | None) -> "tuple[ModelFile, Task]":
+    from impasto.runtime.upscaler import resolve_upscaling_model
+    from impasto.zoo.registry import resolve_model
+
+    if (style is None) == (model is None):
+        raise fail("expected either --style STYLE, to repaint, or --model MODEL, to enlarge")
+    if model is not None:
+        return resolve_upscaling_model(fetched(model), scale), "super-resolution"
+    if scale is not None:
+        raise fail("--scale is for enlarging; leave it out, or give --model in place of --style")
+    assert style is not None
+    return resolve_model(fetched(style), task="style-transfer"), "style-transfer"
+
+
+def _say(outcome: "BatchOutcome", *, json: bool) -> None:
+    if json:
+        failed = [{"picture": row.source, "error": row.error} for row in outcome.failed]
+        counts = {"done": outcome.num_done, "skipped": outcome.num_skipped}
+        answer_json({"manifest": outcome.manifest, **counts, "failed": failed})
+    else:
+        answer(outcome.manifest)
+    for row in outcome.failed[:MAX_FAILURES_TOLD]:
+        complain(f"{row.source}: {row.error}")
+    if len(outcome.failed) > MAX_FAILURES_TOLD:
+        complain(f"and {len(outcome.failed) - MAX_FAILURES_TOLD} more, as the manifest says")
+    before = f", {outcome.num_skipped} were done before" if outcome.num_skipped else ""
+    tell(f"{outcome.num_done} done{before}, {len(outcome.failed)} failed")
+
+
+class _Progress:
+    """A bar on a terminal, else a line every few seconds."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._started = time.monotonic()
+        self._told = self._started
+        if is_terminal(sys.stderr):
+            self._bar = pictures_bar()
+            self._task = self._bar.add_task("pictures", total=None)
+
+    def __enter__(self) -> "_Progress":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: "BatchProgress") -> None:
+        num = progress.num_done + progress.num_failed
+        if self._bar is not None:
+            self._bar.update(self._task, completed=num, total=progress.num_pictures)
+        elif time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            pace = num / (self._told - self._started)
+            failed = f"{progress.num_failed} failed"
+            tell(f"{num} of {progress.num_pictures}, {failed}, {pace:.2f} a second")

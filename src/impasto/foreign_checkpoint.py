@@ -1,0 +1,133 @@
+"""Checkpoints that other programs have trained become model files.
+
+So far those of PyTorch's example `fast_neural_style`. They are pickles, read by torch with
+`weights_only`: tensors and nothing that could run.
+"""
+
+import hashlib
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import impasto
+from impasto.errors import CheckpointError, ModelFileError
+from impasto.export import export_model
+from impasto.networks.architecture import FastNeuralStyleArchitecture
+from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
+from impasto.zoo.card import ImportRecord, Licences, ModelCard, as_line, model_name
+from impasto.zoo.model_file import MAX_MODEL_BYTES, ModelFile
+
+PROGRAM = "fast_neural_style of pytorch/examples"
+
+_LEFT_OUT = re.compile(r"(.+\.)?in\d\.(running_mean|running_var|num_batches_tracked)")
+"""Written by old versions of torch, though instance norm has no use for them."""
+
+UNSTATED_LICENCES = Licences(
+    code="not stated",
+    weights="not stated",
+    painting="not stated",
+    training_photographs="not stated",
+    commercial_use="unclear",
+    note="a checkpoint states no licences; ask whoever trained it",
+)
+
+
+def import_checkpoint(
+    path: Path, target: Path, *, name: str | None = None, title: str | None = None
+) -> ModelFile:
+    """Write a checkpoint of `fast_neural_style` as a model file, and return it as read back.
+
+    Args:
+        path: the checkpoint, as the example saves it: the network's state.
+        target: the model file to write.
+        name: of the model; from the target's name if none is given.
+        title: for people; from the checkpoint's name if none is given.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, holds more than tensors, or those of
+            another network.
+        ModelFileError: the name is unfit.
+        ExportError: the model file disagrees with the network, or cannot be written.
+    """
+    if name is not None and name != model_name(name):
+        raise ModelFileError(
+            f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
+            f"'_' or '-', with a letter or digit first and last"
+        )
+    data = _read(path)
+    network = FastNeuralStyleNetwork()
+    network.load_state_dict(_fitting(_state(path), network.state_dict(), path))
+    card = ModelCard(
+        name=name or model_name(target.stem),
+        title=as_line(title or path.stem.replace("_", " "))[:200],
+        task="style-transfer",
+        created=datetime.now(UTC).date().isoformat(),
+        architecture=FastNeuralStyleArchitecture(),
+        imported=ImportRecord(
+            program=PROGRAM, file=as_line(path.name), sha256=hashlib.sha256(data).hexdigest()
+        ),
+        licences=UNSTATED_LICENCES,
+        impasto_version=impasto.__version__,
+    )
+    return export_model(network.eval(), card, target)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if os.path.getsize(path) > MAX_MODEL_BYTES:  # noqa: PTH202  (an OSError with its reason)
+            raise CheckpointError(
+                f"{path} has more than {MAX_MODEL_BYTES} bytes; expected a checkpoint of "
+                f"{PROGRAM}, which has some 7 MB"
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth)"
+        ) from None
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, names to values."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises nearly anything on bytes that are no checkpoint
+        holds_code = "weights_only" in str(error) or "Unsupported" in str(error)
+        reason = "it holds more than tensors" if holds_code else "torch cannot read it"
+        raise CheckpointError(
+            f"{path} is no checkpoint that can be imported ({reason}); expected the state of a "
+            f"network as {PROGRAM} saves it"
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise CheckpointError(
+            f"{path} holds a {type(state).__name__}; expected the state of a network, names to "
+            f"tensors, as {PROGRAM} saves it"
+        )
+    return state
+
+
+def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The weights as the network has them; refuses those of any other."""
+    given = {name: value for name, value in state.items() if not _LEFT_OUT.fullmatch(name)}
+    missing, foreign = expected.keys() - given.keys(), given.keys() - expected.keys()
+    if missing or foreign:
+        what = f"lacks {min(missing)}" if missing else f"has {min(foreign)[:80]!r} besides"
+        raise CheckpointError(
+            f"{path} is a checkpoint of another network (it {what}); expected one of {PROGRAM}"
+        )
+    for name, value in given.items():
+        shape = tuple(expected[name].shape)
+        if not isinstance(value, Tensor) or not value.is_floating_point():
+            raise CheckpointError(f"{path}: {name} is no tensor of floats; get the file again")
+        if tuple(value.shape) != shape:
+            raise CheckpointError(
+                f"{path} is a checkpoint of another network ({name} has the shape "
+                f"{tuple(value.shape)}, expected {shape}); expected one of {PROGRAM}"
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{path}: {name} holds NaN or infinity; get the file again")
+    return {name: value.float() for name, value in given.items()}

@@ -1,0 +1,106 @@
+"""Addresses on the Hugging Face Hub: `hf://USER/NAME/FILE@REVISION`.
+
+`HF_ENDPOINT` names another server that speaks like it, `HF_TOKEN` is the key to what is private;
+both are the Hub's own names.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from impasto.errors import DownloadError
+from impasto.web import read_address, shown_address
+
+HUB_SCHEME = "hf://"
+HUB_SERVER = "https://huggingface.co"
+MAX_LISTING_BYTES = 8 * 2**20
+
+_ADDRESS = re.compile(
+    r"hf://(?P<user>[\w.-]+)/(?P<name>[\w.-]+)(?:/(?P<file>[^@#?]+))?(?:@(?P<revision>[^#?]+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HubAddress:
+    """A file of a repository.
+
+    Attributes:
+        repository: `USER/NAME`.
+        file: its path there; None is the only model there is.
+        revision: branch, tag or commit.
+    """
+
+    repository: str
+    file: str | None
+    revision: str
+
+
+def is_hub_address(text: str) -> bool:
+    """Whether a text is meant as an address on the Hub, sound or not."""
+    return text.startswith(HUB_SCHEME)
+
+
+def parse_hub_address(address: str) -> HubAddress:
+    """The parts of an address.
+
+    Raises:
+        DownloadError: it cannot be understood.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None or ".." in re.split("[/@]", address) or not address.isprintable():
+        raise DownloadError(
+            f"{shown_address(address)}: cannot be understood; expected hf://USER/NAME, perhaps "
+            f"with /FILE.onnx and @REVISION behind it"
+        )
+    return HubAddress(
+        f"{found['user']}/{found['name']}", found["file"], found["revision"] or "main"
+    )
+
+
+def hub_url(address: str) -> str:
+    """Where the file of an address is; the Hub is asked for the only model if none is named.
+
+    Raises:
+        DownloadError: the address cannot be understood, or there is no or more than one model.
+    """
+    parts = parse_hub_address(address)
+    file = parts.file or _only_model(address, parts)
+    revision = quote(parts.revision, safe="")
+    return f"{hub_server()}/{parts.repository}/resolve/{revision}/{quote(file)}"
+
+
+def hub_server() -> str:
+    """The server that `hf://` stands for."""
+    return (os.environ.get("HF_ENDPOINT") or HUB_SERVER).rstrip("/")
+
+
+def hub_authorization() -> dict[str, str]:
+    """The header that lets the holder of `HF_TOKEN` in; none without it."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _only_model(address: str, parts: HubAddress) -> str:
+    revision = quote(parts.revision, safe="")
+    listing = read_address(
+        f"{hub_server()}/api/models/{parts.repository}/revision/{revision}",
+        max_bytes=MAX_LISTING_BYTES,
+        headers=hub_authorization(),
+    )
+    try:
+        names = [str(entry["rfilename"]) for entry in json.loads(listing)["siblings"]]
+    except (ValueError, KeyError, TypeError):
+        raise DownloadError(
+            f"{shown_address(address)}: the server does not say which files there are; name one: "
+            f"{HUB_SCHEME}{parts.repository}/FILE.onnx"
+        ) from None
+    models = sorted(name for name in names if name.endswith(".onnx"))
+    if len(models) != 1:
+        among = f"among {', '.join(models[:8])}" if models else "and there is no .onnx file"
+        raise DownloadError(
+            f"{shown_address(address)}: names no file, {among}; expected one model, or "
+            f"{HUB_SCHEME}{parts.repository}/FILE.onnx"
+        )
+    return models[0]

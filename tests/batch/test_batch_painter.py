@@ -1,0 +1,169 @@
+"""A worker by itself: tables in, files and rows out."""
+
+import hashlib
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from impasto.batch.manifest import Manifest
+from impasto.batch.painter import Painter, PaintSettings, open_model
+from impasto.batch.place import place_at
+from impasto.batch.source import ParquetColumns, list_items
+from impasto.errors import ModelFileError
+from model_fixtures import make_card, make_model_file
+
+COLUMNS = ParquetColumns(id="id", bytes="bytes")
+STYLE = PaintSettings("style-transfer", precision="f32")
+
+pytestmark = pytest.mark.usefixtures("without_grain")
+
+
+@pytest.fixture
+def output(tmp_path):
+    return place_at(str(tmp_path / "out"))
+
+
+def painter(output, *, settings=STYLE, columns=None, done=(), model=None):
+    return Painter(
+        model or make_model_file(),
+        settings,
+        output=output,
+        columns=columns,
+        done=frozenset(done),
+        num_threads=1,
+    )
+
+
+def table_of(folder):
+    items = list_items(place_at(str(folder)), place_at("/elsewhere"), picture_format=None)
+    return pa.Table.from_pylist(
+        [{"source": i.source, "location": i.location, "target": i.target} for i in items]
+    )
+
+
+def row_group_of(table, folder):
+    """The only row group of a Parquet with this table."""
+    pyarrow.parquet.write_table(table, folder / "in.parquet")
+    return pa.table({"location": [str(folder / "in.parquet")], "row_group": [0]})
+
+
+def encoded(colour, kind="PNG"):
+    file = io.BytesIO()
+    Image.new("RGB", (24, 16), colour).save(file, kind)
+    return file.getvalue()
+
+
+def test_files_are_written_and_the_bad_one_is_a_row(output, pictures):
+    rows = painter(output)(table_of(pictures)).to_pylist()
+    assert [row["source"] for row in rows] == ["a.png", "below/b.png", "c.ppm", "d.jpg"]
+    assert set(output.sizes()) == {"a.png", "below/b.png", "c.ppm.png"}
+    for row in rows[:3]:
+        data = output.inside(row["target"]).read()
+        assert row["sha256"] == hashlib.sha256(data).hexdigest()
+        assert (row["num_bytes"], row["width"], row["height"]) == (len(data), 24, 16)
+        assert row["error"] is None
+    assert rows[3]["target"] == ""
+    assert "not a picture that can be read" in rows[3]["error"]
+
+
+def test_a_file_is_the_style_s(output, pictures):
+    painter(output)(table_of(pictures))
+    before = np.asarray(Image.open(pictures / "a.png"))
+    after = np.asarray(Image.open(f"{output.path}/a.png"))
+    assert np.array_equal(after, 255 - before)
+
+
+def test_a_task_done_twice_leaves_the_same_files(output, pictures):
+    first = painter(output)(table_of(pictures)).drop_columns(["seconds"])
+    sizes = output.sizes()
+    assert painter(output)(table_of(pictures)).drop_columns(["seconds"]) == first
+    assert output.sizes() == sizes
+
+
+def test_pictures_from_the_web_are_read(output, server):
+    address = server.put("/a.png", encoded((10, 20, 30)))
+    table = pa.table(
+        {
+            "source": ["a", "b"],
+            "location": [address, f"{server.address}/none"],
+            "target": ["a.png", "b.png"],
+        }
+    )
+    good, missing = painter(output)(table).to_pylist()
+    assert good["error"] is None
+    assert "there is nothing there (404)" in missing["error"]
+
+
+def test_a_parquet_s_pictures_become_files_by_their_ids(output, tmp_path):
+    table = pa.table(
+        {"id": ["x/1", "../2", "3", "4"], "bytes": [encoded((0, 0, 0))] * 2 + [None, b""]}
+    )
+    rows = painter(output, columns=COLUMNS, done=["4"])(row_group_of(table, tmp_path)).to_pylist()
+    assert [row["source"] for row in rows] == ["x/1", "../2", "3"]
+    assert [row["target"] for row in rows] == ["x/1.jpg", "", ""]
+    assert "cannot be a file's name" in rows[1]["error"]
+    assert "is empty" in rows[2]["error"]
+    assert list(output.sizes()) == ["x/1.jpg"]
+
+
+def test_a_parquet_becomes_a_part_that_is_named_after_what_it_holds(tmp_path):
+    output = place_at(str(tmp_path / "out.parquet"))
+    structs = [{"bytes": encoded((0, 0, 0)), "path": "a"}, {"bytes": b"bad", "path": "b"}]
+    table = pa.table({"id": [1, 2], "bytes": structs})
+    rows = painter(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist()
+    assert painter(output, columns=COLUMNS)(row_group_of(table, tmp_path)).num_rows == 2
+    (part,) = output.sizes()
+    assert [row["target"] for row in rows] == [part, ""]
+    held = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    assert [(row["id"], row["width"], row["height"]) for row in held] == [("1", 24, 16)]
+    assert hashlib.sha256(held[0]["bytes"]).hexdigest() == rows[0]["sha256"]
+    assert Image.open(io.BytesIO(held[0]["bytes"])).format == "JPEG"
+
+
+def test_verifying_finds_what_has_changed_in_its_size(output, pictures):
+    manifest = Manifest(output)
+    manifest.begin({}, [], overwrite=False)
+    for row in painter(output)(table_of(pictures)).to_pylist():
+        manifest.add(_row(row))
+    data = bytearray(output.inside("a.png").read())
+    data[-1] ^= 1
+    output.inside("a.png").write(bytes(data))
+    kept = {"below/b.png", "c.ppm"}
+    assert manifest.kept(output.sizes(), verify=False) == kept | {"a.png"}
+    assert manifest.kept(output.sizes(), verify=True) == kept
+
+
+def test_verifying_looks_into_parts(tmp_path):
+    output = place_at(str(tmp_path / "out.parquet"))
+    manifest = Manifest(output, prefix="_")
+    manifest.begin({}, [], overwrite=False)
+    table = pa.table({"id": ["1", "2"], "bytes": [encoded((0, 0, 0)), encoded((9, 9, 9))]})
+    for row in painter(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist():
+        manifest.add(_row(row))
+    assert manifest.kept(output.sizes(), verify=True) == {"1", "2"}
+    part = output.inside(manifest.rows["1"].target)
+    pyarrow.parquet.write_table(pa.table({"id": ["1"], "bytes": [b"other"]}), part.path)
+    assert manifest.kept(output.sizes(), verify=True) == set()
+
+
+def _row(fields):
+    from impasto.batch.manifest import ManifestRow
+
+    return ManifestRow(**fields)
+
+
+def test_a_super_resolution_model_enlarges(output, pictures):
+    card = make_card(name="x2", task="super-resolution", scale=2)
+    settings = PaintSettings("super-resolution", precision="f32")
+    model = make_model_file(card=card, scale=2)
+    rows = painter(output, settings=settings, model=model)(table_of(pictures)).to_pylist()
+    assert (rows[0]["width"], rows[0]["height"]) == (48, 32)
+
+
+def test_a_model_for_another_task_is_refused():
+    with pytest.raises(ModelFileError, match="expected one for super-resolution"):
+        open_model(make_model_file(), PaintSettings("super-resolution"), num_threads=1)

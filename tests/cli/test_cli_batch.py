@@ -1,0 +1,79 @@
+"""`impasto batch` as far as it comes without Ray: whatever is refused, and nothing left to do."""
+
+import json
+
+import pytest
+
+from impasto.batch.manifest import Manifest, ManifestRow
+from impasto.batch.place import place_at
+
+
+@pytest.fixture
+def folder(tmp_path, photo):
+    """A folder with one photograph."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photo.rename(folder / "photo.png")
+    return folder
+
+
+@pytest.fixture
+def batch(impasto, folder, tiny_model_path, tmp_path):
+    """Calls the command on the folder."""
+
+    def call(*words, source=folder, output=tmp_path / "out", style=("-s", tiny_model_path)):
+        return impasto("batch", source, "-o", output, *style, *words)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "style", "said"),
+    [
+        ([], [], "either --style STYLE"),
+        (["--model", "sharp"], ["-s", "udnie"], "either --style STYLE"),
+        (["--scale", "2"], ["-s", "udnie"], "--scale is for enlarging"),
+        (["--workers", "0"], ["-s", "udnie"], "--workers"),
+        (["--format", "psd"], ["-s", "udnie"], "--format"),
+        ([], ["-s", "unknown_style"], "there is no model 'unknown_style'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(batch, tmp_path, words, style, said):
+    assert said in batch(*words, style=style).complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_that_is_not_as_it_must_be_is_one_line(batch, folder, tmp_path):
+    assert "is not there" in batch(source=tmp_path / "none").complaint
+    assert "is a single picture" in batch(source=folder / "photo.png").complaint
+    assert "is the input itself" in batch(output=folder).complaint
+    assert "is a file" in batch(output=folder / "photo.png").complaint
+
+
+def test_what_is_done_is_not_done_again(batch, folder, tmp_path, tiny_model_path):
+    """A manifest as an earlier call leaves it; with nothing to do Ray is not started."""
+    done_before(tmp_path / "out", tiny_model_path)
+    done = batch("--json")
+    assert done.status == 0, done
+    assert json.loads(done.stdout) == {
+        "manifest": str(tmp_path / "out" / "manifest.jsonl"),
+        "done": 0,
+        "skipped": 1,
+        "failed": [],
+    }
+    assert "made with other settings (size: None, now 64)" in batch("--size", "64").complaint
+
+
+def done_before(output, model):
+    from dataclasses import asdict
+
+    from impasto.batch.painter import PaintSettings
+    from impasto.zoo.model_file import read_model_file
+
+    settings = asdict(PaintSettings("style-transfer"))
+    manifest = Manifest(place_at(str(output)))
+    manifest.begin({**settings, "model": read_model_file(model).sha256}, [], overwrite=False)
+    (output / "photo.png").write_bytes(b"12345")
+    row = ManifestRow("photo.png", "photo.png", "0", 5, 24, 16, 0.1, "here:1", None)
+    manifest.add(row)
+    manifest.finish()
