@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["model_fixtures", "training_fixtures"]
+pytest_plugins = ["model_fixtures", "training_fixtures", "video_fixtures"]
 
 # A busy machine must not turn a slow example into a failure.
 settings.register_profile("untimed", deadline=None)

@@ -126,7 +126,7 @@ class Stylizer:
             PictureError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
-        _check_settings(size, strength)
+        check_settings(size, strength)
         photograph = picture if size is None else resize_longer_side(picture, size)
         if strength == 0:
             return photograph
@@ -138,7 +138,12 @@ class Stylizer:
         return photograph.with_rgb(stylized)
 
 
-def _check_settings(size: int | None, strength: float) -> None:
+def check_settings(size: int | None, strength: float) -> None:
+    """Refuse a size or strength that `Stylizer.stylize` would refuse.
+
+    Raises:
+        PictureError: a setting is out of range.
+    """
     is_size = size is None or (
         isinstance(size, int | np.integer)
         and not isinstance(size, bool)
