@@ -1,4 +1,7 @@
-"""Files in, pictures transformed, files out: what `stylize` and `upscale` have in common."""
+"""Files in, pictures transformed, files out: what `stylize` and `upscale` have in common.
+
+What is particular to films is in `clips`.
+"""
 
 import sys
 import time
@@ -10,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from impasto.cli.clips import TransformClip, run_clip
 from impasto.cli.console import EXIT_FAILED_FILES, answer_json, complain, fail, is_terminal
 from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.progress import PictureProgress
-from impasto.errors import ImpastoError, PictureFileError
+from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
+from impasto.runtime.clips.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.images.picture import Picture
@@ -30,7 +35,7 @@ Precision = Annotated[
     ),
 ]
 Quality = Annotated[
-    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG and WebP files.")
+    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP and films.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
@@ -45,6 +50,7 @@ class Transformation:
         key: what JSON calls that.
         precision: the model computes in.
         apply: one picture to another.
+        apply_to_clip: one film to another, from file to file.
         smaller: what to do where memory is too small for a picture.
     """
 
@@ -52,6 +58,7 @@ class Transformation:
     key: str
     precision: str
     apply: "Callable[[Picture], Picture]"
+    apply_to_clip: "TransformClip"
     smaller: str
 
 
@@ -114,7 +121,12 @@ def _run_all(
     with PictureProgress(len(jobs)) as progress:
         for job in jobs:
             try:
-                done.append(_run(job, transformation, writing))
+                if is_clip(job.source):
+                    done.append(_run_clip(job, transformation, writing, progress))
+                else:
+                    done.append(_run(job, transformation, writing))
+            except VideoInterrupted:
+                raise
             except ImpastoError as error:
                 if len(jobs) == 1:
                     raise
@@ -125,6 +137,19 @@ def _run_all(
                     progress.say(job.target)
             progress.advance()
     return done, failed
+
+
+def _run_clip(
+    job: Job, transformation: Transformation, writing: Writing, progress: PictureProgress
+) -> dict[str, Any]:
+    _make_folder(Path(job.target).parent)
+    return run_clip(
+        job,
+        transformation.apply_to_clip,
+        quality=writing.quality,
+        overwrite=writing.overwrite,
+        progress=progress,
+    ) | {"precision": transformation.precision}
 
 
 def _run(job: Job, transformation: Transformation, writing: Writing) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from impasto.cli.pictures import (
     Writing,
     transform_files,
 )
+
+if TYPE_CHECKING:
+    from impasto.runtime.video import VideoSummary
 
 Model = Annotated[
     str,
@@ -39,7 +42,7 @@ def upscale(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Enlarge pictures by super-resolution.
+    """Enlarge pictures and films by super-resolution.
 
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
@@ -53,11 +56,18 @@ def upscale(
         from impasto.runtime.upscaler import Upscaler
 
         upscaler = Upscaler(model, scale=scale, precision=precision)
+
+        def apply_to_clip(source: str, target: str, **settings: Any) -> "VideoSummary":
+            from impasto.runtime.video import upscale_video
+
+            return upscale_video(upscaler, source, target, **settings)
+
         return Transformation(
             name=upscaler.card.name,
             key="model",
             precision=upscaler.precision,
             apply=upscaler.upscale,
+            apply_to_clip=apply_to_clip,
             smaller="cut it into parts",
         )
 

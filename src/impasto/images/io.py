@@ -7,7 +7,7 @@ it is a `Picture`, whose arrays are float32 RGB in [0, 1].
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,11 +128,12 @@ def save_picture(
     write_file(Path(target), encode(picture, file_format, quality=quality))
 
 
-def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+def list_pictures(folder: str | os.PathLike[str], *, also: Collection[str] = ()) -> list[Path]:
     """The pictures in a folder and the folders in it, sorted by path, by suffix.
 
     Args:
         folder: where to look. Hidden files and folders, and links to folders, are left out.
+        also: suffixes of other files to list, in lower case.
 
     Returns:
         Paths that begin with `folder`; their content is not looked at.
@@ -141,13 +142,14 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         PictureFileError: the folder is missing, a file, or may not be read.
     """
     found: list[Path] = []
+    suffixes = READABLE_SUFFIXES.union(also)
     try:
         for parent, folders, files in os.walk(folder, onerror=_raise):
             folders[:] = [name for name in folders if not name.startswith(".")]
             found += [
                 Path(parent, name)
                 for name in files
-                if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES
+                if not name.startswith(".") and Path(name).suffix.lower() in suffixes
             ]
     except FileNotFoundError as error:
         raise PictureFileError(
