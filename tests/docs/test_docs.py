@@ -21,6 +21,7 @@ from PIL import Image
 from impasto.errors import TrainingInterrupted
 from impasto.training.run import train_model
 from training_fixtures import TINY_SETTINGS, draw, environment, tiny_recipe
+from video_fixtures import make_film
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -116,6 +117,8 @@ def prepare(page, folder, tiny_style):
     """Put what a page takes for granted beside its files."""
     if page.name in ("commands.md", "model-file.md"):
         shutil.copy(tiny_style, folder / "my-style.onnx")
+    if page.name == "video.md":
+        make_film(folder / "clip.mp4")
     if page.name == "resuming.md":
         leave_unfinished(folder)
 
