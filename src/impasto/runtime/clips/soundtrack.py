@@ -43,7 +43,7 @@ class Soundtrack:
 
     def write_until(self, seconds: float) -> None:
         """Write what is heard or read before a moment of the film."""
-        while self._waiting is not None and _seconds_of(self._waiting) < seconds:
+        while self._waiting is not None and seconds_of(self._waiting) < seconds:
             packet, self._waiting = self._waiting, next(self._packets, None)
             self._carriers[packet.stream.index].write(packet)
 
@@ -55,7 +55,7 @@ class Soundtrack:
     def _add(self, stream: Any) -> None:
         kind = "sound" if isinstance(stream, AudioStream) else "subtitles"
         codec = stream.codec_context.name if stream.codec_context is not None else None
-        if codec in self._output.supported_codecs:
+        if codec in self._output.supported_codecs and not self._refused(codec):
             self._carriers[stream.index] = _Copied(stream, self._output)
         elif codec is not None and isinstance(stream, AudioStream):
             carrier = _Encoded(stream, self._output)
@@ -69,6 +69,10 @@ class Soundtrack:
                 f"{self._output.format.name} cannot hold {codec or 'an unknown codec'}: "
                 f"the {kind} were left out"
             )
+
+    def _refused(self, codec: str | None) -> bool:
+        """Text that the list of WebM's codecs has, and its file has not."""
+        return self._output.format.name == "webm" and codec in ("srt", "subrip", "ass", "ssa")
 
     def _demux(self) -> "Iterator[Packet[Any]]":
         streams = [self._source.streams[index] for index in self._carriers]
@@ -138,6 +142,9 @@ def _frames_in(packet: Any) -> list[av.AudioFrame]:
         return []  # a click in the sound is no reason to stop
 
 
-def _seconds_of(packet: "Packet[Any]") -> float:
-    assert packet.dts is not None  # others are not let through
+def seconds_of(packet: "Packet[Any]") -> float:
+    """When a packet is decoded."""
+    assert (
+        packet.dts is not None
+    )  # encoders set it, and what demuxers leave without is not let through
     return float(packet.dts * packet.time_base)

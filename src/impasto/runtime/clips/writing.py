@@ -19,7 +19,7 @@ from impasto.images.reading import one_line, shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
 from impasto.runtime.clips.frames import rgb_to_frame
 from impasto.runtime.clips.reading import open_film
-from impasto.runtime.clips.soundtrack import Soundtrack
+from impasto.runtime.clips.soundtrack import Soundtrack, seconds_of
 from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
@@ -85,9 +85,11 @@ class ClipWriter:
         picture.pts, picture.time_base = frame.time, self._facts.time_base
         picture.duration = frame.duration
         with self._errors_as_ours():
-            self._output.mux(self._stream.encode(picture))
-            self._end = float((frame.time + frame.duration) * self._facts.time_base)
-            self._soundtrack.write_until(self._end)
+            packets = self._stream.encode(picture)
+            self._output.mux(packets)
+            if packets:  # never sound before film, whose first times may be negative
+                self._soundtrack.write_until(seconds_of(packets[-1]))
+        self._end = float((frame.time + frame.duration) * self._facts.time_base)
         self.num_frames += 1
         return self.num_frames
 
@@ -102,8 +104,7 @@ class ClipWriter:
         """
         with self._errors_as_ours():
             self._output.mux(self._stream.encode(None))
-            if is_whole:
-                self._soundtrack.write_until(math.inf)
+            self._soundtrack.write_until(math.inf if is_whole else self._end)
             self._soundtrack.finish()
             self._output.close()
 
