@@ -4,6 +4,9 @@ ImpastoError
 ├── PictureError (ValueError)          an array or tensor that is no picture or features as agreed
 │   └── NotFiniteError                 … that has NaN or infinity in it
 ├── PictureFileError (OSError)         a file that cannot be read or written as a picture
+├── VideoFileError (OSError)           a file that cannot be read or written as a film
+├── VideoInterrupted (RuntimeError)    a film stopped from outside, its finished part kept
+├── CameraError (OSError)              a camera or window that is not there
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
 ├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
 ├── UnknownModelError (LookupError)    a name no model has
@@ -36,6 +39,18 @@ class NotFiniteError(PictureError):
 
 class PictureFileError(ImpastoError, OSError):
     """A file that cannot be read or written as a picture."""
+
+
+class VideoFileError(ImpastoError, OSError):
+    """A file that cannot be read or written as a film."""
+
+
+class VideoInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
+    """A film stopped from outside; its message says where the finished part is."""
+
+
+class CameraError(ImpastoError, OSError):
+    """A camera that cannot be opened, or no window to show it in."""
 
 
 class OutputExistsError(ImpastoError, FileExistsError):

@@ -29,18 +29,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the place cannot be written to; nothing is left behind.
     """
-    place = Path(os.path.realpath(path))
-    temporary = place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        if place.exists():
-            shutil.copymode(place, temporary)
-        temporary.replace(place)
+        put_in_place(temporary, path)
     except BaseException:  # an interruption too leaves nothing behind
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+        remove_temporary(temporary)
         raise
 
 
@@ -60,3 +56,27 @@ def reserve_file(path: Path, num_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, num_bytes)
         else:
             file.truncate(num_bytes)
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for a temporary file in the folder where `path` is, or where it leads as a link."""
+    place = Path(os.path.realpath(path))
+    return place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished file to its place; it takes the permissions of the one it replaces.
+
+    Raises:
+        OSError: the place cannot be written to.
+    """
+    place = Path(os.path.realpath(path))
+    if place.exists():
+        shutil.copymode(place, temporary)
+    temporary.replace(place)
+
+
+def remove_temporary(temporary: Path) -> None:
+    """Remove a temporary file if it is there."""
+    with contextlib.suppress(OSError):
+        temporary.unlink()

@@ -21,6 +21,7 @@ from PIL import Image
 from impasto.errors import TrainingInterrupted
 from impasto.training.run import train_model
 from training_fixtures import TINY_SETTINGS, draw, environment, tiny_recipe
+from video_fixtures import make_film
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -118,6 +119,8 @@ def prepare(page, folder, tiny_style):
         shutil.copy(tiny_style, folder / "my-style.onnx")
     if page.name == "files.md":
         draw(3, 48, 36).save(folder / "cat.gif", save_all=True, append_images=[draw(4, 48, 36)])
+    if page.name == "video.md":
+        make_film(folder / "clip.mp4")
     if page.name == "resuming.md":
         leave_unfinished(folder)
 

@@ -15,6 +15,7 @@ from impasto.errors import (
     MissingExtraError,
     OutputExistsError,
     TrainingInterrupted,
+    VideoInterrupted,
 )
 
 Arguments = ParamSpec("Arguments")
@@ -27,8 +28,12 @@ TRAIN_PACKAGES = {
     "torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard", "jaxtyping",
     "matplotlib",
 }  # fmt: skip
-
 RAY_PACKAGES = {"ray", "pyarrow", "fsspec", "pandas"}
+EXTRAS = (
+    dict.fromkeys(TRAIN_PACKAGES, "train") | dict.fromkeys(RAY_PACKAGES, "ray") | {"av": "video"}
+)
+"""Packages that only an extra brings, and which."""
+
 
 # Typer brings its own copy of click or shares an installed one; this base class is in both.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -119,7 +124,7 @@ def explain(error: BaseException) -> int | None:
         case KeyboardInterrupt():
             complain("interrupted")
             return EXIT_INTERRUPTED
-        case TrainingInterrupted():
+        case TrainingInterrupted() | VideoInterrupted():
             complain(str(error))
             return EXIT_INTERRUPTED
         case _ if type(error).__name__ == "NoArgsIsHelpError":  # click's way to show the help
@@ -140,10 +145,9 @@ def _message_of(error: BaseException) -> str | None:
             message = f"{error} (--overwrite)"
         case ImpastoError():
             message = str(error)
-        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in TRAIN_PACKAGES:
-            message = str(MissingExtraError(name.partition(".")[0], extra="train"))
-        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in RAY_PACKAGES:
-            message = str(MissingExtraError(name.partition(".")[0], extra="ray"))
+        case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in EXTRAS:
+            package = name.partition(".")[0]
+            message = str(MissingExtraError(package, extra=EXTRAS[package]))
         case MemoryError():
             message = "there is not enough memory for this; use smaller pictures"
         case OSError():

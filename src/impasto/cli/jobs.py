@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import OutputExistsError, PictureFileError
+from impasto.runtime.clips.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
+from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
+from impasto.runtime.clips.suffixes import is_clip
 
 PIPE = "-"
 DEFAULT_SUFFIX = ".png"
+DEFAULT_CLIP_SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photograph and where its picture goes; `-` is the pipe."""
+    """One photograph or clip and where what is made of it goes; `-` is the pipe."""
 
     source: str
     target: str
@@ -29,7 +33,7 @@ def plan_jobs(
 
     One photograph becomes the file `output`, or goes into the folder of that name. Several, or a
     folder of them, go into the folder `output`, which need not exist; nested folders are kept.
-    A name whose suffix can only be read gets `.png` behind it.
+    A name whose suffix can only be read gets `.png` behind it, that of a clip `.mp4`.
 
     Args:
         photos: files, folders, or the pipe. That a file is there is not checked.
@@ -38,7 +42,7 @@ def plan_jobs(
 
     Raises:
         PictureFileError: an empty name, a folder without pictures, several pictures for a file
-            or pipe, or two photographs for one target.
+            or pipe, a clip for a picture, or two photographs for one target.
     """
     if "" in (output, *photos):
         raise PictureFileError("a name is empty; expected a file, a folder, or - for a pipe")
@@ -61,13 +65,25 @@ def check_targets(jobs: list[Job], *, overwrite: bool) -> None:
 
     Raises:
         OutputExistsError: a target exists and may not be replaced.
-        PictureFileError: a target is a folder, has a suffix no format has, or is itself one of
-            the photographs.
+        PictureFileError: a target is a folder, has a suffix no format has, is a picture where
+            the source is a clip or the other way round, or is itself one of the photographs.
     """
     photographs = {_identity(Path(job.source)) for job in jobs if job.source != PIPE}
     for job in jobs:
+        _check_kind(job)
         if job.target != PIPE:
             _check_target(Path(job.target), photographs, overwrite=overwrite)
+
+
+def _check_kind(job: Job) -> None:
+    if is_clip(job.source) and job.target == PIPE:
+        raise PictureFileError(f"{job.source} is a film and needs a file; give one for -o")
+    if job.target != PIPE and is_clip(job.source) != is_clip(job.target):
+        made, ending = ("film", "mp4") if is_clip(job.source) else ("picture", "png")
+        raise PictureFileError(
+            f"{job.source} becomes a {made}, and {job.target} is none; "
+            f"choose a name that ends in .{ending} or the like"
+        )
 
 
 def _check_target(target: Path, photographs: set[object], *, overwrite: bool) -> None:
@@ -78,7 +94,8 @@ def _check_target(target: Path, photographs: set[object], *, overwrite: bool) ->
     if not _is_writable(target):
         raise PictureFileError(
             f"{target} ends in no suffix of a format that can be written; "
-            f"expected one of {', '.join(WRITABLE_SUFFIXES)}, or a / for a new folder"
+            f"expected one of {', '.join((*WRITABLE_SUFFIXES, *WRITABLE_CLIP_SUFFIXES))}, "
+            f"or a / for a new folder"
         )
     if not target.exists():
         return
@@ -117,7 +134,8 @@ def _jobs_below(photo: Path, folder: Path, on_unreadable: OnUnreadable | None) -
 
     if not photo.is_dir():
         return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
-    names = [path.relative_to(photo) for path in list_pictures(photo, on_unreadable=on_unreadable)]
+    found = list_pictures(photo, also=CLIP_SUFFIXES, on_unreadable=on_unreadable)
+    names = [path.relative_to(photo) for path in found]
     inside = _place_inside(folder, photo)
     if inside is not None:  # what an earlier call made is no photograph
         names = [name for name in names if not name.is_relative_to(inside)]
@@ -146,11 +164,13 @@ def _without_clashes(jobs: list[Job]) -> list[Job]:
 
 
 def _writable_name(path: Path) -> Path:
-    """Keep a name whose suffix can be written, else make it a PNG."""
-    return path if _is_writable(path) else path.with_name(path.name + DEFAULT_SUFFIX)
+    """Keep a name whose suffix can be written, else make it a PNG, or an MP4 for a clip."""
+    if _is_writable(path):
+        return path
+    return path.with_name(path.name + (DEFAULT_CLIP_SUFFIX if is_clip(path) else DEFAULT_SUFFIX))
 
 
 def _is_writable(path: Path) -> bool:
     from impasto.images.io import WRITABLE_SUFFIXES
 
-    return path.suffix.lower() in WRITABLE_SUFFIXES
+    return path.suffix.lower() in (*WRITABLE_SUFFIXES, *WRITABLE_CLIP_SUFFIXES)

@@ -1,4 +1,7 @@
-"""Files in, pictures transformed, files out: what `stylize` and `upscale` have in common."""
+"""Files in, pictures transformed, files out: what `stylize` and `upscale` have in common.
+
+What is particular to films is in `clips`.
+"""
 
 import dataclasses
 import sys
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from impasto.cli.clips import TransformClip, run_clip
 from impasto.cli.console import (
     EXIT_FAILED_FILES,
     answer_json,
@@ -24,7 +28,8 @@ from impasto.cli.console import (
 )
 from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.progress import PictureProgress
-from impasto.errors import ImpastoError, PictureFileError
+from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
+from impasto.runtime.clips.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.images.io import Animation, AskedBits, Picture
@@ -44,7 +49,7 @@ Precision = Annotated[
     ),
 ]
 Quality = Annotated[
-    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF and HEIC files.")
+    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF, HEIC and films.")
 ]
 Lossless = Annotated[
     bool, typer.Option("--lossless", help="Of WebP and HEIC files, whatever the quality.")
@@ -80,7 +85,9 @@ class Transformation:
         name: of the model, for JSON.
         key: what JSON calls that.
         precision: that the model computes in, for one picture.
+        film_precision: that it computes in for films.
         apply: one picture to another.
+        apply_to_clip: one film to another, from file to file.
         smaller: what to do where memory is too small for a picture.
         apply_to_file: transform a photograph from file to file by windows, told how to write and
             whom to tell of each tile; gives what the result is, or None for a photograph that is
@@ -90,7 +97,9 @@ class Transformation:
     name: str
     key: str
     precision: "Callable[[Picture], str]"
+    film_precision: str
     apply: "Callable[[Picture], Picture]"
+    apply_to_clip: "TransformClip"
     smaller: str
     apply_to_file: "Callable[[Path, Path, Writing, Progress], LargeResult | None]"
 
@@ -183,7 +192,8 @@ def _check_formats(jobs: list[Job], writing: Writing) -> None:
     """Refuse before the work begins what a format cannot hold."""
     from impasto.images.io import check_encoding, format_named
 
-    suffixes = {".png" if job.target == PIPE else Path(job.target).suffix for job in jobs}
+    pictures = [job for job in jobs if not is_clip(job.source)]
+    suffixes = {".png" if job.target == PIPE else Path(job.target).suffix for job in pictures}
     for suffix in sorted(suffixes):
         check_encoding(
             format_named(suffix),
@@ -215,7 +225,13 @@ def _run_all(
     with PictureProgress(len(jobs)) as progress:
         for job in jobs:
             try:
-                outcome.done.append(_run(job, transformation, writing, progress.tile))
+                outcome.done.append(
+                    _run_clip(job, transformation, writing, progress)
+                    if is_clip(job.source)
+                    else _run(job, transformation, writing, progress.tile)
+                )
+            except VideoInterrupted:
+                raise
             except ImpastoError as error:
                 if not are_many:
                     raise
@@ -224,6 +240,19 @@ def _run_all(
                 if not writing.json and job.target != PIPE:
                     progress.say(job.target)
             progress.advance()
+
+
+def _run_clip(
+    job: Job, transformation: Transformation, writing: Writing, progress: PictureProgress
+) -> dict[str, Any]:
+    make_folder(Path(job.target).parent)
+    return run_clip(
+        job,
+        transformation.apply_to_clip,
+        quality=writing.quality,
+        overwrite=writing.overwrite,
+        progress=progress,
+    ) | {"precision": transformation.film_precision}
 
 
 def _run(

@@ -39,6 +39,11 @@ class PictureProgress:
         if self._bar is not None:
             self._bar.stop()
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a bar."""
+        return self._bar is not None
+
     def advance(self) -> None:
         """Count one more picture."""
         if self._bar is not None and self._task is not None:

@@ -1,7 +1,7 @@
-"""`impasto stylize`: photographs in, repainted photographs out."""
+"""`impasto stylize`: photographs and films in, repainted ones out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from impasto.cli.pictures import (
 if TYPE_CHECKING:
     from impasto.runtime.large_pictures import LargeResult
     from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.video import VideoSummary
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -58,6 +59,7 @@ Strength = Annotated[
 KeepColors = Annotated[
     bool, typer.Option("--keep-colors", help="Keep the photograph's colours, paint its light.")
 ]
+Stabilize = Annotated[bool, typer.Option("--stabilize", help="Let a film flicker less.")]
 
 
 def stylize(
@@ -68,6 +70,7 @@ def stylize(
     size: Size = None,
     strength: Strength = 1.0,
     keep_colors: KeepColors = False,
+    stabilize: Stabilize = False,
     precision: Precision = "auto",
     quality: Quality = 92,
     lossless: Lossless = False,
@@ -78,12 +81,15 @@ def stylize(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Repaint photographs in a trained style.
+    """Repaint photographs and films in a trained style.
 
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
     Animations stay animations where the format has them.
+
+    A film (MP4, Matroska, WebM, AVI, ...) becomes a film with its sound, in MP4, Matroska or
+    WebM. Ctrl-C leaves its finished part as OUT.partial.mp4.
 
     A file that exists is an error, and nothing is done, unless --overwrite or --skip-existing is
     given. If some of several photographs fail, the others are done and the exit status is 1.
@@ -119,13 +125,29 @@ def stylize(
                 progress=progress,
             )
 
+        def apply_to_clip(source: str, target: str, **settings: Any) -> "VideoSummary":
+            from impasto.runtime.video import stylize_video
+
+            return stylize_video(
+                stylizer,
+                source,
+                target,
+                size=size,
+                strength=strength,
+                keep_colors=keep_colors,
+                stabilize=stabilize,
+                **settings,
+            )
+
         return Transformation(
             name=stylizer.card.name,
             key="style",
             precision=stylizer.precision_for,
+            film_precision=stylizer.precision,
             apply=lambda picture: stylizer.stylize(
                 picture, size=size, strength=strength, keep_colors=keep_colors
             ),
+            apply_to_clip=apply_to_clip,
             smaller="give a smaller one with --size",
             apply_to_file=stylize_file,
         )

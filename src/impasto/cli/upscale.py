@@ -1,7 +1,7 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from impasto.cli.pictures import (
 if TYPE_CHECKING:
     from impasto.runtime.large_pictures import LargeResult
     from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.video import VideoSummary
 
 Model = Annotated[
     str,
@@ -66,7 +67,7 @@ def upscale(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Enlarge pictures by super-resolution.
+    """Enlarge pictures and films by super-resolution.
 
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
@@ -112,11 +113,18 @@ def upscale(
                 progress=progress,
             )
 
+        def apply_to_clip(source: str, target: str, **settings: Any) -> "VideoSummary":
+            from impasto.runtime.video import upscale_video
+
+            return upscale_video(upscaler, source, target, **settings)
+
         return Transformation(
             name=upscaler.card.name,
             key="model",
             precision=upscaler.precision_for,
+            film_precision=upscaler.precision,
             apply=upscaler.upscale,
+            apply_to_clip=apply_to_clip,
             smaller="cut it into parts",
             apply_to_file=upscale_file,
         )

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -245,12 +245,14 @@ def save_animation(
 def list_pictures(
     folder: str | os.PathLike[str],
     *,
+    also: Collection[str] = (),
     on_unreadable: Callable[[Path, PictureFileError], None] | None = None,
 ) -> list[Path]:
     """The pictures in a folder and the folders in it, sorted by path, by suffix.
 
     Args:
         folder: where to look. Hidden files and folders, and links to folders, are left out.
+        also: suffixes of other files to list, in lower case.
         on_unreadable: is told of a folder inside that may not be read, which is then passed over;
             without it such a folder is an error.
 
@@ -269,13 +271,14 @@ def list_pictures(
         message = f"{shown(place)} cannot be listed ({one_line(error)})"
         on_unreadable(place, PictureFileError(message))
 
+    suffixes = READABLE_SUFFIXES.union(also)
     try:
         for parent, folders, files in os.walk(folder, onerror=failed):
             folders[:] = [name for name in folders if not name.startswith(".")]
             found += [
                 Path(parent, name)
                 for name in files
-                if not name.startswith(".") and Path(name).suffix.lower() in READABLE_SUFFIXES
+                if not name.startswith(".") and Path(name).suffix.lower() in suffixes
             ]
     except FileNotFoundError as error:
         raise PictureFileError(

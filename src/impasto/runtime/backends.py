@@ -8,7 +8,7 @@ import functools
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import prod
 from types import ModuleType
 from typing import Any, Literal, Protocol, cast
@@ -23,6 +23,10 @@ Precision = Literal["auto", "f32", "bf16"]
 
 MAX_PIXELS_KEPT = 2 * 2**20
 """Compiled shapes are kept up to so many pixels in all; each takes some 200 bytes a pixel."""
+
+
+Graph = Callable[..., NDArray[np.float32]]
+"""A computation that `compile_graph` made."""
 
 
 class Backend(Protocol):
@@ -115,6 +119,29 @@ class OpenVinoBackend:
         """Forget the shapes used longest ago, before the new one takes its memory."""
         while self._requests and sum(map(prod, (*self._requests, shape))) > 3 * MAX_PIXELS_KEPT:
             self._requests.popitem(last=False)
+
+
+def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph:
+    """A function on float32 arrays that OpenVINO computes, written in its own operations.
+
+    Args:
+        build: given OpenVINO's operations, returns the parameters and the result.
+
+    Returns:
+        A function from arrays of the parameters' shapes to that of the result; several threads
+        may call it at once.
+    """
+    core, openvino = _openvino_core(), _import_openvino()
+    parameters, result = build(openvino.opset13)
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(openvino.Model([result], parameters), "CPU", settings)
+
+    def run(*arrays: NDArray[np.float32]) -> NDArray[np.float32]:
+        request = compiled.create_infer_request()
+        request.infer([np.ascontiguousarray(array) for array in arrays], share_inputs=True)
+        return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+
+    return run
 
 
 def choose_precision(precision: Precision, capabilities: Collection[str]) -> str:

@@ -147,7 +147,7 @@ class Stylizer:
             PictureError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
-        _check_settings(size, strength)
+        check_settings(size, strength)
         photograph = picture if size is None else resize_longer_side(picture, size)
         if strength == 0:
             return photograph
@@ -173,7 +173,7 @@ class Stylizer:
             PictureError: a setting is out of range.
             PictureFileError: the target's suffix says no format.
         """
-        _check_settings(size, strength)
+        check_settings(size, strength)
         return None if strength == 0 else self._predictor.find_large(source, target, size=size)
 
     def stylize_large(
@@ -204,7 +204,7 @@ class Stylizer:
             PictureFileError: the photograph cannot be read, or the picture not be written.
             ModelFileError: the model cannot be run, or not in tiles.
         """
-        _check_settings(None, strength)
+        check_settings(None, strength)
         return self._predictor.transform_large(
             picture,
             finish=partial(_finished, strength=strength, keep_colors=keep_colors),
@@ -230,7 +230,12 @@ def _finished(
     return stylized
 
 
-def _check_settings(size: int | None, strength: float) -> None:
+def check_settings(size: int | None, strength: float) -> None:
+    """Refuse a size or strength that `Stylizer.stylize` would refuse.
+
+    Raises:
+        PictureError: a setting is out of range.
+    """
     is_size = size is None or (
         isinstance(size, int | np.integer)
         and not isinstance(size, bool)

@@ -1,0 +1,85 @@
+"""What a film costs beside its network: reading, colours, writing.
+
+    python benchmarks/video.py
+
+A film that pans over a photograph is repainted with the style and with --strength 0, which does
+all but the network. Times are the processor's, of all threads together, so that other programs on
+the machine count little; frames per second are what a clock says, and worth nothing on a busy one.
+"""
+
+import argparse
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from measure import publish
+
+from impasto.images.io import load_picture, resize_longer_side
+from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.video import stylize_video
+
+PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "china.jpg"
+STYLE = "starry_night"
+SIZES = (256, 512)
+COMMAND = "python benchmarks/video.py"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=24)
+    num_frames = parser.parse_args().frames
+    stylizer = Stylizer(STYLE)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [_measure(Path(folder), stylizer, size, num_frames) for size in SIZES]
+    lines = [
+        "| size | processor time a frame, ms | of it not the network, ms | share | frames/s |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['size']:.0f}² | {1000 * row['whole']:.0f} | {1000 * row['beside']:.1f} "
+            f"| {row['beside'] / row['whole']:.0%} | {row['frames_per_second']:.1f} |"
+        )
+    note = f"`{STYLE}`, {stylizer.precision}, {num_frames} frames, from H.264 to H.264, no sound."
+    table = "\n".join([*lines, "", note])
+    publish("video", command=COMMAND, table=table, content={"rows": rows, "style": STYLE})
+
+
+def _measure(folder: Path, stylizer: Stylizer, size: int, num_frames: int) -> dict[str, float]:
+    source = _pan(folder / f"{size}.mp4", size, num_frames)
+    seconds = {}
+    for strength in (0.0, 1.0):
+        for _ in range(2):  # the first time compiles
+            started, clock = time.process_time(), time.perf_counter()
+            stylize_video(stylizer, source, folder / "out.mp4", strength=strength, overwrite=True)
+            seconds[strength] = (time.process_time() - started) / num_frames
+            frames_per_second = num_frames / (time.perf_counter() - clock)
+    return {
+        "size": float(size),
+        "whole": seconds[1.0],
+        "beside": seconds[0.0],
+        "frames_per_second": frames_per_second,
+    }
+
+
+def _pan(path: Path, size: int, num_frames: int) -> Path:
+    picture = resize_longer_side(load_picture(PHOTO), 2 * size).rgb
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.width = stream.height = size
+        stream.codec_context.time_base = Fraction(1, 25)
+        for number in range(num_frames):
+            view = picture[:size, 2 * number : 2 * number + size]
+            pixels = np.ascontiguousarray((view * 255).astype(np.uint8))
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
+
+
+if __name__ == "__main__":
+    main()

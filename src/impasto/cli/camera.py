@@ -1,0 +1,58 @@
+"""`impasto camera`: what a camera sees, repainted while one looks."""
+
+from typing import Annotated
+
+import typer
+
+from impasto.cli.console import tell
+from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
+
+Styles = Annotated[
+    list[str],
+    typer.Option(
+        "--style", "-s", metavar="STYLE", help="A style's name or file; several: key n changes."
+    ),
+]
+CameraName = Annotated[
+    str,
+    typer.Option("--camera", metavar="CAMERA", help="Its number, its device, or a film's file."),
+]
+Size = Annotated[
+    int,
+    typer.Option(metavar="PIXELS", min=MINIMUM_SIZE, max=MAXIMUM_SIZE, help="Of the longer side."),
+]
+Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as a mirror.")]
+
+
+def camera(
+    *,
+    style: Styles,
+    camera: CameraName = "0",
+    size: Size = 384,
+    mirror: Mirror = False,
+    strength: Strength = 1.0,
+    keep_colors: KeepColors = False,
+) -> None:
+    """Show what a camera sees in a trained style, in a window.
+
+    Keys: q or Escape ends, n goes to the next style, m mirrors.
+    """
+    from impasto.cli.window import Window
+    from impasto.images.picture import Picture
+    from impasto.runtime.clips.camera import Camera
+    from impasto.runtime.live import LiveStyle, show_live
+    from impasto.runtime.stylizer import Stylizer
+
+    def live(name: str) -> LiveStyle:
+        stylizer = Stylizer(name)
+        return LiveStyle(
+            stylizer.card.title,
+            lambda rgb: (
+                stylizer.stylize(Picture(rgb), strength=strength, keep_colors=keep_colors).rgb
+            ),
+        )
+
+    styles = [live(name) for name in style]
+    with Window("Impasto") as window, Camera(camera, size=size) as frames:
+        num_shown = show_live(frames, styles, window, mirror=mirror)
+    tell(f"{num_shown} frames shown")

@@ -1,0 +1,68 @@
+"""One film on the command line: how far it is, what could not be kept, what was made."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from impasto.cli.clip_progress import ClipProgress
+from impasto.cli.console import tell
+from impasto.cli.jobs import Job
+from impasto.cli.progress import PictureProgress
+
+if TYPE_CHECKING:
+    from impasto.runtime.video import OnProgress, VideoSummary
+
+
+class TransformClip(Protocol):
+    """Makes one film of another, from file to file."""
+
+    def __call__(
+        self,
+        source: str,
+        target: str,
+        *,
+        quality: int,
+        overwrite: bool,
+        on_progress: "OnProgress",
+    ) -> "VideoSummary":
+        """Write the film, and say what was written."""
+        ...
+
+
+def run_clip(
+    job: Job,
+    transform: TransformClip,
+    *,
+    quality: int,
+    overwrite: bool,
+    progress: PictureProgress,
+) -> dict[str, Any]:
+    """Make one film; return what was done, for JSON.
+
+    Args:
+        job: which film goes where.
+        transform: what makes it.
+        quality: 1 to 100.
+        overwrite: replace a file that is there.
+        progress: of all pictures and films, if there are several.
+
+    Raises:
+        ImpastoError: as `transform` does.
+    """
+    with ClipProgress(job.source, beside=progress) as clip_progress:
+        made = transform(
+            job.source,
+            job.target,
+            quality=quality,
+            overwrite=overwrite,
+            on_progress=clip_progress.show,
+        )
+    for note in made.notes:
+        tell(f"{job.source}: {note}")
+    return {
+        "clip": job.source,
+        "film": job.target,
+        "width": made.width,
+        "height": made.height,
+        "frames": made.num_frames,
+        "seconds": round(made.seconds, 3),
+        "notes": list(made.notes),
+    }

@@ -1,0 +1,133 @@
+"""What a camera sees now: frames are read as they come, and only the newest is kept.
+
+A film stands in for a camera; it runs at its own speed.
+"""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container.input import InputContainer
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from impasto.errors import CameraError
+from impasto.images.reading import one_line
+from impasto.images.resize import fit_longer_side
+from impasto.runtime.clips.clip import ColourTags, matrix_or_guess
+from impasto.runtime.clips.frames import Turn, frame_to_rgb, turn_of
+from impasto.runtime.clips.reading import open_film
+
+_FULL = 2
+_PATIENCE_SECONDS = 10.0
+
+
+class Camera:
+    """A camera, or a film in its place, that is being watched in a thread.
+
+    Args:
+        camera: the number of a camera from 0, the name of its device, or a film's file.
+        size: pixels of the longer side of its frames.
+
+    Raises:
+        CameraError: no such camera, or it may not be used.
+        VideoFileError: the file is no film.
+    """
+
+    def __init__(self, camera: str, *, size: int) -> None:
+        self._size = size
+        self._is_film = Path(camera).is_file()
+        self._container = open_film(Path(camera)) if self._is_film else _open_device(camera)
+        self._newest: NDArray[np.float32] | None = None
+        self._news = threading.Condition()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._news:
+            self._is_over = True
+        self._thread.join()
+        self._container.close()
+
+    def newest(self) -> NDArray[np.float32] | None:
+        """The next frame that nobody has taken yet, float32 H×W×3 in [0, 1]; None at the end.
+
+        Raises:
+            CameraError: none came for ten seconds.
+        """
+        with self._news:
+            has_news = self._news.wait_for(
+                lambda: self._newest is not None or self._is_over, _PATIENCE_SECONDS
+            )
+            frame, self._newest = self._newest, None
+        if not has_news:
+            raise CameraError(
+                f"the camera sent no frame for {_PATIENCE_SECONDS:.0f} seconds; is it in use?"
+            )
+        return frame
+
+    def _watch(self) -> None:
+        started: float | None = None
+        try:
+            for frame in self._container.decode(video=0):
+                seconds = float(frame.time or 0)
+                started = time.monotonic() - seconds if started is None else started
+                if self._is_film:
+                    time.sleep(max(0.0, started + seconds - time.monotonic()))
+                rgb = self._rgb_of(frame)
+                with self._news:
+                    if self._is_over:
+                        return
+                    self._newest = rgb
+                    self._news.notify()
+        except (av.FFmpegError, IndexError):
+            pass  # unplugged, damaged or without pictures: the end of what is to be seen
+        finally:
+            with self._news:
+                self._is_over = True
+                self._news.notify()
+
+    def _rgb_of(self, frame: VideoFrame) -> NDArray[np.float32]:
+        turn: Turn = turn_of(frame)
+        sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
+        width, height = fit_longer_side(*sides, self._size)
+        is_full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
+        matrix = matrix_or_guess(frame.colorspace, height=frame.height)
+        colour = ColourTags(frame.color_primaries, frame.color_trc, matrix, is_full)
+        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn)
+
+
+def _open_device(camera: str) -> InputContainer:
+    name, kind = _device(camera)
+    try:
+        return av.open(name, format=kind)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise CameraError(
+            f"there is no camera {camera} to look through ({reason}); "
+            f"give the number or device of another, or a film, with --camera"
+        ) from error
+
+
+def _device(camera: str) -> tuple[str, str]:
+    """What FFmpeg calls a camera on this system, and what it reads it with."""
+    if sys.platform == "darwin":
+        return f"{camera}:none" if camera.isdigit() else camera, "avfoundation"
+    if os.name == "nt":
+        return f"video={camera}", "dshow"
+    return f"/dev/video{camera}" if camera.isdigit() else camera, "v4l2"

@@ -1,0 +1,91 @@
+"""What is known of a clip, and one frame of it; reading and writing have modules of their own."""
+
+import dataclasses
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNSPECIFIED = 2
+"""What primaries, transfer and matrix are where a clip says nothing (ITU-T H.273)."""
+
+_SMALLEST_HD_HEIGHT = 720
+_BT709, _BT601 = 1, 6
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ColourTags:
+    """How a clip's numbers stand for colours, in the code points of ITU-T H.273.
+
+    Attributes:
+        primaries: of red, green and blue.
+        transfer: the curve between light and number.
+        matrix: between R'G'B' and luma and chroma; never unspecified.
+        is_full_range: luma is 0 to 255, and not 16 to 235.
+    """
+
+    primaries: int
+    transfer: int
+    matrix: int
+    is_full_range: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What a clip is, as it is seen: turned upright.
+
+    Attributes:
+        width: of the frames, in pixels.
+        height: of the frames, in pixels.
+        pixel_aspect: the width of a pixel over its height.
+        time_base: seconds that times count in.
+        frame_rate: frames per second on average, if known.
+        num_frames: how many there will be, if known.
+        colour: what its numbers mean.
+    """
+
+    width: int
+    height: int
+    pixel_aspect: Fraction
+    time_base: Fraction
+    frame_rate: Fraction | None
+    num_frames: int | None
+    colour: ColourTags
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ClipFrame:
+    """One frame.
+
+    Attributes:
+        rgb: float32 H×W×3 in [0, 1].
+        time: when it is shown, in units of the clip's time base.
+        duration: for how long, in the same units; 0 where the clip does not say.
+    """
+
+    rgb: NDArray[np.float32]
+    time: int
+    duration: int
+
+    def with_rgb(self, rgb: NDArray[np.float32]) -> "ClipFrame":
+        """The frame of the same moment with other colours."""
+        return dataclasses.replace(self, rgb=rgb)
+
+
+def matrix_or_guess(matrix: int, *, height: int) -> int:
+    """The matrix that a clip names or, where it does not, what players take for granted.
+
+    That is BT.709 from 720 rows upwards, and BT.601 below.
+
+    Args:
+        matrix: as the clip has it, 0 for R'G'B', 2 for unspecified.
+        height: of the frames, in pixels.
+    """
+    if matrix not in (0, UNSPECIFIED):
+        return matrix
+    return _BT709 if height >= _SMALLEST_HD_HEIGHT else _BT601
+
+
+def even(size: int) -> int:
+    """The even number nearest to a size: H.264 shares chroma between two by two pixels."""
+    return max(2, 2 * round(size / 2))

@@ -1,0 +1,18 @@
+"""The suffixes of films; nothing heavy is imported, so that planning a call stays quick."""
+
+import os
+from pathlib import Path
+
+WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+"""H.264 in all but WebM, which gets VP9."""
+
+READABLE_SUFFIXES = frozenset(
+    {*WRITABLE_SUFFIXES, ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"}
+    | {".ogv", ".3gp", ".y4m"}
+)
+"""What is taken for a film by its name; what is in it is known once it is opened."""
+
+
+def is_clip(path: str | os.PathLike[str]) -> bool:
+    """Whether a name ends like that of a film."""
+    return Path(path).suffix.lower() in READABLE_SUFFIXES

@@ -1,0 +1,80 @@
+"""What a camera sees, repainted while one looks: the loop between camera, styles and display."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Paint = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+_MEMORY = 0.9
+"""Share of the speed so far in the running mean of frames per second."""
+
+
+class FrameSource(Protocol):
+    """Where frames come from."""
+
+    def newest(self) -> NDArray[np.float32] | None:
+        """The newest frame that was not taken yet, float32 H×W×3 in [0, 1]; None at the end."""
+        ...
+
+
+class Display(Protocol):
+    """Where they are shown."""
+
+    def show(self, rgb: NDArray[np.float32], caption: str) -> None:
+        """Show a picture, float32 H×W×3 in [0, 1], and a line of text."""
+        ...
+
+    def keys(self) -> list[str]:
+        """The keys pressed since the last call; `q` also for a window that was closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStyle:
+    """A style to show.
+
+    Attributes:
+        name: for the caption.
+        paint: from one frame to another.
+    """
+
+    name: str
+    paint: Paint
+
+
+def show_live(
+    frames: FrameSource, styles: Sequence[LiveStyle], display: Display, *, mirror: bool = False
+) -> int:
+    """Repaint frames until they end or `q` is pressed; returns how many were shown.
+
+    `n` goes to the next style, `m` mirrors.
+
+    Args:
+        frames: the camera.
+        styles: at least one; the first is shown first.
+        display: the window.
+        mirror: exchange left and right, as in a mirror.
+
+    Raises:
+        CameraError: the camera has fallen silent.
+    """
+    style, num_shown, speed = 0, 0, 0.0
+    last = time.perf_counter()
+    while (frame := frames.newest()) is not None:
+        keys = display.keys()
+        if "q" in keys:
+            break
+        style = (style + keys.count("n")) % len(styles)
+        mirror ^= keys.count("m") % 2 == 1
+        painting = styles[style].paint(frame[:, ::-1] if mirror else frame)
+        now = time.perf_counter()
+        speed = _MEMORY * speed + (1 - _MEMORY) / max(now - last, 1e-6) if num_shown else 0.0
+        last = now
+        display.show(painting, f"{styles[style].name}, {speed:.1f} frames/s")
+        num_shown += 1
+    return num_shown

@@ -1,0 +1,290 @@
+"""Films repainted from file to file: read, transformed and written in threads, frame by frame.
+
+The files are the room `clips`'s, what steadies a film `stabilization`'s.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import ImpastoError, VideoFileError, VideoInterrupted
+from impasto.files import put_in_place, remove_temporary, temporary_beside
+from impasto.images.io import Picture
+from impasto.images.reading import shown
+from impasto.images.resize import fit_longer_side
+from impasto.runtime.clips.clip import ClipFacts, even
+from impasto.runtime.clips.reading import ClipReader
+from impasto.runtime.clips.writing import ClipTarget, ClipWriter, check_video_target
+from impasto.runtime.pipelining import Ahead
+from impasto.runtime.stabilization import Stabilizer
+from impasto.runtime.stylizer import Stylizer, check_settings
+from impasto.runtime.upscaler import Upscaler
+
+NUM_AHEAD = 3
+"""Frames that wait between two stages."""
+
+Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From one frame to another, float32 H×W×3 in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoProgress:
+    """How far a film is.
+
+    Attributes:
+        num_done: frames written so far.
+        num_frames: how many there will be, if known.
+        seconds: since the first frame was begun.
+    """
+
+    num_done: int
+    num_frames: int | None
+    seconds: float
+
+    @property
+    def frames_per_second(self) -> float:
+        """On average so far."""
+        return self.num_done / max(self.seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this speed, if it is known how many frames there will be."""
+        if self.num_frames is None:
+            return None
+        return max(0, self.num_frames - self.num_done) / self.frames_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSummary:
+    """What was made.
+
+    Attributes:
+        width: of the frames, in pixels.
+        height: likewise.
+        num_frames: written.
+        seconds: that it took.
+        notes: what could not be taken over as it was, one line each.
+    """
+
+    width: int
+    height: int
+    num_frames: int
+    seconds: float
+    notes: tuple[str, ...]
+
+
+OnProgress = Callable[[VideoProgress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is done to which film."""
+
+    transform: Transform
+    scale: int
+    target: ClipTarget
+    on_progress: OnProgress | None
+
+
+def stylize_video(
+    stylizer: Stylizer,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    size: int | None = None,
+    strength: float = 1.0,
+    keep_colors: bool = False,
+    stabilize: bool = False,
+    quality: int = 92,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> VideoSummary:
+    """Repaint a film; sound, subtitles, times, colour tags and pixel aspect are kept.
+
+    The film is turned upright. The file appears whole or not at all; Ctrl-C, or a film that turns
+    out to be damaged, leaves what is finished beside it as `TARGET.partial.mp4`.
+
+    Args:
+        stylizer: the style.
+        source: the film.
+        target: the file to write, `.mp4`, `.m4v`, `.mov` or `.mkv` (H.264), or `.webm` (VP9).
+        size: pixels of the longer side it is resized to first; None keeps its own. Both sides
+            become even.
+        strength: as for `Stylizer.stylize`.
+        keep_colors: as for `Stylizer.stylize`.
+        stabilize: reduce flicker.
+        quality: 1 to 100; the encoder's constant rate factor is 51 - 0.36 quality.
+        overwrite: replace a file that is there.
+        on_progress: called in this thread after each frame.
+
+    Raises:
+        OutputExistsError: the target is there and may not be replaced.
+        VideoFileError: the source is no film, damaged or cut short, or the target cannot be
+            written.
+        VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
+        PictureError: a setting is out of range.
+        ModelFileError: the model cannot be run.
+    """
+    check_settings(size, strength)
+
+    def paint(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        picture = Picture(rgb)
+        return stylizer.stylize(picture, strength=strength, keep_colors=keep_colors).rgb
+
+    clip_target = _target(target, quality=quality, overwrite=overwrite)
+    transform = Stabilizer(paint) if stabilize else paint
+    return _transform(Path(source), _Task(transform, 1, clip_target, on_progress), size=size)
+
+
+def upscale_video(
+    upscaler: Upscaler,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    quality: int = 92,
+    overwrite: bool = False,
+    on_progress: OnProgress | None = None,
+) -> VideoSummary:
+    """Enlarge a film, with all that `stylize_video` keeps.
+
+    Args:
+        upscaler: the model.
+        source: the film.
+        target: as for `stylize_video`.
+        quality: likewise.
+        overwrite: likewise.
+        on_progress: likewise.
+
+    Raises:
+        OutputExistsError: as for `stylize_video`.
+        VideoFileError: likewise.
+        VideoInterrupted: likewise.
+        PictureError: the quality is out of range.
+        ModelFileError: the model cannot be run.
+    """
+
+    def enlarge(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        return upscaler.upscale(Picture(rgb)).rgb
+
+    clip_target = _target(target, quality=quality, overwrite=overwrite)
+    task = _Task(enlarge, upscaler.scale, clip_target, on_progress)
+    return _transform(Path(source), task, size=None)
+
+
+def partial_path(target: str | os.PathLike[str]) -> Path:
+    """Where the finished part of a film goes: `film.partial.mp4` for `film.mp4`."""
+    path = Path(target)
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) -> ClipTarget:
+    if not 1 <= quality <= 100:
+        raise VideoFileError(f"quality is {quality}, expected a number from 1 to 100")
+    path = check_video_target(target, overwrite=overwrite)
+    return ClipTarget(path, temporary_beside(path), quality)
+
+
+def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
+    with ClipReader(source) as reader:
+        wanted = _wanted_size(reader.facts, size)
+        width, height = map(even, wanted) if task.scale == 1 else wanted
+        try:
+            summary = _write_clip(source, reader, task, width=width, height=height)
+        finally:
+            remove_temporary(task.target.temporary)
+    if (width, height) != wanted:
+        note = f"{wanted[0]}×{wanted[1]} pixels became {width}×{height}: both sides must be even"
+        return replace(summary, notes=(note, *summary.notes))
+    return summary
+
+
+def _wanted_size(facts: ClipFacts, size: int | None) -> tuple[int, int]:
+    if size is None:
+        return facts.width, facts.height
+    return fit_longer_side(facts.width, facts.height, size)
+
+
+def _write_clip(
+    source: Path, reader: ClipReader, task: _Task, *, width: int, height: int
+) -> VideoSummary:
+    started = time.perf_counter()
+    writer = ClipWriter(
+        task.target,
+        source=source,
+        facts=reader.facts,
+        width=width * task.scale,
+        height=height * task.scale,
+    )
+    try:
+        _run(reader, writer, task, width=width, height=height)
+        writer.finish(is_whole=True)
+    except (ImpastoError, KeyboardInterrupt) as error:
+        raise _with_part_kept(error, writer, task.target, reader) from None
+    finally:
+        writer.close()
+    put_in_place(task.target.temporary, task.target.path)
+    return VideoSummary(
+        width=width * task.scale,
+        height=height * task.scale,
+        num_frames=writer.num_frames,
+        seconds=time.perf_counter() - started,
+        notes=(*writer.notes, *_damage_notes(reader)),
+    )
+
+
+def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, height: int) -> None:
+    """Three threads at work; this one only waits, so that Ctrl-C finds nothing half done."""
+    started = time.perf_counter()
+    stop = threading.Event()
+    frames = Ahead(reader.frames(width=width, height=height), num_ahead=NUM_AHEAD, stop=stop)
+    painted = Ahead(
+        (frame.with_rgb(task.transform(frame.rgb)) for frame in frames),
+        num_ahead=NUM_AHEAD,
+        stop=stop,
+    )
+    written = Ahead(map(writer.write, painted), num_ahead=NUM_AHEAD, stop=stop)
+    try:
+        for num_done in written:
+            if task.on_progress is not None:
+                seconds = time.perf_counter() - started
+                task.on_progress(VideoProgress(num_done, reader.facts.num_frames, seconds))
+    finally:
+        stop.set()
+        for stage in (frames, painted, written):
+            stage.join()
+
+
+def _with_part_kept(
+    error: ImpastoError | KeyboardInterrupt,
+    writer: ClipWriter,
+    target: ClipTarget,
+    reader: ClipReader,
+) -> BaseException:
+    """The error to raise, once the frames that are done are kept, if there are any."""
+    num_done, num_frames = writer.num_frames, reader.facts.num_frames
+    if num_done == 0:
+        return error
+    part = partial_path(target.path)
+    try:
+        writer.finish(is_whole=False)
+        put_in_place(target.temporary, part)
+    except (VideoFileError, OSError):
+        return error  # most likely the very one that no more can be written
+    of_all = "" if num_frames is None else f" of {num_frames}"
+    if isinstance(error, KeyboardInterrupt):
+        return VideoInterrupted(
+            f"interrupted after {num_done}{of_all} frames; they are in {shown(part)}"
+        )
+    return type(error)(f"{error}; the {num_done} frames that are done are in {shown(part)}")
+
+
+def _damage_notes(reader: ClipReader) -> list[str]:
+    if not reader.num_damaged:
+        return []
+    return [f"{reader.num_damaged} damaged pieces of the film were left out"]
