@@ -26,6 +26,13 @@ Scale = Annotated[
     int | None,
     typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
 ]
+MatchHistogram = Annotated[
+    bool,
+    typer.Option(
+        "--match-histogram",
+        help="Give each channel the distribution of values it has in the picture given.",
+    ),
+]
 
 
 def upscale(
@@ -34,6 +41,7 @@ def upscale(
     output: Output,
     model: Model = "sharp",
     scale: Scale = None,
+    match_histogram: MatchHistogram = False,
     precision: Precision = "auto",
     quality: Quality = 92,
     overwrite: Overwrite = False,
@@ -52,7 +60,9 @@ def upscale(
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, scale=scale, precision=precision)
+        upscaler = Upscaler(
+            model, scale=scale, precision=precision, match_histogram=match_histogram
+        )
         return Transformation(
             name=upscaler.card.name,
             key="model",

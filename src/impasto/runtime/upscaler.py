@@ -7,6 +7,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
+from impasto.images.histogram import match_histogram
 from impasto.images.io import Picture
 from impasto.runtime.backends import Precision
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
@@ -28,6 +29,8 @@ class Upscaler:
             several scales.
         precision: `auto` is bf16 where the processor computes in it, else f32.
         num_threads: at most so many; None leaves it to the backend.
+        match_histogram: give each channel the distribution of values that it has in the
+            low-resolution picture, as the paper does afterwards; see `images.histogram`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -43,9 +46,11 @@ class Upscaler:
         scale: int | None = None,
         precision: Precision = "auto",
         num_threads: int | None = None,
+        match_histogram: bool = False,
     ) -> None:
-        model = _resolve(name_or_file, scale)
+        model = resolve_upscaling_model(name_or_file, scale)
         self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        self._match_histogram = match_histogram
 
     @property
     def card(self) -> ModelCard:
@@ -90,11 +95,27 @@ class Upscaler:
         Raises:
             ModelFileError: the model cannot be run.
         """
-        return picture.with_rgb(self._predictor(fill_transparent(picture)))
+        low_resolution = fill_transparent(picture)
+        enlarged = self._predictor(low_resolution)
+        if self._match_histogram:
+            enlarged = match_histogram(enlarged, low_resolution)
+        return picture.with_rgb(enlarged)
 
 
-def _resolve(name_or_file: str | os.PathLike[str], scale: int | None) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself."""
+def resolve_upscaling_model(
+    name_or_file: str | os.PathLike[str], scale: int | None = None
+) -> ModelFile:
+    """The model of a name that exists for several scales, or else of the name or file itself.
+
+    Args:
+        name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
+        scale: how many times larger; None is the model's own, and 4 for those that exist for
+            several scales.
+
+    Raises:
+        UnknownModelError: no model of that name and scale.
+        ModelFileError: the file cannot be used, or is for another task or scale.
+    """
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
             return resolve_model(f"{name_or_file}_x{scale or USUAL_SCALE}", task="super-resolution")
