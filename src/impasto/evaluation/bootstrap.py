@@ -1,6 +1,6 @@
 """Confidence intervals by drawing the measured pictures again, with replacement."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,3 +46,8 @@ def bootstrap_band(rows: ArrayLike, *, seed: int = 0) -> NDArray[np.float64]:
     tail = 50 * (1 - CONFIDENCE)
     band: NDArray[np.float64] = np.percentile(means, [tail, 100 - tail], axis=0)
     return band
+
+
+def in_words(ends: Sequence[float]) -> str:
+    """Return an interval as a table shows it."""
+    return " to ".join(f"{end:.3f}" for end in ends)

@@ -12,9 +12,9 @@ from torch import nn
 
 from impasto.data.photos import open_photographs
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.cost import multiply_adds, receptive_field
 from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.evaluation.reproduction.variants import VARIANTS, Channels
@@ -61,7 +61,7 @@ class Amount:
 
 AMOUNTS: Mapping[Effort, Amount] = {
     "tiny": Amount(2, 48, 1, (2, 2, 4), 48, 1),
-    "quick": Amount(100, 64, 4, (8, 16, 32), 128, 3),
+    "quick": Amount(60, 64, 4, (8, 16, 32), 128, 3),
     "full": Amount(2000, 160, 4, (16, 32, 64), 256, 50),
 }
 

@@ -14,6 +14,7 @@ from impasto.evaluation.reproduction import (
     semantics,
     shift,
     speed,
+    super_resolution,
 )
 from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.publication import publish
@@ -24,6 +25,7 @@ TARGETS: Mapping[str, Target] = {
     "objective": objective,
     "inversions": inversions,
     "comparisons": comparisons,
+    "super-resolution": super_resolution,
     "shift": shift,
     "architecture": architecture,
     "loss-network": loss_network,

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.baseline import optimized
 from impasto.evaluation.reproduction.journal import Journal, digest_of
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import (
     TrainedStyle,
@@ -73,7 +73,9 @@ def run(settings: Settings, journal: Journal) -> Result:
                 "gatys": terms,
                 "network": terms_of(judge, ours),
             }
-            content.append({"style": style.name, "photo": photo.name, **row})
+            content.append(
+                {"style": style.name, "model": style.model.sha256, "photo": photo.name, **row}
+            )
             cells += [_line(style.name, photo.name, name, part) for name, part in row.items()]
             painting = load_picture(style.painting).rgb
             sheet.append([photograph, painting, picture, ours])

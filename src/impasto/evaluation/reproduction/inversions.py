@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import load_styles
 from impasto.image_optimization import OptimizationProgress, OptimizationSettings
@@ -44,7 +44,7 @@ class Amount:
 
 AMOUNTS: Mapping[Effort, Amount] = {
     "tiny": Amount(32, 2, 1, 2),
-    "quick": Amount(160, 150, 1),
+    "quick": Amount(128, 100, 1),
     "full": Amount(256, 500, 3),
 }
 

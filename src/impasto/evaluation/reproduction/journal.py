@@ -14,6 +14,8 @@ from typing import Any
 from impasto.errors import CheckpointError
 
 JOURNAL_NAME = "journal.jsonl"
+NUM_TOLD = 4
+"""Entries of a key that people are told of; what is only for machines comes behind."""
 
 Key = Mapping[str, Any]
 
@@ -81,7 +83,7 @@ class Journal:
         if self._deadline is not None and time.monotonic() > self._deadline:
             self.num_left += 1
             return None
-        self.tell("  ".join(str(value) for value in key.values()))
+        self.tell("  ".join(map(str, list(key.values())[:NUM_TOLD])))
         line = json.dumps({"id": identity, "key": key, "value": compute()})
         try:
             with self._path.open("a", encoding="utf-8") as file:

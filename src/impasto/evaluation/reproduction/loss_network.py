@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from impasto.evaluation.photographs import Pixels, square, stylized
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.evaluation.reproduction.untrained import write_untrained_weights
@@ -55,7 +55,7 @@ class Amount:
 
 AMOUNTS: Mapping[Effort, Amount] = {
     "tiny": Amount(2, 32, 1, 48, 1, 1, (2, 2, 4)),
-    "quick": Amount(150, 64, 4, 160, 3, 2),
+    "quick": Amount(100, 64, 4, 160, 3, 2),
     "full": Amount(2000, 160, 4, 256, 50, 3),
 }
 

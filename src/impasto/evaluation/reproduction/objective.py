@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from impasto.evaluation.bootstrap import bootstrap_band, bootstrap_interval
 from impasto.evaluation.photographs import Pixels, short_side_of, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.baseline import iterations_to_reach, optimized
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import (
     TrainedStyle,
@@ -147,6 +147,7 @@ def _summary(style: TrainedStyle, size: int, units: list[Unit], scaled_up: int) 
         "precision": style.precision,
         "num_photographs": len(units),
         "num_scaled_up": scaled_up,
+        "model": style.model.sha256,
         "content": float(np.mean([unit["content"]["total"] for unit in units])),
         "network": float(networks.mean()),
         "curve": [float(value) for value in curves.mean(axis=0)],
@@ -181,7 +182,7 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
             *(f"{row['curve'][k - 1]:.3f}" for k in marks),
             _iterations(row["equals"], num_iterations),
             " to ".join(_iterations(end, num_iterations) for end in row["equals_interval"]),
-            WANTED.get(row["size"]),
+            str(WANTED.get(row["size"], "–")),
             "50 to 100",
         ]
         for row in rows

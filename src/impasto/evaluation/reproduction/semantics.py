@@ -20,12 +20,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from impasto.errors import DataError
-from impasto.evaluation.bootstrap import bootstrap_interval
+from impasto.evaluation.bootstrap import bootstrap_interval, in_words
 from impasto.evaluation.photographs import Pixels, as_tensor
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.plot import drawn
 from impasto.evaluation.reproduction.shift import blurred, noisy
-from impasto.evaluation.reproduction.table import interval, table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings
 from impasto.evaluation.reproduction.trained_style import load_styles, released_styles
 from impasto.images.io import load_picture
@@ -125,7 +125,7 @@ def run(settings: Settings, journal: Journal) -> Result:
                 found.append({"photo": photo.name, "boxes": unit})
         if found:
             units[name] = found
-            rows.append({"transformation": name, **_summary(found)})
+            rows.append({"transformation": name, "model": digest, **_summary(found)})
     pictures = {"": _plot(rows)} if rows else {}
     return Result(_text(rows), {"rows": rows, "units": units}, pictures)
 
@@ -268,14 +268,14 @@ def _text(rows: list[dict[str, Any]]) -> str:
     ]
     columns += ["edges kept, inside less elsewhere", "95 %", "… less nearest contrast", "95 %"]
     cells = [
-        [row["transformation"], row["num_photographs"], row["num_boxes"]]
+        [row["transformation"], str(row["num_photographs"]), str(row["num_boxes"])]
         + [
             cell
             for measure in ("distance", "edges")
             for other in ("elsewhere", "nearest")
             for cell in (
                 f"{row[f'{measure}_{other}']['mean']:.3f}",
-                interval(row[f"{measure}_{other}"]["interval"]),
+                in_words(row[f"{measure}_{other}"]["interval"]),
             )
         ]
         for row in rows

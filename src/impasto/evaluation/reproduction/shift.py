@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from impasto.evaluation.photographs import Pixels, as_tensor, at_8_bits, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses import feature_reconstruction_loss, pixel_loss

@@ -9,9 +9,9 @@ import torch
 
 from impasto.evaluation.circumstances import processor
 from impasto.evaluation.photographs import Pixels, as_tensor, square
+from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.table import table
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles
 from impasto.evaluation.timing import median_seconds
@@ -157,6 +157,7 @@ def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
     ]
     content = {
         "style": style.name,
+        "model": style.model.sha256,
         "precision": style.precision,
         "num_threads": torch.get_num_threads(),
         "rows": rows,
