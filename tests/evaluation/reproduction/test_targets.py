@@ -46,6 +46,7 @@ def test_objective_counts_the_iterations_that_a_network_equals(tiny_settings, tm
     assert (again, told) == (content, [])
 
 
+@pytest.mark.slow
 def test_speed_multiplies_an_iteration_and_divides_by_a_pass(tiny_settings, tmp_path):
     content, pictures, _ = measured("speed", tiny_settings, tmp_path)
     (row,), (ratio,) = content["rows"], content["times_faster_than_500_iterations"]
@@ -84,6 +85,7 @@ def test_shift_compares_at_equal_pixel_loss(tiny_settings, tmp_path):
     assert pictures == ["shift.jpg"]
 
 
+@pytest.mark.slow
 def test_architecture_trains_and_costs_every_variant(tiny_settings, tmp_path):
     content, pictures, told = measured("architecture", tiny_settings, tmp_path)
     rows = {row["variant"]: row for row in content["rows"]}
@@ -93,6 +95,7 @@ def test_architecture_trains_and_costs_every_variant(tiny_settings, tmp_path):
     assert pictures == ["architecture.jpg"]
 
 
+@pytest.mark.slow
 def test_loss_network_trains_against_both_and_judges_alike(tiny_settings, tmp_path):
     content, pictures, told = measured("loss-network", tiny_settings, tmp_path)
     assert set(content["rows"]) == {"photograph", "trained", "untrained"}

@@ -104,7 +104,9 @@ def run(settings: Settings, journal: Journal) -> Result:
     labels = ["photograph", *(row["variant"] for row in rows)]
     row = [square(shown, amount.size), *cells]
     sheet = contact_sheet([row], cell_size=max(amount.size, 160), column_labels=labels)
-    return Result(_text(rows, amount), {"style": style.name, "rows": rows}, {"": sheet})
+    return Result(
+        _text(rows, amount, len(photos)), {"style": style.name, "rows": rows}, {"": sheet}
+    )
 
 
 def _measure(
@@ -196,7 +198,7 @@ def _repainted(network: nn.Module, photograph: Pixels) -> Pixels:
         return at_8_bits(as_array(network(as_tensor(photograph))))
 
 
-def _text(rows: list[dict[str, Any]], amount: Amount) -> str:
+def _text(rows: list[dict[str, Any]], amount: Amount, num_photographs: int) -> str:
     columns = ["network", "multiply-adds", "parameters", "receptive field"]
     columns += ["objective", "content", "style", "variation"]
     cells = [
@@ -217,7 +219,7 @@ def _text(rows: list[dict[str, Any]], amount: Amount) -> str:
         f"All of width {channels}, trained alike: {amount.num_steps} steps of {amount.batch_size} "
         f"crops of {amount.crop_size}². Multiply-adds of the convolutions at {COST_SIZE}²; "
         "receptive field: the pixels that one of the output depends on, without normalisation. "
-        f"Objective: mean over {amount.num_photographs} photographs at {amount.size}², 8-bit "
+        f"Objective: mean over {num_photographs} photographs at {amount.size}², 8-bit "
         "pictures by torch, lower is better."
     )
     return table(columns, cells) + "\n\n" + note

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from impasto.networks.blocks import InstanceNorm
 
-FIELD_SIZE = 320
-"""Height and width of the pictures that receptive fields are found in."""
+FIELD_SIZE = 192
+"""Height and width of the pictures that receptive fields are found in; larger fields are cut."""
 
 
 def multiply_adds(network: nn.Module, size: int) -> int:

@@ -104,7 +104,7 @@ def run(settings: Settings, journal: Journal) -> Result:
     labels = ["photograph", *(kind for kind in KINDS if kind in rows)]
     picture = contact_sheet(sheet, cell_size=max(amount.size, 160), column_labels=labels)
     content = {"style": style.name, "rows": rows}
-    return Result(_text(rows, amount), content, {"": picture})
+    return Result(_text(rows, amount, len(photos)), content, {"": picture})
 
 
 def _measure(
@@ -177,7 +177,7 @@ def _kept_pictures(journal: Journal, key: Key, amount: Amount) -> list[Pixels]:
     return [load_picture(place).rgb for place in places if place.exists()]
 
 
-def _text(rows: Mapping[str, Mapping[str, float]], amount: Amount) -> str:
+def _text(rows: Mapping[str, Mapping[str, float]], amount: Amount, num_photographs: int) -> str:
     columns = ["picture", "objective", "content", "style", "variation"]
     labels = {
         "photograph": "the photograph itself",
@@ -193,7 +193,7 @@ def _text(rows: Mapping[str, Mapping[str, float]], amount: Amount) -> str:
         f"The same recipe twice: {amount.num_steps} steps of {amount.batch_size} crops of "
         f"{amount.crop_size}², the terms balanced by a probe in either loss network. The "
         "untrained one has He's random kernels. Judged alike, by the objective of the shipped "
-        f"style in the trained loss network: means over {amount.num_photographs} photographs at "
+        f"style in the trained loss network: means over {num_photographs} photographs at "
         f"{amount.size}², 8-bit pictures of the runtime, lower is better."
     )
     return table(columns, cells) + "\n\n" + note

@@ -9,7 +9,7 @@ nothing, go through the same.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -217,11 +217,15 @@ def _inside(plane: Plane, box: Box) -> Plane:
     return plane[top:bottom, left:right]
 
 
+@cache
+def _loss_network() -> LossNetwork:
+    return LossNetwork((CONTENT_LAYER,), padding="reflect")
+
+
 def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
     """The squared difference of the content layer's features, and their energy, as H×W planes."""
-    network = LossNetwork((CONTENT_LAYER,), padding="reflect")
     with torch.no_grad():
-        wanted, given = (network(as_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
+        wanted, given = (_loss_network()(as_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
         maps = [
             (given - wanted).square().sum(1, keepdim=True),
             wanted.square().sum(1, keepdim=True),

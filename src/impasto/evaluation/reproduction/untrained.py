@@ -13,7 +13,8 @@ from impasto.loss_network import LAYER_NAMES, NUM_CHANNELS_BY_BLOCK
 def write_untrained_weights(path: Path, *, seed: int = 0) -> None:
     """Write weights that a loss network can be built from, in place of the trained ones.
 
-    Kernels are normal with variance 2 over the number of inputs, biases 0.
+    Kernels are normal with variance 2 over the number of inputs, in half precision as the trained
+    ones are kept; biases are 0.
 
     Raises:
         OSError: the place cannot be written to.
@@ -26,7 +27,7 @@ def write_untrained_weights(path: Path, *, seed: int = 0) -> None:
         num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
         name = layer.replace("relu", "conv")
         kernel = torch.randn(num_outputs, num_inputs, 3, 3, generator=chance)
-        tensors[f"{name}.weight"] = kernel * math.sqrt(2 / (9 * num_inputs))
+        tensors[f"{name}.weight"] = (kernel * math.sqrt(2 / (9 * num_inputs))).half()
         tensors[f"{name}.bias"] = torch.zeros(num_outputs)
         num_inputs = num_outputs
     write_whole(path, serialise(tensors))
