@@ -29,6 +29,8 @@ CLAIM = (
 )
 WANTED = {256: 100, 512: 80, 1024: 80}
 """The iterations that ours are to equal."""
+FEWEST_FOR_INTERVAL = 3
+"""Photographs; of fewer, an interval would say that there is no doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,9 @@ def _summary(style: TrainedStyle, size: int, units: list[Unit], scaled_up: int) 
         "curve": [float(value) for value in curves.mean(axis=0)],
         "band": bootstrap_band(curves).tolist(),
         "equals": crossing(joined),
-        "equals_interval": bootstrap_interval(joined, crossing),
+        "equals_interval": (
+            bootstrap_interval(joined, crossing) if len(units) >= FEWEST_FOR_INTERVAL else None
+        ),
         "by_photograph": [
             {
                 "photo": unit["photo"],
@@ -181,7 +185,8 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
             f"{row['network']:.3f}",
             *(f"{row['curve'][k - 1]:.3f}" for k in marks),
             _iterations(row["equals"], num_iterations),
-            " to ".join(_iterations(end, num_iterations) for end in row["equals_interval"]),
+            " to ".join(_iterations(end, num_iterations) for end in row["equals_interval"] or ())
+            or "–",
             str(WANTED.get(row["size"], "–")),
             "50 to 100",
         ]

@@ -314,7 +314,7 @@ def _plot(rows: list[dict[str, Any]]) -> Pixels:
                 panel.errorbar(means, places + move, xerr=errors, fmt="o", label=label)
             panel.axvline(1.0 if measure == "distance" else 0.0, color="tab:gray", linewidth=0.8)
             panel.set_yticks(places, [row["transformation"] for row in rows])
-            panel.set(title=title)
-            panel.legend(fontsize=8)
+            panel.set(title=title, ylim=(-0.6, len(rows) + 0.3))
+            panel.legend(fontsize=8, loc="upper center", ncols=2)
 
     return drawn(draw, num_columns=2, width=5.5, height=3.8)
