@@ -64,6 +64,14 @@ def processor() -> str:
     return f"{(names or [name])[0]}, {_num_cores()} cores"
 
 
+def load_average() -> float | None:
+    """Return how many processes wanted a core in the last minute; None where it is not known."""
+    try:
+        return round(os.getloadavg()[0], 1)
+    except (AttributeError, OSError):
+        return None
+
+
 def _num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -70,7 +70,7 @@ def run(settings: Settings, journal: Journal) -> Result:
     """Train every variant for as many steps, and judge what it makes of photographs."""
     amount = AMOUNTS[settings.effort]
     style = load_styles((settings.styles or ("starry_night",))[:1], settings.paintings)[0]
-    rows, cells = [], []
+    rows, cells, labels = [], [], ["photograph"]
     photos = first(settings.photos, amount.num_photographs)
     shown = first(settings.shown, 1)[0]
     for name in VARIANTS:
@@ -98,10 +98,10 @@ def run(settings: Settings, journal: Journal) -> Result:
             key=key,
         )
         unit = journal.unit(key, compute)
+        rows.append({"variant": name, **_cost(name, amount), **(unit or {})})
         if unit is not None:
-            rows.append({"variant": name, **unit})
+            labels.append(name)
             cells.append(load_picture(journal.place(key, ".png")).rgb)
-    labels = ["photograph", *(row["variant"] for row in rows)]
     row = [square(shown, amount.size), *cells]
     sheet = contact_sheet([row], cell_size=max(amount.size, 160), column_labels=labels)
     return Result(
@@ -130,13 +130,17 @@ def _measure(
     scored = [_score(network, task, square(photo, amount.size), style) for photo in photos]
     picture = _repainted(network, square(shown, amount.size))
     save_picture(Picture(rgb=picture), journal.place(key, ".png"), overwrite=True)
+    means = {term: float(np.mean([terms[term] for terms in scored])) for term in scored[0]}
+    return {"objective": means}
+
+
+def _cost(name: str, amount: Amount) -> dict[str, int]:
+    """What a variant costs and sees, which needs no training."""
+    network = VARIANTS[name](amount.channels).eval()
     return {
         "multiply_adds": multiply_adds(network, COST_SIZE),
         "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "receptive_field": receptive_field(VARIANTS[name]((1, 1, 1))),
-        "objective": {
-            term: float(np.mean([terms[term] for terms in scored])) for term in scored[0]
-        },
     }
 
 
@@ -198,6 +202,11 @@ def _repainted(network: nn.Module, photograph: Pixels) -> Pixels:
         return at_8_bits(as_array(network(as_tensor(photograph))))
 
 
+def _objective_cells(means: Mapping[str, float] | None) -> list[str]:
+    terms = ("total", "content", "style", "total_variation")
+    return [f"{means[term]:.3f}" if means else "–" for term in terms]
+
+
 def _text(rows: list[dict[str, Any]], amount: Amount, num_photographs: int) -> str:
     columns = ["network", "multiply-adds", "parameters", "receptive field"]
     columns += ["objective", "content", "style", "variation"]
@@ -207,10 +216,7 @@ def _text(rows: list[dict[str, Any]], amount: Amount, num_photographs: int) -> s
             f"{row['multiply_adds'] / 1e9:.2f} G",
             f"{row['num_parameters']:,}",
             f"{row['receptive_field']}²",
-            *(
-                f"{row['objective'][t]:.3f}"
-                for t in ("total", "content", "style", "total_variation")
-            ),
+            *_objective_cells(row.get("objective")),
         ]
         for row in rows
     ]

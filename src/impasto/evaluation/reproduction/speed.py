@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from impasto.evaluation.circumstances import processor
+from impasto.evaluation.circumstances import load_average, processor
 from impasto.evaluation.photographs import Pixels, as_tensor, square
 from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal
@@ -29,6 +29,8 @@ CLAIM = (
 )
 ITERATIONS = (100, 300, 500)
 WANTED_AT_500 = 5000
+BUSY_LOAD = 3.0
+"""Processes that want a core; above, others than this one slow it down."""
 PAPER: Mapping[int, tuple[float, ...]] = {
     256: (3.17, 9.52, 15.86, 0.015),
     512: (10.97, 32.91, 54.85, 0.05),
@@ -113,6 +115,7 @@ def _measure(
         "iterations": {name: seconds[name] for name in precisions},
         "iteration": seconds[iteration],
         "iteration_precision": iteration,
+        "load_average": load_average(),
     }
 
 
@@ -151,6 +154,7 @@ def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
         f"{WANTED_AT_500:,} times over 500 iterations with shipped styles. The paper's seconds "
         "are of another time and machine: only its ratios compare."
     )
+    note += _busy([row["load_average"] for row in rows])
     ratios = [
         {"size": row["size"], **{n: row["iteration"] * 500 / s for n, s in row["networks"].items()}}
         for row in rows
@@ -165,6 +169,17 @@ def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
     }
     pictures = {"": _plot(ratios)} if rows else {}
     return Result(table(columns, cells) + "\n\n" + note, content, pictures)
+
+
+def _busy(loads: list[float | None]) -> str:
+    """What to say of a machine that did other things meanwhile."""
+    highest = max([load for load in loads if load is not None], default=0.0)
+    if highest <= BUSY_LOAD:
+        return ""
+    return (
+        f" **The machine was busy** (load average {highest:g}): all seconds are too long, those of "
+        "short runs most of all, and the ratios are rough."
+    )
 
 
 def _label(style: TrainedStyle) -> str:
