@@ -140,7 +140,7 @@ def _pictures(
 ) -> dict[str, Pixels]:
     cell = min(CELL_SIZE, 8 * amount.size)
     labels = ["photograph", "painting", f"optimised, {amount.num_iterations}", "ours"]
-    sizes = [f"ours at {size}²" for size in (amount.size, *amount.larger_sizes)]
+    sizes = [f"ours at {size} px" for size in (amount.size, *amount.larger_sizes)]
     return {
         "": contact_sheet(sheet, cell_size=cell, column_labels=labels),
         "-larger": contact_sheet(larger, cell_size=2 * cell, column_labels=sizes),
