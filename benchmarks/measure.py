@@ -1,45 +1,15 @@
-"""What every benchmark here shares: alternating runs, medians, and who measured where and when."""
+"""What every benchmark here shares: results printed and kept, with who measured where and when."""
 
 import json
-import platform
-import statistics
-import subprocess
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from impasto.evaluation.circumstances import circumstances, processor
+from impasto.evaluation.timing import median_seconds
+
+__all__ = ["median_seconds", "processor", "publish"]
+
 RESULTS = Path(__file__).parent / "results"
-
-
-def median_seconds(
-    candidates: Mapping[str, Callable[[], object]], *, num_rounds: int, num_warmups: int = 2
-) -> dict[str, float]:
-    """Time each candidate in turn, round by round, so that a drift of the machine hits all."""
-    for run in candidates.values():
-        for _ in range(num_warmups):
-            run()
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(num_rounds):
-        for name, run in candidates.items():
-            started = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def processor() -> str:
-    """Name the processor and say how many cores this process may use."""
-    import os
-
-    name = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            name = line.partition(":")[2].strip()
-            break
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def publish(
@@ -51,23 +21,10 @@ def publish(
     packages: tuple[str, ...] = ("torch", "openvino", "numpy"),
 ) -> None:
     """Print a table and keep it, with its circumstances, as Markdown and JSON."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    circumstances = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "hardware": processor(),
-        "versions": {package: version(package) for package in packages},
-        "commit": commit,
-        "command": command,
-    }
-    versions = ", ".join(f"{k} {v}" for k, v in circumstances["versions"].items())  # type: ignore[attr-defined]
-    note = (
-        f"{circumstances['date']}, {circumstances['hardware']}, {versions}, commit {commit}. "
-        f"Command: `{command}`."
-    )
+    measured = circumstances(command, packages=packages)
     RESULTS.mkdir(exist_ok=True)
-    text = f"# {name.replace('_', ' ')}\n\n{table}\n\n{note}\n"
+    text = f"# {name.replace('_', ' ')}\n\n{table}\n\n{measured}\n"
     (RESULTS / f"{name}.md").write_text(text)
-    (RESULTS / f"{name}.json").write_text(json.dumps({**circumstances, **content}, indent=2) + "\n")
+    data = json.dumps({**measured.as_dict(), **content}, indent=2) + "\n"
+    (RESULTS / f"{name}.json").write_text(data)
     print(text)

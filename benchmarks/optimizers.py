@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from measure import publish
 from scipy.optimize import minimize
-from style_terms import square
 from torch import Tensor
 
+from impasto.evaluation.photographs import as_tensor, square
 from impasto.image_optimization import OptimizationSettings, PictureOptimizer, white_noise
 from impasto.optimization_run import StyleJudges, objective_settings
 
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def compare(photo: Path, size: int, iterations: int) -> dict[str, float]:
-    content = torch.from_numpy(square(photo, size)).permute(2, 0, 1)[None].contiguous()
+    content = as_tensor(square(photo, size))
     judge = StyleJudges(content, PAINTING, objective_settings()).at((size, size))
     start = white_noise(size, size, seed=0)
 

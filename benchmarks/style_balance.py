@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from measure import RESULTS, publish
-from style_terms import StyleTerms, square, stylized, tensor
+from style_terms import StyleTerms
 
+from impasto.evaluation.photographs import as_tensor, square, stylized
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, list_pictures, load_picture, save_picture
 from impasto.runtime.predictor import Predictor
@@ -74,8 +75,8 @@ def _strength(
     factors, contents = [], []
     for photo in photos:
         photograph = square(photo, 256)
-        before = terms.features(tensor(photograph))
-        after = terms.features(tensor(stylized(predictor, photograph)))
+        before = terms.features(as_tensor(photograph))
+        after = terms.features(as_tensor(stylized(predictor, photograph)))
         factors.append(float(terms.styles(before)[0] / terms.styles(after)[0]))
         contents.append(terms.content(after, before))
     return factors, contents

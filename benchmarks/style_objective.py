@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 from measure import median_seconds, publish
-from style_terms import PRESET, Pixels, StyleTerms, square, stylized, tensor, total_variation
+from style_terms import PRESET, StyleTerms, total_variation
 
+from impasto.evaluation.photographs import Pixels, as_tensor, square, stylized
 from impasto.images.io import list_pictures
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import resolve_model
@@ -76,9 +77,9 @@ def weighted_terms(
     weights = PRESET.weights.model_dump()
     rows: dict[str, list[list[float]]] = {name: [] for name in predictors}
     for photograph in photos:
-        original = terms.features(tensor(photograph))
+        original = terms.features(as_tensor(photograph))
         for name, predictor in predictors.items():
-            picture = tensor(stylized(predictor, photograph))
+            picture = as_tensor(stylized(predictor, photograph))
             features = terms.features(picture)
             content = terms.content(features, original)
             style = float(terms.styles(features)[0])

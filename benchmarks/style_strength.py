@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from measure import publish
 from numpy.typing import NDArray
-from style_terms import SHORT_SIDE, StyleTerms, square, stylized, tensor, total_variation
+from style_terms import SHORT_SIDE, StyleTerms, total_variation
 
+from impasto.evaluation.photographs import as_tensor, square, stylized
 from impasto.images.io import list_pictures
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
@@ -72,12 +73,12 @@ def rows_at(
     rows = {name: Row() for name in (UNTOUCHED, *predictors)}
     for photo in photos:
         photograph = square(photo, size)
-        original = terms.features(tensor(photograph))
+        original = terms.features(as_tensor(photograph))
         for name, row in rows.items():
             picture = photograph if name == UNTOUCHED else stylized(predictors[name], photograph)
-            features = original if name == UNTOUCHED else terms.features(tensor(picture))
+            features = original if name == UNTOUCHED else terms.features(as_tensor(picture))
             row.content.append(terms.content(features, original))
-            row.variation.append(total_variation(tensor(picture)))
+            row.variation.append(total_variation(as_tensor(picture)))
             row.styles.append(terms.styles(features))
     return rows
 

@@ -10,21 +10,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from impasto.images.io import load_training_rgb
 from impasto.loss_network import LossNetwork
 from impasto.losses import feature_reconstruction_loss, gram_matrix, total_variation_loss
 from impasto.objectives import PRESETS, layers_of
-from impasto.runtime.predictor import Predictor
 from impasto.training.recipe import PaintingSection
 from impasto.training.tasks import load_painting
 
 PRESET = PRESETS["default"]
 SHORT_SIDE = 256
-
-Pixels = NDArray[np.float32]
 
 
 class StyleTerms:
@@ -65,26 +60,6 @@ class StyleTerms:
 def total_variation(picture: Tensor) -> float:
     loss = total_variation_loss(picture, reduction=PRESET.total_variation_reduction)
     return float(loss) * PRESET.pixel_range**2
-
-
-def stylized(predictor: Predictor, photograph: Pixels) -> Pixels:
-    """What a file of 8 bits would hold."""
-    rounded: Pixels = np.round(predictor(photograph) * 255).astype(np.float32) / 255
-    return rounded
-
-
-def square(photo: Path, size: int) -> Pixels:
-    """The centre of a photograph, its short side at `size`."""
-    image = load_training_rgb(photo)
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    resized = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(resized, dtype=np.float32) / 255
-
-
-def tensor(picture: Pixels) -> Tensor:
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
 
 
 def _section(file: Path) -> PaintingSection:

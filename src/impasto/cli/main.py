@@ -15,6 +15,7 @@ from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_erro
 from impasto.cli.evaluate import evaluate
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize
+from impasto.cli.reproduce import reproduce
 from impasto.cli.stylize import stylize
 from impasto.cli.upscale import upscale
 
@@ -32,6 +33,7 @@ app.command("batch", no_args_is_help=True)(one_line_errors(batch))
 app.command("camera", no_args_is_help=True)(one_line_errors(camera))
 app.command("optimize", no_args_is_help=True)(one_line_errors(optimize))
 app.command("invert", no_args_is_help=True)(one_line_errors(invert))
+app.command("reproduce", no_args_is_help=True)(one_line_errors(reproduce))
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 

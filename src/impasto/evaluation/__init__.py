@@ -1,1 +1,4 @@
-"""How good a super-resolution model is: test pictures in, rows with their protocol out."""
+"""How good the models are: test pictures in, rows with their protocol out; and the paper's claims.
+
+The targets of `impasto reproduce` are in `reproduction`.
+"""

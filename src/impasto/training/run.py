@@ -110,7 +110,9 @@ def train_model(
         recipe, task = _task_of(recipe, resume=resume)
         if minutes is not None and not resume:
             recipe = _planned(recipe, task, fabric, minutes, on_progress)
-        trainer = _trainer(fabric, task, recipe, source, folder, checkpoint, on_progress)
+        trainer = make_trainer(
+            fabric, task, recipe, source, folder, checkpoint=checkpoint, on_progress=on_progress
+        )
         try:
             with stop_on_signals(trainer.stop_requested):
                 trainer.fit()
@@ -192,15 +194,33 @@ def _planned(
     return recipe
 
 
-def _trainer(  # noqa: PLR0917  (what a training is made of, each once)
+def make_trainer(
     fabric: Fabric,
     task: AnyTask,
     recipe: Recipe,
     source: PhotoSource,
     folder: Path,
-    checkpoint: Checkpoint | None,
-    on_progress: OnProgress,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> Trainer:
+    """Return the trainer of a task, ready to begin or to go on.
+
+    Args:
+        fabric: launched.
+        task: of the recipe; its network may be another than the recipe's.
+        recipe: how to train.
+        source: the recipe's photographs.
+        folder: for checkpoint, logs and contact sheets; it is made, and emptied of an older run's
+            without a checkpoint.
+        checkpoint: to go on from.
+        on_progress: called with every log line and event.
+
+    Raises:
+        DataError: no photograph can be read.
+        RecipeError: the folder cannot be made.
+        CheckpointError: the checkpoint is not of this task's network.
+    """
     settings = StreamSettings(
         seed=recipe.seed,
         synthetic_share=recipe.photos.synthetic_share,

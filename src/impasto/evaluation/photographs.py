@@ -1,0 +1,61 @@
+"""Photographs as evaluations see them: squares of one size, and results at the 8 bits of a file."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from impasto.images.io import load_training_rgb
+from impasto.runtime.predictor import Predictor
+
+Pixels = NDArray[np.float32]
+"""H×W×3 in [0, 1]."""
+
+
+def square(photo: Path, size: int) -> Pixels:
+    """Return the centre of a photograph as a square of `size` pixels, scaled up where it must be.
+
+    Raises:
+        PictureFileError: the photograph cannot be read.
+    """
+    image = load_training_rgb(photo)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    resized = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(resized, dtype=np.float32) / np.float32(255)
+
+
+def short_side_of(photo: Path) -> int:
+    """Return the pixels of a photograph's shorter side.
+
+    Raises:
+        PictureFileError: the photograph cannot be read.
+    """
+    return min(load_training_rgb(photo).size)
+
+
+def stylized(predictor: Predictor, photograph: Pixels) -> Pixels:
+    """Return what a model makes of a picture, as a file of 8 bits would hold it."""
+    return at_8_bits(predictor(photograph))
+
+
+def at_8_bits(picture: Pixels) -> Pixels:
+    """Return a picture as a file of 8 bits would hold it."""
+    levels = np.floor(picture.clip(0, 1) * np.float32(255) + np.float32(0.5))
+    rounded: Pixels = levels.astype(np.float32) / np.float32(255)
+    return rounded
+
+
+def as_tensor(picture: Pixels) -> Tensor:
+    """Return a picture H×W×3 as a batch of one, 1×3×H×W."""
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
+
+
+def as_array(picture: Tensor) -> Pixels:
+    """Return a batch of one, 1×3×H×W, as a picture H×W×3 in [0, 1]."""
+    array: Pixels = picture[0].detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
+    return array.clip(0, 1)

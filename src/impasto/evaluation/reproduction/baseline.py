@@ -1,0 +1,90 @@
+"""The baseline: a photograph optimised by itself, as Gatys et al. do, with a style's own objective.
+
+As in the paper: projected L-BFGS from white noise, at the picture's own size from the start. What
+was done is kept every half minute, so that a stopped run goes on within a picture.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.evaluation.photographs import Pixels
+from impasto.evaluation.reproduction.journal import Journal, Key
+from impasto.evaluation.reproduction.target import Device
+from impasto.evaluation.reproduction.trained_style import TrainedStyle
+from impasto.image_optimization import OptimizationProgress, OptimizationSettings
+from impasto.images.io import Picture
+from impasto.optimization_run import StyleOptimization, optimize_photograph
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """What an optimisation came to.
+
+    Attributes:
+        curve: the lowest objective after 1, 2, … iterations.
+        picture: H×W×3, at the end.
+    """
+
+    curve: list[float]
+    picture: Pixels
+
+
+def optimized(
+    style: TrainedStyle,
+    photograph: Pixels,
+    *,
+    num_iterations: int,
+    device: Device,
+    journal: Journal,
+    key: Key,
+) -> Optimized:
+    """Optimise a photograph in a style, or go on with it.
+
+    Args:
+        style: by whose objective.
+        photograph: H×W×3.
+        num_iterations: evaluations of the objective and its gradient.
+        device: to compute on.
+        journal: beside which the state is kept.
+        key: of the unit of work.
+    """
+    checkpoint = journal.place(key, ".safetensors")
+    lines = journal.place(key, ".curve.jsonl")
+    resume = checkpoint.exists()
+    if not resume:
+        lines.unlink(missing_ok=True)
+
+    def keep(progress: OptimizationProgress) -> None:
+        with lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([progress.num_iterations, progress.value]) + "\n")
+
+    wanted = StyleOptimization(
+        photograph=Picture(rgb=photograph),
+        painting=style.painting,
+        objective=style.objective,
+        settings=OptimizationSettings(num_iterations=num_iterations),
+        painting_short_side=style.painting_short_side,
+        multi_scale=False,
+        device=device,
+    )
+    picture = optimize_photograph(wanted, checkpoint=checkpoint, resume=resume, on_progress=keep)
+    assert picture is not None  # nobody asked it to stop
+    curve = _curve(lines, num_iterations)
+    checkpoint.unlink(missing_ok=True)
+    lines.unlink(missing_ok=True)
+    return Optimized(curve, picture.rgb)
+
+
+def _curve(lines: Path, num_iterations: int) -> list[float]:
+    """The lowest value after each iteration; a line search's are those before it."""
+    found = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
+    curve: list[float] = []
+    for iteration in range(1, num_iterations + 1):
+        curve.append(found[iteration] if iteration in found else curve[-1])
+    return curve
+
+
+def iterations_to_reach(curve: list[float], objective: float) -> int | None:
+    """Return after how many iterations a curve is at an objective or below; None if never."""
+    return next((k for k, value in enumerate(curve, start=1) if value <= objective), None)

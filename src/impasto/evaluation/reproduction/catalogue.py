@@ -1,0 +1,88 @@
+"""The targets by name, and how one is measured and written down."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from impasto.errors import TrainingInterrupted, UnknownModelError
+from impasto.evaluation.circumstances import circumstances
+from impasto.evaluation.reproduction import (
+    architecture,
+    comparisons,
+    inversions,
+    loss_network,
+    objective,
+    semantics,
+    shift,
+    speed,
+    super_resolution,
+)
+from impasto.evaluation.reproduction.journal import Journal
+from impasto.evaluation.reproduction.publication import publish
+from impasto.evaluation.reproduction.target import Settings, Target
+
+TARGETS: Mapping[str, Target] = {
+    "speed": speed,
+    "objective": objective,
+    "inversions": inversions,
+    "comparisons": comparisons,
+    "super-resolution": super_resolution,
+    "shift": shift,
+    "architecture": architecture,
+    "loss-network": loss_network,
+    "semantics": semantics,
+}
+"""In the order of the paper, then of the report."""
+
+
+def find_target(name: str) -> Target:
+    """Return a target by name.
+
+    Raises:
+        UnknownModelError: there is none.
+    """
+    if name not in TARGETS:
+        raise UnknownModelError(
+            f"there is no target {name[:80]!r}; expected all, or some of {', '.join(TARGETS)}"
+        )
+    return TARGETS[name]
+
+
+def reproduce(
+    name: str,
+    settings: Settings,
+    folder: Path,
+    *,
+    command: str,
+    minutes: float | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Measure a target and write what was found; return the files.
+
+    Args:
+        name: of the target.
+        settings: what to measure it with.
+        folder: for the files, and for the folder NAME.run with what was measured so far.
+        command: that measures the same again, to be written down.
+        minutes: after which no unit of work is begun; what there is by then is written.
+        tell: is told of each unit of work that begins.
+
+    Raises:
+        UnknownModelError: there is no such target.
+        ImpastoError: whatever else is wrong, in one line.
+    """
+    target = find_target(name)
+    seconds = None if minutes is None else 60 * minutes
+    journal = Journal(folder / f"{name}.run", seconds=seconds, tell=tell)
+    try:
+        result = target.run(settings, journal)
+    except TrainingInterrupted as stop:
+        reason = str(stop).partition(";")[0]
+        raise TrainingInterrupted(f"{reason}; go on with the same command") from None
+    return publish(
+        name,
+        target.CLAIM,
+        result,
+        folder,
+        measured=circumstances(command),
+        num_left=journal.num_left,
+    )

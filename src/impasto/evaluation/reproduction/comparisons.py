@@ -1,0 +1,147 @@
+"""Figures 6 and 7: the optimised picture and the network's side by side, and larger pictures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from impasto.evaluation.photographs import Pixels, at_8_bits, square
+from impasto.evaluation.report import table
+from impasto.evaluation.reproduction.baseline import optimized
+from impasto.evaluation.reproduction.journal import Journal, digest_of
+from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
+from impasto.evaluation.reproduction.trained_style import (
+    TrainedStyle,
+    load_styles,
+    released_styles,
+    terms_of,
+)
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.io import Picture, load_picture, save_picture
+
+CLAIM = (
+    "Figures 6 and 7: networks trained at 256² make pictures much like the optimised ones, and "
+    "are of use on larger pictures without further training."
+)
+CELL_SIZE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How much is compared.
+
+    Attributes:
+        size: at which pictures are optimised.
+        num_iterations: of L-BFGS.
+        num_photographs: for each style.
+        larger_sizes: at which networks are applied too.
+        styles: where none are given; None takes all that ship.
+    """
+
+    size: int
+    num_iterations: int
+    num_photographs: int
+    larger_sizes: tuple[int, ...]
+    styles: tuple[str, ...] | None = None
+
+
+AMOUNTS: Mapping[Effort, Amount] = {
+    "tiny": Amount(32, 2, 1, (48,), ("starry_night",)),
+    "quick": Amount(256, 100, 1, (512, 1024), ("starry_night", "great_wave")),
+    "full": Amount(256, 500, 3, (512, 1024)),
+}
+
+
+def run(settings: Settings, journal: Journal) -> Result:
+    """Optimise and repaint the same photographs."""
+    amount = AMOUNTS[settings.effort]
+    names = settings.styles or amount.styles or released_styles()
+    photos = first(settings.shown, amount.num_photographs)
+    cells, sheet, larger, content = [], [], [], []
+    for style in load_styles(names, settings.paintings):
+        for photo in photos:
+            photograph = square(photo, amount.size)
+            found = _gatys(
+                style, photo, photograph, amount=amount, settings=settings, journal=journal
+            )
+            if found is None:
+                continue
+            terms, picture = found
+            ours = style.stylized(photograph)
+            judge = style.judge(photograph)
+            row = {
+                "photograph": terms_of(judge, photograph),
+                "gatys": terms,
+                "network": terms_of(judge, ours),
+            }
+            content.append(
+                {"style": style.name, "model": style.model.sha256, "photo": photo.name, **row}
+            )
+            cells += [_line(style.name, photo.name, name, part) for name, part in row.items()]
+            painting = load_picture(style.painting).rgb
+            sheet.append([photograph, painting, picture, ours])
+            larger.append([ours, *(style.stylized(square(photo, s)) for s in amount.larger_sizes)])
+    pictures = _pictures(sheet, larger, amount) if sheet else {}
+    return Result(_text(cells, amount), {"rows": content}, pictures)
+
+
+def _gatys(
+    style: TrainedStyle,
+    photo: Path,
+    photograph: Pixels,
+    *,
+    amount: Amount,
+    settings: Settings,
+    journal: Journal,
+) -> tuple[dict[str, float], Pixels] | None:
+    key = {
+        "style": style.name,
+        "size": amount.size,
+        "photo": photo.name,
+        "iterations": amount.num_iterations,
+        "model": style.digest,
+        "content": digest_of(photo),
+    }
+    place = journal.place(key, ".png")
+
+    def compute() -> dict[str, float]:
+        found = optimized(
+            style,
+            photograph,
+            num_iterations=amount.num_iterations,
+            device=settings.device,
+            journal=journal,
+            key=key,
+        )
+        save_picture(Picture(rgb=at_8_bits(found.picture)), place, overwrite=True)
+        return terms_of(style.judge(photograph), found.picture)
+
+    terms = journal.unit(key, compute)
+    return None if terms is None else (terms, load_picture(place).rgb)
+
+
+def _line(style: str, photo: str, name: str, terms: Mapping[str, float]) -> list[str]:
+    return [style, photo, name, *(f"{value:.3f}" for value in terms.values())]
+
+
+def _text(cells: list[list[str]], amount: Amount) -> str:
+    columns = ["style", "photograph", "picture", "objective", "content", "style", "variation"]
+    sizes = ", ".join(f"{size}²" for size in amount.larger_sizes)
+    note = (
+        f"At {amount.size}²; *gatys*: {amount.num_iterations} iterations of L-BFGS from white "
+        "noise; *network*: the 8-bit picture of the runtime. Each term as the style was trained "
+        f"by it. The pictures: photograph, painting, optimised, ours; and ours at {amount.size}², "
+        f"{sizes}, shown at one size."
+    )
+    return table(columns, cells) + "\n\n" + note
+
+
+def _pictures(
+    sheet: list[list[Pixels]], larger: list[list[Pixels]], amount: Amount
+) -> dict[str, Pixels]:
+    cell = min(CELL_SIZE, 8 * amount.size)
+    labels = ["photograph", "painting", f"optimised, {amount.num_iterations}", "ours"]
+    sizes = [f"ours at {size} px" for size in (amount.size, *amount.larger_sizes)]
+    return {
+        "": contact_sheet(sheet, cell_size=cell, column_labels=labels),
+        "-larger": contact_sheet(larger, cell_size=2 * cell, column_labels=sizes),
+    }

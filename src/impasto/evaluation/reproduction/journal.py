@@ -1,0 +1,116 @@
+"""What was measured already: one JSON line for each unit of work, so that nothing is done twice.
+
+A unit is known by its key, which names all that its value depends on. A run that was stopped, or
+is repeated with more photographs, goes on from here.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from impasto.errors import CheckpointError
+
+JOURNAL_NAME = "journal.jsonl"
+NUM_TOLD = 4
+"""Entries of a key that people are told of; what is only for machines comes behind."""
+
+Key = Mapping[str, Any]
+
+
+class Journal:
+    """The units of one target.
+
+    Attributes:
+        folder: where the journal is, and what units keep beside it.
+        num_left: units that there was no time for.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seconds: float | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Read what is there; a line that was cut off by a crash is passed over.
+
+        Args:
+            folder: made if need be.
+            seconds: from now; no unit is begun later. None sets no limit.
+            tell: is told of each unit that begins.
+
+        Raises:
+            CheckpointError: the folder cannot be made, or the journal not read.
+        """
+        self.folder, self.num_left, self.tell = folder, 0, tell
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._values: dict[str, Any] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._path = folder / JOURNAL_NAME
+            lines = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        except OSError as error:
+            raise CheckpointError(f"cannot keep a journal in {folder}: {error.strerror}") from error
+        for line in lines.splitlines():
+            self._take(line)
+
+    def _take(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            self._values[record["id"]] = record["value"]
+        except (json.JSONDecodeError, KeyError, TypeError):
+            return
+
+    def unit(self, key: Key, compute: Callable[[], Any]) -> Any | None:
+        """Return the value of a unit: from the journal, or computed and kept.
+
+        Args:
+            key: all that the value depends on, as JSON has it.
+            compute: returns the value, as JSON has it.
+
+        Returns:
+            The value, as it comes back from JSON; None where there was no time left to compute it.
+
+        Raises:
+            CheckpointError: the journal cannot be written.
+        """
+        identity = identity_of(key)
+        if identity in self._values:
+            return self._values[identity]
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self.num_left += 1
+            return None
+        self.tell("  ".join(map(str, list(key.values())[:NUM_TOLD])))
+        line = json.dumps({"id": identity, "key": key, "value": compute()})
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{line}\n")
+        except OSError as error:
+            raise CheckpointError(f"cannot write {self._path}: {error.strerror}") from error
+        self._take(line)
+        return self._values[identity]
+
+    def place(self, key: Key, suffix: str) -> Path:
+        """Return where a unit may keep a file: the same place for the same key."""
+        return self.folder / f"{identity_of(key)}{suffix}"
+
+
+def identity_of(key: Key) -> str:
+    """Return what stands for a key in a journal."""
+    text = json.dumps(key, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of(path: Path) -> str:
+    """Return what stands for a file's content in a key.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,320 @@
+"""The report's claim that networks know people and animals: is more of these kept than of the rest?
+
+Boxes were drawn by hand around people and animals. What is kept inside is compared with boxes of
+the same size elsewhere in the same picture: all of them, and those of nearest contrast, because
+whatever has edges is kept by other measures than what has none. Blur and noise, which know of
+nothing, go through the same.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from impasto.errors import DataError
+from impasto.evaluation.bootstrap import bootstrap_interval, in_words
+from impasto.evaluation.photographs import Pixels, as_tensor
+from impasto.evaluation.report import table
+from impasto.evaluation.reproduction.journal import Journal, digest_of
+from impasto.evaluation.reproduction.plot import drawn
+from impasto.evaluation.reproduction.shift import blurred, noisy
+from impasto.evaluation.reproduction.target import Effort, Result, Settings
+from impasto.evaluation.reproduction.trained_style import load_styles, released_styles
+from impasto.images.io import load_picture
+from impasto.loss_network import LossNetwork
+
+CLAIM = (
+    "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "
+    "stay more distinguishable than the rest, because VGG-16 has features for them."
+)
+CONTENT_LAYER = "relu2_2"
+STEP = 8
+"""Pixels between the places of equal boxes elsewhere."""
+NUM_NEAREST = 5
+BLIND = {"blur": 1.5, "noise": 0.1}
+"""Standard deviations of the transformations that know of nothing: in pixels, in [0, 1]."""
+
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom, in pixels."""
+
+Plane = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """People and animals on a photograph.
+
+    Attributes:
+        boxes: that are measured.
+        others: of them too, neither measured nor background.
+    """
+
+    boxes: tuple[Box, ...]
+    others: tuple[Box, ...]
+
+
+AMOUNTS: Mapping[Effort, int | None] = {"tiny": 1, "quick": None, "full": None}
+"""How many styles are measured, where none are given; None is all that ship."""
+
+
+def load_subjects(file: Path | None) -> dict[str, Subjects]:
+    """Return the boxes by the names of their photographs; None reads those of the package.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else.
+    """
+    try:
+        if file is None:
+            text = resources.files(__package__).joinpath("subjects.json").read_text("utf-8")
+        else:
+            text = file.read_text(encoding="utf-8")
+        return {
+            name: Subjects(
+                tuple(_box(box) for box in found["boxes"]),
+                tuple(_box(box) for box in found.get("others", ())),
+            )
+            for name, found in json.loads(text)["photographs"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{file} holds no boxes ({error}); expected JSON such as "
+            '{"photographs": {"cat.jpg": {"boxes": [[left, top, right, bottom]]}}}'
+        ) from error
+
+
+def _box(numbers: list[int]) -> Box:
+    left, top, right, bottom = map(int, numbers)
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError(f"{numbers} is no box")
+    return left, top, right, bottom
+
+
+def run(settings: Settings, journal: Journal) -> Result:
+    """Compare what is kept in boxes with what is kept elsewhere, for each style."""
+    subjects = load_subjects(settings.boxes)
+    photos = [photo for photo in settings.photos if photo.name in subjects]
+    if not photos:
+        raise DataError(
+            "none of the photographs with boxes around people and animals is here; give --photos "
+            "with a folder that has them, or --boxes with boxes of your own"
+        )
+    names = settings.styles or released_styles()[: AMOUNTS[settings.effort]]
+    rows = []
+    units: dict[str, list[dict[str, Any]]] = {}
+    for name, transform, digest in _transformations(names, settings):
+        found = []
+        for photo in photos:
+            boxes = subjects[photo.name]
+            key = {
+                "transformation": name,
+                "photo": photo.name,
+                "model": digest,
+                "content": digest_of(photo),
+                "boxes": [boxes.boxes, boxes.others],
+            }
+            unit = journal.unit(key, partial(_measure, photo, boxes, transform))
+            if unit:
+                found.append({"photo": photo.name, "boxes": unit})
+        if found:
+            units[name] = found
+            rows.append({"transformation": name, "model": digest, **_summary(found)})
+    pictures = {"": _plot(rows)} if rows else {}
+    return Result(_text(rows), {"rows": rows, "units": units}, pictures)
+
+
+Transform = Callable[[Pixels], Pixels]
+
+
+def _transformations(
+    names: tuple[str, ...], settings: Settings
+) -> list[tuple[str, Transform, str]]:
+    styles = load_styles(names, settings.paintings)
+    found: list[tuple[str, Transform, str]] = [
+        (style.name, style.stylized, f"{style.digest} {style.precision}") for style in styles
+    ]
+    found.append(("blur", lambda p: blurred(p, BLIND["blur"]), str(BLIND["blur"])))
+    found.append(("noise", lambda p: noisy(p, BLIND["noise"]), str(BLIND["noise"])))
+    return found
+
+
+def _measure(photo: Path, subjects: Subjects, transform: Transform) -> list[dict[str, float]]:
+    """For each box that has equal ones elsewhere: what is kept inside, elsewhere, and nearest."""
+    photograph = load_picture(photo).rgb
+    maps = _Maps(photograph, transform(photograph))
+    return [
+        found
+        for box in subjects.boxes
+        if (found := maps.compare(box, elsewhere(box, subjects, photograph.shape[:2])))
+    ]
+
+
+def elsewhere(box: Box, subjects: Subjects, size: tuple[int, int]) -> list[Box]:
+    """Return the boxes of one size, `STEP` pixels apart, that touch no person and no animal.
+
+    Args:
+        box: whose size they have.
+        subjects: of the picture.
+        size: its height and width.
+    """
+    width, height = box[2] - box[0], box[3] - box[1]
+    places = (
+        (left, top, left + width, top + height)
+        for top in range(0, size[0] - height + 1, STEP)
+        for left in range(0, size[1] - width + 1, STEP)
+    )
+    taken = (*subjects.boxes, *subjects.others)
+    return [place for place in places if not any(_overlap(place, other) for other in taken)]
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+class _Maps:
+    """What is kept of a photograph, pixel by pixel."""
+
+    def __init__(self, photograph: Pixels, result: Pixels) -> None:
+        self.difference, self.energy = _feature_maps(photograph, result)
+        self.edges, self.kept_edges = _edges(photograph), _edges(result)
+
+    def compare(self, box: Box, others: list[Box]) -> dict[str, float]:
+        if not others:
+            return {}
+        contrast = self._contrast(box)
+        nearest = sorted(others, key=lambda other: abs(np.log(self._contrast(other) / contrast)))
+        places = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
+        return {
+            f"{measure}_{name}": float(np.mean([of(place) for place in boxes]))
+            for name, boxes in places.items()
+            for measure, of in (("distance", self._log_distance), ("edges", self._edges_kept))
+        }
+
+    def _contrast(self, box: Box) -> float:
+        return float(_inside(self.edges, box).mean()) + 1e-6
+
+    def _log_distance(self, box: Box) -> float:
+        """Of the features over their own energy, as a logarithm."""
+        difference = float(_inside(self.difference, box).sum())
+        return float(np.log(difference / float(_inside(self.energy, box).sum())))
+
+    def _edges_kept(self, box: Box) -> float:
+        a, b = (_inside(plane, box).ravel() for plane in (self.edges, self.kept_edges))
+        a, b = a - a.mean(), b - b.mean()
+        scale = float(np.sqrt((a @ a) * (b @ b)))
+        return float(a @ b) / scale if scale else 0.0
+
+
+def _inside(plane: Plane, box: Box) -> Plane:
+    left, top, right, bottom = box
+    return plane[top:bottom, left:right]
+
+
+@cache
+def _loss_network() -> LossNetwork:
+    return LossNetwork((CONTENT_LAYER,), padding="reflect")
+
+
+def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
+    """The squared difference of the content layer's features, and their energy, as H×W planes."""
+    with torch.no_grad():
+        wanted, given = (_loss_network()(as_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
+        maps = [
+            (given - wanted).square().sum(1, keepdim=True),
+            wanted.square().sum(1, keepdim=True),
+        ]
+        planes = [F.interpolate(m, size=photograph.shape[:2], mode="nearest") for m in maps]
+    difference, energy = (plane[0, 0].double().numpy() for plane in planes)
+    return difference, energy
+
+
+def _edges(picture: Pixels) -> Plane:
+    """The length of the gradient of the luminance."""
+    luminance = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    down, across = np.gradient(luminance)
+    edges: Plane = np.hypot(down, across)
+    return edges
+
+
+def _summary(units: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over photographs of inside less outside; of the distance as ratios."""
+    summary: dict[str, Any] = {
+        "num_photographs": len(units),
+        "num_boxes": sum(len(unit["boxes"]) for unit in units),
+    }
+    for measure in ("distance", "edges"):
+        for other in ("elsewhere", "nearest"):
+            differences = [
+                np.mean([b[f"{measure}_inside"] - b[f"{measure}_{other}"] for b in unit["boxes"]])
+                for unit in units
+            ]
+            ends = [float(np.mean(differences)), *bootstrap_interval(differences)]
+            if measure == "distance":
+                ends = [float(np.exp(end)) for end in ends]
+            summary[f"{measure}_{other}"] = {"mean": ends[0], "interval": ends[1:]}
+    return summary
+
+
+def _text(rows: list[dict[str, Any]]) -> str:
+    columns = ["picture", "photographs", "boxes"]
+    columns += [
+        "feature distance, inside over elsewhere",
+        "95 %",
+        "… over nearest contrast",
+        "95 %",
+    ]
+    columns += ["edges kept, inside less elsewhere", "95 %", "… less nearest contrast", "95 %"]
+    cells = [
+        [row["transformation"], str(row["num_photographs"]), str(row["num_boxes"])]
+        + [
+            cell
+            for measure in ("distance", "edges")
+            for other in ("elsewhere", "nearest")
+            for cell in (
+                f"{row[f'{measure}_{other}']['mean']:.3f}",
+                in_words(row[f"{measure}_{other}"]["interval"]),
+            )
+        ]
+        for row in rows
+    ]
+    note = (
+        f"Boxes by hand around people and animals. Feature distance at {CONTENT_LAYER} over the "
+        "features' own energy: below 1, more of the content is kept inside. Edges: correlation of "
+        "the luminance's gradients with the photograph's: above 0, more is kept inside. "
+        "*Elsewhere*: all boxes of the same size in the same picture that touch no person and no "
+        f"animal; *nearest contrast*: the {NUM_NEAREST} of these with mean gradients nearest the "
+        "box's own. Means over photographs; intervals from photographs drawn again. Blur and "
+        "noise know nothing of people: a style that does must differ from them."
+    )
+    return table(columns, cells) + "\n\n" + note
+
+
+def _plot(rows: list[dict[str, Any]]) -> Pixels:
+    titles = {
+        "distance": "feature distance, inside over elsewhere",
+        "edges": "edges kept, inside less elsewhere",
+    }
+
+    def draw(axes: Any) -> None:
+        places = np.arange(len(rows))
+        for panel, (measure, title) in zip(axes[0], titles.items(), strict=True):
+            for other, move in (("elsewhere", 0.12), ("nearest", -0.12)):
+                found = [row[f"{measure}_{other}"] for row in rows]
+                means = np.array([f["mean"] for f in found])
+                ends = np.array([f["interval"] for f in found]).T
+                label = "all equal boxes" if other == "elsewhere" else "nearest contrast"
+                errors = np.abs(ends - means)
+                panel.errorbar(means, places + move, xerr=errors, fmt="o", label=label)
+            panel.axvline(1.0 if measure == "distance" else 0.0, color="tab:gray", linewidth=0.8)
+            panel.set_yticks(places, [row["transformation"] for row in rows])
+            panel.set(title=title, ylim=(-0.6, len(rows) + 0.3))
+            panel.legend(fontsize=8, loc="upper center", ncols=2)
+
+    return drawn(draw, num_columns=2, width=5.5, height=3.8)

@@ -1,0 +1,122 @@
+"""A trained style together with what judges it: its own objective, against its own painting.
+
+Network and optimisation are judged by the same code with the same weights, the total variation as
+it is optimised. The grid loss, which only trainings have, is left out on both sides.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from impasto.errors import DataError, PictureFileError
+from impasto.evaluation.photographs import Pixels, as_tensor, stylized
+from impasto.image_optimization import Judge
+from impasto.images.io import list_pictures
+from impasto.optimization_run import ObjectiveSettings, StyleJudges, objective_of
+from impasto.runtime.predictor import Predictor
+from impasto.zoo.model_file import ModelFile
+from impasto.zoo.registry import list_models, resolve_model
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedStyle:
+    """A style.
+
+    Attributes:
+        name: of the model.
+        model: its file.
+        painting: the file that it learned from.
+        objective: that it was trained by.
+        predictor: runs it.
+    """
+
+    name: str
+    model: ModelFile
+    painting: Path
+    objective: ObjectiveSettings
+    predictor: Predictor
+
+    @property
+    def digest(self) -> str:
+        """What stands for the model in a journal's keys."""
+        return self.model.sha256[:12]
+
+    @property
+    def precision(self) -> str:
+        """That the model is run in."""
+        return self.predictor.backend.precision
+
+    @property
+    def painting_short_side(self) -> int:
+        """Pixels of the painting's short side, as in its training."""
+        painting = self.model.card.painting
+        assert painting is not None
+        return painting.short_side
+
+    def judge(self, photograph: Pixels) -> Judge:
+        """Return the objective for pictures of a photograph, at its size."""
+        judges = StyleJudges(
+            as_tensor(photograph),
+            self.painting,
+            self.objective,
+            painting_short_side=self.painting_short_side,
+        )
+        return judges.at(photograph.shape[:2])
+
+    def stylized(self, photograph: Pixels) -> Pixels:
+        """Return what `impasto stylize` writes, at 8 bits."""
+        return stylized(self.predictor, photograph)
+
+
+def terms_of(judge: Judge, picture: Pixels) -> dict[str, float]:
+    """Return the weighted terms of a picture H×W×3, and their `total`."""
+    with torch.no_grad():
+        terms = judge(as_tensor(picture))
+    weighted = {name: float(term) for name, term in terms.weighted.items()}
+    return {"total": float(terms.total), **weighted}
+
+
+def released_styles() -> tuple[str, ...]:
+    """Return the names of the styles that ship."""
+    entries = list_models(task="style-transfer")
+    return tuple(entry.name for entry in entries if entry.released)
+
+
+def load_styles(names: Sequence[str], paintings: Path) -> list[TrainedStyle]:
+    """Return styles by name or file, each with its painting.
+
+    Raises:
+        UnknownModelError: no model of that name.
+        ModelFileError: a file cannot be used, or is of no style that can be judged.
+        DataError: the painting is not in the folder.
+    """
+    files = _files_by_digest(paintings)
+    return [_load(name, files, paintings) for name in names]
+
+
+def _load(name: str, files: dict[str, Path], paintings: Path) -> TrainedStyle:
+    model = resolve_model(name, task="style-transfer")
+    painting = model.card.painting
+    if painting is None or painting.sha256 not in files:
+        title = "its painting" if painting is None else f"{painting.title}, the painting it learned"
+        raise DataError(f"{name}: {title}, is not in {paintings}; give --paintings DIR")
+    return TrainedStyle(
+        name=model.card.name,
+        model=model,
+        painting=files[painting.sha256],
+        objective=objective_of(model.card),
+        predictor=Predictor(model, num_threads=torch.get_num_threads()),
+    )
+
+
+def _files_by_digest(folder: Path) -> dict[str, Path]:
+    try:
+        files = list_pictures(folder)
+        return {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in files}
+    except (OSError, PictureFileError) as error:
+        raise DataError(
+            f"there are no paintings in {folder} ({error}); give --paintings DIR"
+        ) from error

@@ -1,0 +1,30 @@
+"""How long things take, compared fairly: in turns, by the median."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def median_seconds(
+    candidates: Mapping[str, Callable[[], object]], *, num_rounds: int, num_warmups: int = 2
+) -> dict[str, float]:
+    """Time each candidate in turn, round by round, so that a drift of the machine hits all.
+
+    Args:
+        candidates: what to run, by name.
+        num_rounds: how often each is timed, at least once.
+        num_warmups: runs of each beforehand that do not count.
+
+    Returns:
+        The median seconds of each.
+    """
+    for run in candidates.values():
+        for _ in range(num_warmups):
+            run()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(num_rounds):
+        for name, run in candidates.items():
+            started = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
