@@ -9,7 +9,7 @@ one of several equal weights; runtimes do the same when they load the file.
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -240,6 +240,31 @@ def upgrade_model(path: Path, target: Path) -> ModelFile:
     model = read_model_file(path)
     card = ModelCard.model_validate({**model.card.model_dump(exclude={"format_version"})})
     return export_model(load_network(model), card, target)
+
+
+def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
+    """Put results of an evaluation into a model file's card; the graph stays as it is.
+
+    Args:
+        path: the model file, which is replaced.
+        scores: by name; those on the card of the same name are replaced.
+
+    Raises:
+        ModelFileError: the file is not ours, or cannot be written.
+    """
+    model = read_model_file(path)
+    kept = model.card.model_dump(exclude={"format_version"})
+    card = ModelCard.model_validate(kept | {"scores": {**model.card.scores, **scores}})
+    graph = onnx.load_model_from_string(model.data)
+    for entry in graph.metadata_props:
+        if entry.key == MODEL_METADATA_KEY:
+            entry.value = card.to_json()
+    data: bytes = graph.SerializeToString(deterministic=True)
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written ({error.strerror})") from None
+    return model_from_bytes(data, path=path)
 
 
 @contextmanager

@@ -102,3 +102,26 @@ def test_what_cannot_be_done_takes_one_line(
 
 def test_a_set_is_asked_for(impasto):
     assert "--data" in impasto("evaluate", "--scale", "2").complaint
+
+
+def test_scores_go_into_the_card_and_leave_the_model_as_it_is(impasto, data, repeating):
+    from impasto.zoo.model_file import read_model_file
+
+    before = read_model_file(repeating)
+    done = impasto("evaluate", "--data", data, "--model", repeating, "--into-card", "--json")
+    assert done.status == 0
+    (row,) = [m for m in json.loads(done.stdout)["sets"][0]["models"] if m["name"] == "repeating"]
+    card = read_model_file(repeating).card
+    scores = card.scores["Pair ×2"]
+    assert scores["num_pictures"] == 2
+    assert scores["psnr"]["mean"] == round(row["means"]["psnr"], 4)
+    assert "peak 255" in scores["psnr"]["protocol"]
+    assert card.model_copy(update={"scores": {}}) == before.card
+    again = impasto("evaluate", "--data", data, "--model", repeating, "--json")
+    assert json.loads(again.out)["sets"] == json.loads(done.stdout)["sets"]
+
+
+def test_scores_go_into_files_only(impasto, data):
+    done = impasto("evaluate", "--data", data, "--model", "faithful", "--into-card")
+    assert done.status == 2
+    assert "give each --model as a file" in done.stderr

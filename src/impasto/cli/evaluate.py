@@ -67,6 +67,9 @@ def evaluate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also write it here.")
     ] = None,
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="Also write the means into the models' cards.")
+    ] = False,
     precision: Annotated[
         Literal["auto", "f32", "bf16"],
         typer.Option(metavar="auto|f32|bf16", help="Of the models' arithmetic."),
@@ -83,6 +86,7 @@ def evaluate(
     from impasto.metrics import Protocol
 
     _check_places(output, sheet, crop, overwrite=overwrite)
+    files = _files_to_score(model or []) if into_card else []
     lows = _paired_folders(data, low_resolution)
     scale = scale or _own_scale(model or [])
     sets = [
@@ -97,8 +101,26 @@ def evaluate(
     measures = _measures(protocol, spectrum, features, lpips_weights)
     evaluation = _run(sets, enlargers, measures, protocol, drawing)
     _tell(evaluation, output, json=json, per_image=per_image)
+    for file in files:
+        _score(file, evaluation)
     if drawing is not None and sheet is not None:
         _draw(drawing, sheet, overwrite=overwrite)
+
+
+def _files_to_score(models: list[str]) -> list[Path]:
+    files = [Path(model) for model in models]
+    if not files or not all(file.suffix == ".onnx" and file.is_file() for file in files):
+        raise fail("--into-card changes model files; give each --model as a file that is there")
+    if len({file.stem for file in files}) < len(files):
+        raise fail("--into-card knows models by the names of their files; give no name twice")
+    return files
+
+
+def _score(file: Path, evaluation: "Evaluation") -> None:
+    from impasto.evaluation.report import card_scores
+    from impasto.export import write_scores
+
+    write_scores(file, card_scores(evaluation, file.stem))
 
 
 def _check_places(

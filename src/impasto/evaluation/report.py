@@ -44,6 +44,30 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def card_scores(evaluation: Evaluation, model: str) -> dict[str, Any]:
+    """What a model's card is to say of an evaluation: means by set, with the protocol of each.
+
+    Args:
+        evaluation: what was measured.
+        model: the name of its row.
+    """
+    protocol = evaluation.protocol
+    return {
+        f"{scores.name} ×{protocol.scale}": {
+            "num_pictures": scores.num_pictures,
+            "low_resolution": protocol.low_resolution,
+            **{
+                column.key: {"mean": round(row.means[column.key], 4), "protocol": column.protocol}
+                for column in evaluation.columns
+                if math.isfinite(row.means[column.key])
+            },
+        }
+        for scores in evaluation.sets
+        for row in scores.models
+        if row.name == model
+    }
+
+
 def cell(value: float, column: Column) -> str:
     """A number as a table shows it."""
     return "∞" if math.isinf(value) else f"{value:.{column.decimals}f}"
