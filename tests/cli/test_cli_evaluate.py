@@ -118,7 +118,7 @@ def test_scores_go_into_the_card_and_leave_the_model_as_it_is(impasto, data, rep
     assert "peak 255" in scores["psnr"]["protocol"]
     assert card.model_copy(update={"scores": {}}) == before.card
     again = impasto("evaluate", "--data", data, "--model", repeating, "--json")
-    assert json.loads(again.out)["sets"] == json.loads(done.stdout)["sets"]
+    assert json.loads(again.stdout)["sets"] == json.loads(done.stdout)["sets"]
 
 
 def test_scores_go_into_files_only(impasto, data):
