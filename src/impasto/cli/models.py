@@ -8,7 +8,7 @@ import typer
 from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
 
 if TYPE_CHECKING:
-    from impasto.zoo.card import ModelCard
+    from impasto.zoo.card import ModelCard, QuantizationRecord
     from impasto.zoo.registry import ModelEntry
 
 app = typer.Typer(rich_markup_mode=None)
@@ -129,6 +129,58 @@ def upgrade(
     answer(str(upgrade_model(file, output or file).path))
 
 
+@app.command(no_args_is_help=True)
+@one_line_errors
+def quantize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    *,
+    photos: Annotated[
+        Path, typer.Option(metavar="DIR", help="Photographs that show what values occur.")
+    ],
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photographs to compare on, if not some of those."),
+    ] = None,
+    min_psnr: Annotated[
+        float, typer.Option(metavar="DB", help="What the worst of them must reach against f32.")
+    ] = 35.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="NAME.int8.onnx by default."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make the form of a model for --precision int8.
+
+    MODEL is a name or a file. The form is written beside the file; that of a shipped model goes
+    to your own models. Nothing is trained; what harms is left in float.
+    """
+    from impasto.quantization import quantize_model, write_quantized
+    from impasto.zoo.registry import place_of_quantized, resolve_model
+
+    found = resolve_model(model)
+    target = output if output is not None else place_of_quantized(found)
+    if target.exists() and not overwrite:
+        raise fail(f"{target} exists already; give another name, or --overwrite")
+    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=tell)
+    write_quantized(quantized, target)
+    rows = [
+        {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
+        for picture, decibels in quantized.checked
+    ]
+    if json:
+        record = quantized.record.model_dump(mode="json")
+        answer_json({"file": str(target), "quantization": record, "checked": rows})
+        return
+    for row in rows:
+        answer(f"{row['psnr']:6.1f} dB  {row['size']:>5}²  {row['photograph']}")
+    answer(_quantization_in_words(quantized.record))
+    answer(str(target))
+
+
 def _draw_sheet(
     entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
 ) -> None:
@@ -174,6 +226,7 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
     return [
         *facts,
         ("network", _network_in_words(card)),
+        *([("quantized", _quantization_in_words(card.quantization))] if card.quantization else []),
         ("photographs", training.dataset),
         *([] if number is None else [("usable photographs", str(number))]),
         ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
@@ -187,6 +240,16 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         ("licence of photographs", licences.training_photographs),
         ("commercial use", f"{licences.commercial_use}: {licences.note}".rstrip(": ")),
     ]
+
+
+def _quantization_in_words(record: "QuantizationRecord") -> str:
+    names = ", ".join(record.in_float) or "nothing"
+    return (
+        f"{record.activation_bits}-bit activations and {record.weight_bits}-bit weights; "
+        f"in float: {names} ({record.share_in_float:.0%} of the work); "
+        f"{record.min_psnr:.1f} dB at least, {record.median_psnr:.1f} in the median, "
+        f"on {record.checked}; ranges from {record.photographs}"
+    )
 
 
 def _network_in_words(card: "ModelCard") -> str:

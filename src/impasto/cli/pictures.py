@@ -24,9 +24,16 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, or - for a pipe."),
 ]
 Precision = Annotated[
-    Literal["auto", "f32", "bf16"],
+    Literal["auto", "f32", "bf16", "int8"],
     typer.Option(
-        metavar="auto|f32|bf16", help="Of the arithmetic; auto is what the processor is fast in."
+        metavar="auto|f32|bf16|int8",
+        help="Of the arithmetic; auto is what the processor is fast in, of f32 and bf16.",
+    ),
+]
+Backend = Annotated[
+    Literal["auto", "openvino", "onnxruntime", "torch"],
+    typer.Option(
+        metavar="auto|openvino|onnxruntime|torch", help="What runs the model; auto is OpenVINO."
     ),
 ]
 Quality = Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.pictures import (
+    Backend,
     Json,
     Output,
     Overwrite,
@@ -52,6 +53,7 @@ def stylize(
     strength: Strength = 1.0,
     keep_colors: KeepColors = False,
     precision: Precision = "auto",
+    backend: Backend = "auto",
     quality: Quality = 92,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -69,7 +71,7 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(style, precision=precision)
+        stylizer = Stylizer(style, precision=precision, backend=backend)
         return Transformation(
             name=stylizer.card.name,
             key="style",

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.pictures import (
+    Backend,
     Json,
     Output,
     Overwrite,
@@ -35,6 +36,7 @@ def upscale(
     model: Model = "sharp",
     scale: Scale = None,
     precision: Precision = "auto",
+    backend: Backend = "auto",
     quality: Quality = 92,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -52,7 +54,7 @@ def upscale(
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, scale=scale, precision=precision)
+        upscaler = Upscaler(model, scale=scale, precision=precision, backend=backend)
         return Transformation(
             name=upscaler.card.name,
             key="model",

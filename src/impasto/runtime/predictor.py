@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
-from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
+from impasto.runtime.backend_choice import BackendName, open_backend
+from impasto.runtime.backends import Backend, Precision
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
@@ -25,11 +26,14 @@ class Predictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
+        precision: `auto` is bf16 where the processor computes in it, else f32; a quantized model
+            is always run in `int8`.
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
+        MissingExtraError: the backend is not installed.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -38,13 +42,14 @@ class Predictor:
         model: ModelFile,
         *,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
     ) -> None:
         self._model_name = str(model)
         self._card = model.card
         try:
-            self._backend: Backend = OpenVinoBackend(
-                model.data, precision=precision, num_threads=num_threads
+            self._backend: Backend = open_backend(
+                model, backend=backend, precision=precision, num_threads=num_threads
             )
         except ModelFileError as error:
             raise ModelFileError(f"{model}: {error}") from None
@@ -88,9 +93,7 @@ class Predictor:
 
     def _run(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
-        given = _with_grain(rgb) if self._card.task == "style-transfer" else rgb
-        padded = _pad_for(self._card.architecture, given)
-        batch = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
+        batch = network_batch(self._card, rgb)
         try:
             output = self._backend.run(batch)
             self._check_output(output, batch.shape)
@@ -113,6 +116,18 @@ class Predictor:
                 "the output holds numbers that are not finite; try the precision 'f32', "
                 "or train the model again"
             )
+
+
+def network_batch(card: ModelCard, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model's network is given for pictures: grainy, padded, float32 N×3×H'×W'.
+
+    Args:
+        card: of the model.
+        rgb: float32 N×H×W×3 in [0, 1].
+    """
+    given = _with_grain(rgb) if card.task == "style-transfer" else rgb
+    padded = _pad_for(card.architecture, given)
+    return np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:

@@ -14,6 +14,7 @@ from impasto.errors import PictureError
 from impasto.images import colour
 from impasto.images.io import Picture, resize_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
+from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.predictor import Predictor
@@ -29,13 +30,16 @@ class Stylizer:
 
     Args:
         name_or_file: the name of a model, or the path of a model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
+        precision: `auto` is bf16 where the processor computes in it, else f32; `int8` takes the
+            model's quantized form (`impasto models quantize`).
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
 
     Raises:
         UnknownModelError: no model of that name.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
+        MissingExtraError: the backend is not installed.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -44,10 +48,13 @@ class Stylizer:
         name_or_file: str | os.PathLike[str],
         *,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
     ) -> None:
-        model = resolve_model(name_or_file, task="style-transfer")
-        self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        model = resolve_model(name_or_file, task="style-transfer", quantized=precision == "int8")
+        self._predictor = Predictor(
+            model, precision=precision, backend=backend, num_threads=num_threads
+        )
 
     @property
     def card(self) -> ModelCard:
@@ -56,7 +63,7 @@ class Stylizer:
 
     @property
     def precision(self) -> str:
-        """The precision in use, `f32` or `bf16`."""
+        """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.backend.precision
 
     @overload

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.io import Picture
+from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.predictor import Predictor
@@ -26,13 +27,16 @@ class Upscaler:
             of a model, or the path of a model file.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
+        precision: `auto` is bf16 where the processor computes in it, else f32; `int8` takes the
+            model's quantized form (`impasto models quantize`).
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
 
     Raises:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
+        MissingExtraError: the backend is not installed.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -42,10 +46,13 @@ class Upscaler:
         *,
         scale: int | None = None,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
     ) -> None:
-        model = _resolve(name_or_file, scale)
-        self._predictor = Predictor(model, precision=precision, num_threads=num_threads)
+        model = _resolve(name_or_file, scale, quantized=precision == "int8")
+        self._predictor = Predictor(
+            model, precision=precision, backend=backend, num_threads=num_threads
+        )
 
     @property
     def card(self) -> ModelCard:
@@ -59,7 +66,7 @@ class Upscaler:
 
     @property
     def precision(self) -> str:
-        """The precision in use, `f32` or `bf16`."""
+        """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.backend.precision
 
     @overload
@@ -93,14 +100,17 @@ class Upscaler:
         return picture.with_rgb(self._predictor(fill_transparent(picture)))
 
 
-def _resolve(name_or_file: str | os.PathLike[str], scale: int | None) -> ModelFile:
+def _resolve(
+    name_or_file: str | os.PathLike[str], scale: int | None, *, quantized: bool
+) -> ModelFile:
     """The model of a name that exists for several scales, or else of the name or file itself."""
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
-            return resolve_model(f"{name_or_file}_x{scale or USUAL_SCALE}", task="super-resolution")
+            name = f"{name_or_file}_x{scale or USUAL_SCALE}"
+            return resolve_model(name, task="super-resolution", quantized=quantized)
         except UnknownModelError:
             pass
-    model = resolve_model(name_or_file, task="super-resolution")
+    model = resolve_model(name_or_file, task="super-resolution", quantized=quantized)
     if scale is not None and model.card.scale != scale:
         raise ModelFileError(
             f"{name_or_file} enlarges {model.card.scale} times, {scale} times was asked for; "
