@@ -225,8 +225,12 @@ def _say_nothing(_: str) -> None:
 
 
 def _two_selections(photographs: Path, check: Path | None) -> tuple[list[Path], list[Path]]:
+    """Photographs for the ranges, and others for the comparison."""
     paths = list_pictures(photographs)
-    others = list_pictures(check) if check is not None else _spread(paths, NUM_CHECK_PHOTOGRAPHS)
+    if check is None:
+        others = _spread(paths, min(NUM_CHECK_PHOTOGRAPHS, -(-len(paths) // 2)))
+    else:
+        others = list_pictures(check)
     given = _spread(sorted(set(paths) - set(others)), NUM_CALIBRATION_PHOTOGRAPHS)
     if not given or not others:
         raise ExportError(
@@ -237,8 +241,8 @@ def _two_selections(photographs: Path, check: Path | None) -> tuple[list[Path], 
 
 
 def _spread(paths: Sequence[Path], number: int) -> list[Path]:
-    """At most so many paths and half of them, evenly over all."""
-    number = min(number, -(-len(paths) // 2))
+    """At most so many paths, evenly over all."""
+    number = min(number, len(paths))
     return [paths[i * len(paths) // number] for i in range(number)]
 
 

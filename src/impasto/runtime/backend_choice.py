@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from impasto.errors import ModelFileError
+from impasto.errors import MissingExtraError, ModelFileError
 from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
 from impasto.zoo.model_file import ModelFile
 
@@ -38,7 +38,10 @@ def open_backend(
 
         return OnnxRuntimeBackend(model.data, precision=precision, num_threads=num_threads)
     if backend == "torch":
-        from impasto.runtime.torch_backend import TorchBackend
+        try:
+            from impasto.runtime.torch_backend import TorchBackend
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(error.name or "torch", extra="train") from None
 
         return TorchBackend(model, precision=precision, num_threads=num_threads)
     return OpenVinoBackend(

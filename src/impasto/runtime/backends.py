@@ -140,7 +140,9 @@ class OpenVinoBackend:
         if self._num_stored < MAX_SHAPES_STORED:
             self._num_stored += 1
             with contextlib.suppress(Exception):  # it would only have saved time
-                self._compiled.write(key, bytes(compiled.export_model()))
+                exported = io.BytesIO()
+                compiled.export_model(exported)
+                self._compiled.write(key, exported.getvalue())
         return compiled
 
     def _model(self) -> Any:
