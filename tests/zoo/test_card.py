@@ -39,7 +39,7 @@ def test_a_card_of_format_1_is_read():
 
 def test_a_card_of_format_1_is_written_with_the_same_fields():
     written = json.loads(ModelCard.from_json(FORMAT_1).to_json())
-    assert written == json.loads(FORMAT_1) | {"degradation": None}
+    assert written == json.loads(FORMAT_1) | {"degradation": None, "quantization": None}
 
 
 @given(title=printable, scores=st.dictionaries(printable, json_values, max_size=3))
