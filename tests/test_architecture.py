@@ -64,6 +64,8 @@ def test_the_package_and_its_command_line_load_nothing_heavy(module):
         "impasto.images.io",
         "impasto.images.contact_sheet",
         "impasto.networks.architecture",
+        "impasto.evaluation.benchmark",
+        "impasto.evaluation.comparison",
     ],
 )
 def test_inference_loads_nothing_of_the_training_stack(module):

@@ -4,6 +4,7 @@ The rooms, from the command line down:
 
 - `impasto.cli`: the commands
 - `impasto.training`: recipes, the training loop, checkpoints
+- `impasto.evaluation`: how near super-resolution comes to the truth
 - `impasto.export`: a trained network becomes a model file
 - `impasto.runtime`: model files applied to pictures, without torch
 - `impasto.zoo`: model files, their cards, and the models that ship

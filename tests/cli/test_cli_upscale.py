@@ -51,6 +51,20 @@ def test_pipes(upscale, photo):
     assert done.stdout.startswith(b"\x89PNG")
 
 
+def test_tones_can_be_matched(impasto, photo, tmp_path):
+    path = tmp_path / "brighter.onnx"
+    card = make_card(name="brighter", task="super-resolution", scale=2)
+    path.write_bytes(make_model_bytes(card=card, kernel=IDENTITY, bias=0.1, scale=2))
+    for name, words in (("plain", ()), ("matched", ("--match-histogram",))):
+        done = impasto("upscale", photo, "-m", path, "-o", tmp_path / f"{name}.png", *words)
+        assert done.status == 0
+    colours = [
+        np.asarray(Image.open(tmp_path / f"{name}.png"))[0, 0] for name in ("plain", "matched")
+    ]
+    assert np.abs(colours[0] - np.array([35.5, 125.5, 225.5])).max() <= 1
+    assert np.array_equal(colours[1], [10, 100, 200])
+
+
 @pytest.mark.parametrize(
     ("words", "model", "message"),
     [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import ExifTags, Image
 
 from impasto.errors import PictureError, PictureFileError
 from impasto.images.colour_profile import srgb_profile
@@ -18,6 +18,7 @@ from impasto.images.io import (
     list_pictures,
     load_picture,
     load_training_rgb,
+    read_header,
     save_picture,
 )
 from impasto.images.reading import MAX_PIXELS
@@ -305,3 +306,20 @@ def test_warning_filters_are_as_before_when_threads_have_read():
     for thread in threads:
         thread.join()
     assert list(warnings.filters) == before
+
+
+def test_a_header_tells_size_and_greyness_without_decoding(tmp_path):
+    sideways = Image.Exif()
+    sideways[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (5, 3)).save(tmp_path / "turned.jpg", exif=sideways)
+    Image.new("L", (5, 3)).save(tmp_path / "grey.png")
+    Image.new("I;16", (4, 2)).save(tmp_path / "deep.png")
+    names = ("turned.jpg", "grey.png", "deep.png")
+    headers = [read_header(tmp_path / name) for name in names]
+    assert [(h.width, h.height, h.is_grey) for h in headers] == [
+        (3, 5, False),
+        (5, 3, True),
+        (4, 2, True),
+    ]
+    with pytest.raises(PictureFileError, match="does not exist"):
+        read_header(tmp_path / "nothing.png")

@@ -75,6 +75,19 @@ def test_colours_under_transparency_do_not_bleed(double):
     assert np.allclose(double.upscale(Picture(rgb=rgb, alpha=alpha)).rgb, 0.5, atol=1e-3)
 
 
+def test_the_tones_of_the_picture_given_can_be_kept(tmp_path):
+    # The model adds 0.1 to every pixel; matching takes it back.
+    card = make_card(name="brighter", task="super-resolution", scale=2)
+    model = make_model_bytes(card=card, kernel=IDENTITY, bias=0.1, scale=2)
+    (tmp_path / "brighter.onnx").write_bytes(model)
+    given = np.full((5, 7, 3), 0.25, np.float32)
+    given[0] = 0.5
+    for matched, expected in ((False, given + 0.1), (True, given)):
+        upscaler = Upscaler(tmp_path / "brighter.onnx", precision="f32", match_histogram=matched)
+        found = upscaler(given)
+        assert np.allclose(found, expected.repeat(2, axis=0).repeat(2, axis=1), atol=1e-4)
+
+
 def test_a_family_of_models_is_called_by_its_name_and_the_scale(own):
     for scale in (2, 4, 8):
         own(f"mine_x{scale}", scale)

@@ -10,6 +10,7 @@ import typer
 from impasto import __version__
 from impasto.cli import models, train
 from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_errors
+from impasto.cli.evaluate import evaluate
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize
 from impasto.cli.stylize import stylize
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.command("stylize", no_args_is_help=True)(one_line_errors(stylize))
 app.command("upscale", no_args_is_help=True)(one_line_errors(upscale))
+app.command("evaluate", no_args_is_help=True)(one_line_errors(evaluate))
 app.command("optimize", no_args_is_help=True)(one_line_errors(optimize))
 app.command("invert", no_args_is_help=True)(one_line_errors(invert))
 app.add_typer(models.app, name="models")

@@ -27,6 +27,13 @@ Scale = Annotated[
     int | None,
     typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
 ]
+MatchHistogram = Annotated[
+    bool,
+    typer.Option(
+        "--match-histogram",
+        help="Give each channel the distribution of values it has in the picture given.",
+    ),
+]
 
 
 def upscale(
@@ -35,6 +42,7 @@ def upscale(
     output: Output,
     model: Model = "sharp",
     scale: Scale = None,
+    match_histogram: MatchHistogram = False,
     precision: Precision = "auto",
     backend: Backend = "auto",
     quality: Quality = 92,
@@ -54,7 +62,13 @@ def upscale(
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, scale=scale, precision=precision, backend=backend)
+        upscaler = Upscaler(
+            model,
+            scale=scale,
+            precision=precision,
+            backend=backend,
+            match_histogram=match_histogram,
+        )
         return Transformation(
             name=upscaler.card.name,
             key="model",

@@ -5,6 +5,7 @@ it is a `Picture`, whose arrays are float32 RGB in [0, 1].
 """
 
 import contextlib
+import dataclasses
 import io
 import os
 from collections.abc import Iterator
@@ -15,14 +16,14 @@ from PIL import Image
 
 from impasto.errors import PictureFileError
 from impasto.images.encoding import WRITABLE_SUFFIXES, encode, flatten_on_white
-from impasto.images.metadata import upright
+from impasto.images.metadata import orientation, upright
 from impasto.images.picture import (
     Picture,
     picture_from_pil,
     picture_to_pil,
     resize_longer_side,
 )
-from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
+from impasto.images.pixel_modes import DEEP_GREY_MODES, GREY_MODES, byte_rgb_and_alpha
 from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading, shown
 from impasto.images.target import check_target, format_named, write_file, write_stream
 
@@ -30,6 +31,7 @@ __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
     "Picture",
+    "PictureHeader",
     "Source",
     "Target",
     "check_target",
@@ -38,6 +40,7 @@ __all__ = [
     "load_training_rgb",
     "picture_from_pil",
     "picture_to_pil",
+    "read_header",
     "resize_longer_side",
     "save_picture",
 ]
@@ -50,6 +53,36 @@ Target = str | os.PathLike[str] | BinaryIO
 
 READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})
 """Suffixes that `list_pictures` lists. `load_picture` goes by content and takes any."""
+
+_FIRST_SIDEWAYS = 5  # EXIF's orientations from here on exchange width and height
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PictureHeader:
+    """What the beginning of a picture's file says.
+
+    Attributes:
+        width: in pixels, once upright.
+        height: in pixels, once upright.
+        is_grey: the file has one channel of colour.
+    """
+
+    width: int
+    height: int
+    is_grey: bool
+
+
+def read_header(source: Source) -> PictureHeader:
+    """Size and kind of a picture, without decoding it.
+
+    Raises:
+        PictureFileError: it is missing, unreadable, or no picture.
+    """
+    with _opened(source) as (image, name), reading(name):
+        width, height = image.size
+        if orientation(image) >= _FIRST_SIDEWAYS:
+            width, height = height, width
+        return PictureHeader(width, height, image.mode in GREY_MODES)
 
 
 def load_picture(source: Source) -> Picture:

@@ -12,6 +12,8 @@ from impasto.images.colour_profile import grey_curve, image_to_srgb
 
 DEEP_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """Modes with one channel of more than 8 bits."""
+GREY_MODES = frozenset({"1", "L", "LA", "La", *DEEP_GREY_MODES})
+"""Modes with one channel of colour."""
 
 _FULL_SCALES = (255.0, 65_535.0, 2_147_483_647.0)
 _MODE_WITHOUT_ALPHA = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}

@@ -7,6 +7,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
+from impasto.images.histogram import match_histogram
 from impasto.images.io import Picture
 from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
@@ -31,6 +32,8 @@ class Upscaler:
             model's quantized form (`impasto models quantize`).
         backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
+        match_histogram: give each channel the distribution of values that it has in the
+            low-resolution picture, as the paper does afterwards; see `images.histogram`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -48,11 +51,13 @@ class Upscaler:
         precision: Precision = "auto",
         backend: BackendName = "auto",
         num_threads: int | None = None,
+        match_histogram: bool = False,
     ) -> None:
-        model = _resolve(name_or_file, scale, quantized=precision == "int8")
+        model = resolve_upscaling_model(name_or_file, scale, quantized=precision == "int8")
         self._predictor = Predictor(
             model, precision=precision, backend=backend, num_threads=num_threads
         )
+        self._match_histogram = match_histogram
 
     @property
     def card(self) -> ModelCard:
@@ -97,13 +102,28 @@ class Upscaler:
         Raises:
             ModelFileError: the model cannot be run.
         """
-        return picture.with_rgb(self._predictor(fill_transparent(picture)))
+        low_resolution = fill_transparent(picture)
+        enlarged = self._predictor(low_resolution)
+        if self._match_histogram:
+            enlarged = match_histogram(enlarged, low_resolution)
+        return picture.with_rgb(enlarged)
 
 
-def _resolve(
-    name_or_file: str | os.PathLike[str], scale: int | None, *, quantized: bool
+def resolve_upscaling_model(
+    name_or_file: str | os.PathLike[str], scale: int | None = None, *, quantized: bool = False
 ) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself."""
+    """The model of a name that exists for several scales, or else of the name or file itself.
+
+    Args:
+        name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
+        scale: how many times larger; None is the model's own, and 4 for those that exist for
+            several scales.
+        quantized: its second form, see `zoo.registry`.
+
+    Raises:
+        UnknownModelError: no model of that name and scale.
+        ModelFileError: the file cannot be used, or is for another task or scale.
+    """
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
             name = f"{name_or_file}_x{scale or USUAL_SCALE}"

@@ -1,0 +1,220 @@
+"""`impasto evaluate`: how near super-resolution comes to the truth, as a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from impasto.cli.console import answer, answer_json, complain, fail
+from impasto.cli.pictures import Json, Overwrite
+
+if TYPE_CHECKING:
+    from impasto.evaluation.benchmark import Evaluation
+    from impasto.evaluation.comparison import ComparisonSheet
+    from impasto.evaluation.enlargers import Enlarger
+    from impasto.evaluation.measures import Measure
+    from impasto.evaluation.picture_sets import PictureSet
+    from impasto.metrics import Protocol
+
+USUAL_SCALE = 4
+
+
+def evaluate(
+    *,
+    data: Annotated[
+        list[Path],
+        typer.Option("--data", metavar="DIR", help="A folder of high-resolution test pictures."),
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="A model's name or file; repeatable."),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", min=2, max=16, help="The first model's own, or else 4."),
+    ] = None,
+    degradation: Annotated[
+        Literal["bicubic", "blur-bicubic"],
+        typer.Option(metavar="bicubic|blur-bicubic", help="How low resolutions are made."),
+    ] = "bicubic",
+    low_resolution: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Low resolutions to use instead; one for each --data."),
+    ] = None,
+    match_histogram: Annotated[
+        bool, typer.Option("--match-histogram", help="Also measure each model with it.")
+    ] = False,
+    features: Annotated[
+        bool, typer.Option("--features", help="Also distances in VGG-16's features.")
+    ] = False,
+    spectrum: Annotated[
+        bool, typer.Option("--spectrum", help="Also the spectrum at periods of 2 and 4 pixels.")
+    ] = False,
+    lpips_weights: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Also LPIPS, by these weights; repeatable."),
+    ] = None,
+    per_image: Annotated[
+        bool, typer.Option("--per-image", help="Also a row for each picture.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw crops side by side.")
+    ] = None,
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:x,y,w,h", help="What to show; else where detail is lost."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also write it here.")
+    ] = None,
+    precision: Annotated[
+        Literal["auto", "f32", "bf16"],
+        typer.Option(metavar="auto|f32|bf16", help="Of the models' arithmetic."),
+    ] = "f32",
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Measure super-resolution models against the truth, bicubic enlargement first.
+
+    Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
+    """
+    from impasto.evaluation.enlargers import open_enlargers
+    from impasto.evaluation.picture_sets import find_pictures
+    from impasto.metrics import Protocol
+
+    _check_places(output, sheet, crop, overwrite=overwrite)
+    lows = _paired_folders(data, low_resolution)
+    scale = scale or _own_scale(model or [])
+    sets = [
+        find_pictures(folder, scale=scale, low_resolution=low)
+        for folder, low in zip(data, lows, strict=True)
+    ]
+    drawing = _comparison(sheet, crop, sets)
+    enlargers = open_enlargers(
+        model or [], scale=scale, precision=precision, matches_histogram=match_histogram
+    )
+    protocol = Protocol(scale, "files" if low_resolution else degradation)
+    measures = _measures(protocol, spectrum, features, lpips_weights)
+    evaluation = _run(sets, enlargers, measures, protocol, drawing)
+    _tell(evaluation, output, json=json, per_image=per_image)
+    if drawing is not None and sheet is not None:
+        _draw(drawing, sheet, overwrite=overwrite)
+
+
+def _check_places(
+    output: Path | None, sheet: Path | None, crop: list[str] | None, *, overwrite: bool
+) -> None:
+    from impasto.errors import OutputExistsError
+    from impasto.images.target import check_target
+
+    if crop and sheet is None:
+        raise fail("--crop is for a comparison sheet; add --sheet FILE")
+    if sheet is not None:
+        check_target(sheet, overwrite=overwrite)
+    if output is not None and output.suffix.lower() not in (".md", ".json"):
+        raise fail(f"-o was given {output}; expected a name that ends in .md or .json")
+    if output is not None and not output.parent.is_dir():
+        raise fail(f"{output} cannot be written: the folder {output.parent} does not exist")
+    if output is not None and output.exists() and not overwrite:
+        raise OutputExistsError(f"{output} exists already; choose another name or --overwrite it")
+
+
+def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | None]:
+    if low and len(low) != len(data):
+        raise fail(
+            f"--low-resolution was given {len(low)} times and --data {len(data)} times; expected "
+            "one for each, in the same order"
+        )
+    return list(low) if low else [None] * len(data)
+
+
+def _own_scale(models: list[str]) -> int:
+    from impasto.evaluation.enlargers import BICUBIC
+    from impasto.runtime.upscaler import resolve_upscaling_model
+
+    own = (resolve_upscaling_model(model).card.scale for model in models if model != BICUBIC)
+    return next(own, USUAL_SCALE)
+
+
+def _comparison(
+    sheet: Path | None, crop: list[str] | None, sets: list["PictureSet"]
+) -> "ComparisonSheet | None":
+    from impasto.evaluation.comparison import ComparisonSheet, Crop
+
+    if sheet is None:
+        return None
+    drawing = ComparisonSheet([Crop.parse(text) for text in crop or ()])
+    drawing.check(sets)
+    return drawing
+
+
+def _measures(
+    protocol: "Protocol", with_spectrum: bool, with_features: bool, lpips: list[Path] | None
+) -> list["Measure"]:
+    from impasto.evaluation.measures import fidelity, spectrum
+
+    measures = [fidelity(protocol)]
+    if lpips:
+        from impasto.evaluation.lpips import lpips_measure, read_lpips
+
+        measures.append(lpips_measure(protocol, read_lpips(lpips)))
+    if with_features:
+        from impasto.evaluation.features import feature_measure
+
+        measures.append(feature_measure(protocol))
+    if with_spectrum:
+        measures.append(spectrum(protocol))
+    return measures
+
+
+def _run(
+    sets: list["PictureSet"],
+    enlargers: list["Enlarger"],
+    measures: list["Measure"],
+    protocol: "Protocol",
+    drawing: "ComparisonSheet | None",
+) -> "Evaluation":
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from impasto.cli.progress import PictureProgress
+    from impasto.evaluation.benchmark import evaluate, mismatch_warnings
+    from impasto.evaluation.picture_sets import TestPicture
+
+    for warning in mismatch_warnings(enlargers, protocol):
+        complain(warning)
+    with PictureProgress(sum(len(tested.places) for tested in sets)) as progress:
+
+        def on_picture(
+            name: str, picture: TestPicture, enlarged: Mapping[str, NDArray[np.float32]]
+        ) -> None:
+            if drawing is not None:
+                drawing.add(name, picture, enlarged)
+            progress.advance()
+
+        return evaluate(sets, enlargers, measures, protocol=protocol, on_picture=on_picture)
+
+
+def _tell(evaluation: "Evaluation", output: Path | None, *, json: bool, per_image: bool) -> None:
+    import json as json_module
+
+    from impasto.evaluation.report import to_json, to_markdown
+    from impasto.files import write_whole
+
+    content, text = to_json(evaluation), to_markdown(evaluation, per_picture=per_image)
+    if output is not None:
+        is_json = output.suffix.lower() == ".json"
+        written = json_module.dumps(content, indent=2) + "\n" if is_json else text
+        write_whole(output, written.encode())
+    if json:
+        answer_json(content)
+    else:
+        answer(text.rstrip("\n"))
+
+
+def _draw(drawing: "ComparisonSheet", sheet: Path, *, overwrite: bool) -> None:
+    from impasto.images.io import Picture, save_picture
+
+    save_picture(Picture(rgb=drawing.draw()), sheet, overwrite=overwrite)

@@ -1,0 +1,152 @@
+"""What is measured of an enlarged picture, each number with its protocol.
+
+PSNR and SSIM, and the spectrum, need numpy only; measures that need torch are in `features` and
+`lpips`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.evaluation.picture_sets import TestPicture
+from impasto.evaluation.spectrum import (
+    GRID_PERIODS,
+    MINIMUM_SPECTRUM_SIZE,
+    spectrum_energy,
+    spectrum_peak,
+)
+from impasto.metrics import (
+    SSIM_WINDOW,
+    Luminance,
+    Protocol,
+    psnr,
+    rgb_to_luminance,
+    shave,
+    ssim,
+    to_levels,
+)
+
+Mean = Literal["arithmetic", "geometric"]
+
+Judge = Callable[[NDArray[np.float32]], tuple[float, ...]]
+"""An enlarged picture of the truth's size to its numbers, one for each column."""
+
+_SPECTRUM_WORDS = {
+    "energy": "energy near the frequencies of the period",
+    "peak": "energy near the frequencies of the period over that around them",
+}
+_TINY = 1e-9  # of squared grey levels: flat pictures have no energy
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One number of a table.
+
+    Attributes:
+        key: in JSON.
+        title: in tables, with the unit.
+        decimals: in tables.
+        protocol: everything that moves the number, in words.
+        mean: over pictures; of ratios it is geometric.
+    """
+
+    key: str
+    title: str
+    decimals: int
+    protocol: str
+    mean: Mean = "arithmetic"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Columns that are computed together.
+
+    Attributes:
+        columns: what it gives.
+        minimum_size: of the picture without its border, in pixels each way.
+        against: a truth to what judges pictures by it, so that its own part is computed once.
+    """
+
+    columns: tuple[Column, ...]
+    minimum_size: int
+    against: Callable[[TestPicture], Judge]
+
+
+def fidelity(protocol: Protocol) -> Measure:
+    """PSNR and SSIM."""
+    columns = (
+        Column("psnr", "PSNR, dB", 2, protocol.psnr),
+        Column("ssim", "SSIM", 4, protocol.ssim),
+    )
+
+    def against(picture: TestPicture) -> Judge:
+        truth = _plane(picture.truth, picture, protocol)
+
+        def judge(enlarged: NDArray[np.float32]) -> tuple[float, ...]:
+            plane = _plane(enlarged, picture, protocol)
+            return psnr(plane, truth), ssim(plane, truth)
+
+        return judge
+
+    return Measure(columns, SSIM_WINDOW, against)
+
+
+def spectrum(protocol: Protocol) -> Measure:
+    """Energy and peak of the spectrum at each period of a grid, over the truth's."""
+    columns = tuple(
+        Column(
+            f"{key}_{period}",
+            f"{key} at {period} px",
+            2,
+            f"{words}, {_over(protocol)}",
+            mean="geometric",
+        )
+        for key, words in _SPECTRUM_WORDS.items()
+        for period in GRID_PERIODS
+    )
+
+    def against(picture: TestPicture) -> Judge:
+        truth = _spectral(_plane(picture.truth, picture, protocol))
+
+        def judge(enlarged: NDArray[np.float32]) -> tuple[float, ...]:
+            found = _spectral(_plane(enlarged, picture, protocol))
+            return tuple((a + _TINY) / (b + _TINY) for a, b in zip(found, truth, strict=True))
+
+        return judge
+
+    return Measure(columns, MINIMUM_SPECTRUM_SIZE, against)
+
+
+def shaved_levels(rgb: NDArray[np.float32], border: int) -> NDArray[np.float32]:
+    """A picture as colour measures compare it: without its border, in 8-bit levels k / 255.
+
+    Args:
+        rgb: H×W×3 float32, [0, 1] or a little beyond.
+        border: pixels cut from each side.
+
+    Returns:
+        (H - 2·border)×(W - 2·border)×3 float32 in [0, 1].
+    """
+    height, width = rgb.shape[:2]
+    inner = rgb[border : height - border, border : width - border]
+    return (to_levels(inner) / 255).astype(np.float32)
+
+
+def _plane(rgb: NDArray[np.float32], picture: TestPicture, protocol: Protocol) -> Luminance:
+    return shave(rgb_to_luminance(rgb, grey=picture.is_grey), protocol.shave)
+
+
+def _spectral(plane: Luminance) -> tuple[float, ...]:
+    energies = (spectrum_energy(plane, period=period) for period in GRID_PERIODS)
+    peaks = (spectrum_peak(plane, period=period) for period in GRID_PERIODS)
+    return (*energies, *peaks)
+
+
+def _over(protocol: Protocol) -> str:
+    return (
+        "over the truth's (1 is as much), geometric mean over pictures; Hann window, within 1/64 "
+        f"cycles per pixel, on {protocol.luminance}"
+    )

@@ -1,0 +1,177 @@
+"""Test pictures: high-resolution truths, and their low resolutions, made here or given.
+
+Everything that can be wrong with a set is found before anything is measured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.errors import PictureError, PictureFileError
+from impasto.images.degradation import degrade
+from impasto.images.degradations import Degradation
+from impasto.images.io import list_pictures, load_picture, read_header
+from impasto.metrics import to_levels
+from impasto.runtime.given_pictures import fill_transparent
+
+
+@dataclass(frozen=True, slots=True)
+class PicturePlace:
+    """Where a test picture is.
+
+    Attributes:
+        name: its path within the set, without the suffix.
+        truth: the high-resolution file.
+        width: of the truth in pixels.
+        height: of the truth in pixels.
+        is_grey: the truth's file is grey: its own values are its luminance.
+        low_resolution: the file of its low resolution; None where it is made of the truth.
+    """
+
+    name: str
+    truth: Path
+    width: int
+    height: int
+    is_grey: bool
+    low_resolution: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSet:
+    """A folder of test pictures.
+
+    Attributes:
+        name: of the folder.
+        places: of the pictures, by name.
+    """
+
+    name: str
+    places: tuple[PicturePlace, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TestPicture:
+    """A test picture in memory; both arrays hold 8-bit levels k / 255.
+
+    Attributes:
+        name: as in its place.
+        truth: H×W×3 float32 in [0, 1], H and W multiples of the scale.
+        low_resolution: H/scale × W/scale × 3 float32 in [0, 1].
+        is_grey: the truth's file is grey.
+    """
+
+    __test__ = False  # pytest takes names with Test for its own
+
+    name: str
+    truth: NDArray[np.float32]
+    low_resolution: NDArray[np.float32]
+    is_grey: bool
+
+
+def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = None) -> PictureSet:
+    """The test pictures of a folder, each with its low resolution where these are given.
+
+    Args:
+        folder: of truths, and of folders of them.
+        scale: by how much the low resolutions are smaller.
+        low_resolution: a folder with one picture for each truth: of the same name whatever the
+            suffix, or with `x4` (the scale) after the name.
+
+    Raises:
+        PictureFileError: a folder is missing or empty, a file is no picture, or a truth and a low
+            resolution lack each other or are not of matching sizes.
+    """
+    truths = _by_name(folder)
+    lows = {} if low_resolution is None else _by_name(low_resolution)
+    paired: dict[str, Path] = {}
+    if low_resolution is not None:
+        paired = {name: _pair(name, lows, low_resolution, scale) for name in truths}
+        _check_all_used(paired, lows, folder)
+    places = tuple(_place(name, path, paired.get(name), scale) for name, path in truths.items())
+    return PictureSet(folder.resolve().name, places)
+
+
+def load_test_picture(
+    place: PicturePlace, *, scale: int, degradation: Degradation = "bicubic"
+) -> TestPicture:
+    """Read a truth, cropped to a multiple of the scale, and read or make its low resolution.
+
+    Args:
+        place: where it is.
+        scale: by how much the low resolution is smaller.
+        degradation: how it is made, where it is not given.
+
+    Raises:
+        PictureFileError: a file cannot be read.
+        PictureError: the picture is smaller than the scale.
+    """
+    truth = _read(place.truth)
+    height, width = (size // scale * scale for size in truth.shape[:2])
+    truth = np.ascontiguousarray(truth[:height, :width])
+    if place.low_resolution is not None:
+        low = _read(place.low_resolution)
+        _check_size(place, low.shape[1], low.shape[0], scale)
+    else:
+        try:
+            low = degrade(truth, scale=scale, degradation=degradation)
+        except PictureError as error:
+            raise PictureError(f"{place.truth}: {error}") from None
+    return TestPicture(place.name, truth, low, place.is_grey)
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    return (to_levels(fill_transparent(load_picture(path))) / 255).astype(np.float32)
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """The pictures of a folder by their path in it without suffix."""
+    found: dict[str, Path] = {}
+    for path in list_pictures(folder):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise PictureFileError(
+                f"{folder} holds {found[name].name} and {path.name}; expected one picture of a name"
+            )
+        found[name] = path
+    if not found:
+        raise PictureFileError(f"{folder} holds no pictures; expected test pictures in it")
+    return found
+
+
+def _pair(name: str, lows: Mapping[str, Path], folder: Path, scale: int) -> Path:
+    for wanted in (name, f"{name}x{scale}"):
+        if wanted in lows:
+            return lows[wanted]
+    raise PictureFileError(
+        f"{folder} has no low resolution of the picture {name!r}; expected {name}.png or "
+        f"{name}x{scale}.png, or another suffix"
+    )
+
+
+def _check_all_used(paired: Mapping[str, Path], lows: Mapping[str, Path], folder: Path) -> None:
+    left = sorted(set(lows.values()) - set(paired.values()))
+    if left:
+        raise PictureFileError(
+            f"{left[0]} has no truth in {folder} ({len(left)} such); expected one of its name"
+        )
+
+
+def _place(name: str, truth: Path, low: Path | None, scale: int) -> PicturePlace:
+    header = read_header(truth)
+    place = PicturePlace(name, truth, header.width, header.height, header.is_grey, low)
+    if low is not None:
+        low_header = read_header(low)
+        _check_size(place, low_header.width, low_header.height, scale)
+    return place
+
+
+def _check_size(place: PicturePlace, width: int, height: int, scale: int) -> None:
+    expected = (place.width // scale, place.height // scale)
+    if (width, height) != expected:
+        raise PictureFileError(
+            f"{place.low_resolution} is {width}×{height}; expected {expected[0]}×{expected[1]}: "
+            f"{place.truth} is {place.width}×{place.height}, and the scale {scale}"
+        )

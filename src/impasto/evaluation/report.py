@@ -1,0 +1,134 @@
+"""An evaluation as text: tables in Markdown, or JSON, always with the protocol."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from impasto.evaluation.benchmark import Evaluation, ModelScores, SetScores
+from impasto.evaluation.measures import Column
+
+
+def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:
+    """A table of means, the protocol of its numbers, and tables of all pictures where asked for.
+
+    Args:
+        evaluation: what was measured.
+        per_picture: one row for each picture and model as well.
+    """
+    parts = [f"## Super-resolution ×{evaluation.protocol.scale}", _table_of_means(evaluation)]
+    parts.append(_protocol(evaluation))
+    if per_picture:
+        for scores in evaluation.sets:
+            parts += [f"### {scores.name}", _table_of_pictures(scores, evaluation.columns)]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything, picture by picture, as plain data; infinite PSNR is null."""
+    return {
+        "scale": evaluation.protocol.scale,
+        "degradation": evaluation.protocol.degradation,
+        "protocol": {
+            "low_resolution": evaluation.protocol.low_resolution,
+            **{column.key: column.protocol for column in evaluation.columns},
+        },
+        "warnings": list(evaluation.warnings),
+        "sets": [
+            {
+                "name": scores.name,
+                "num_pictures": scores.num_pictures,
+                "models": [_model_as_json(model) for model in scores.models],
+            }
+            for scores in evaluation.sets
+        ],
+    }
+
+
+def cell(value: float, column: Column) -> str:
+    """A number as a table shows it."""
+    return "∞" if math.isinf(value) else f"{value:.{column.decimals}f}"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(_escaped(text) for text in line) + " |" for line in lines)
+
+
+def _table_of_means(evaluation: Evaluation) -> str:
+    rows = (
+        [scores.name, model.name, *_cells(model.means, evaluation.columns)]
+        for scores in evaluation.sets
+        for model in scores.models
+    )
+    return table(["set", "model", *(column.title for column in evaluation.columns)], rows)
+
+
+def _table_of_pictures(scores: SetScores, columns: tuple[Column, ...]) -> str:
+    rows = (
+        [model.pictures[index].name, model.name, *_cells(model.pictures[index].values, columns)]
+        for index in range(scores.num_pictures)
+        for model in scores.models
+    )
+    return table(["picture", "model", *(column.title for column in columns)], rows)
+
+
+def _protocol(evaluation: Evaluation) -> str:
+    counts = ", ".join(f"{s.name} ({s.num_pictures} pictures)" for s in evaluation.sets)
+    lines = [f"- Sets: {counts}; means over pictures.", f"- {_low_resolution(evaluation)}."]
+    lines += [f"- {line}." for line in _columns(evaluation)]
+    models = {model.name: model for scores in evaluation.sets for model in scores.models}
+    lines += [f"- {_about(model)}." for model in models.values() if model.precision is not None]
+    lines += [f"- **{warning}.**" for warning in evaluation.warnings]
+    return "\n".join(lines)
+
+
+def _columns(evaluation: Evaluation) -> list[str]:
+    """How the columns came about, those of one protocol together; the luminance once, as Y."""
+    titles_by_protocol: dict[str, list[str]] = {}
+    for column in evaluation.columns:
+        titles_by_protocol.setdefault(column.protocol, []).append(column.title.split(",")[0])
+    luminance = evaluation.protocol.luminance
+    return [f"Y: {luminance}"] + [
+        f"{', '.join(titles)}: {said.replace(luminance, 'Y')}"
+        for said, titles in titles_by_protocol.items()
+    ]
+
+
+def _low_resolution(evaluation: Evaluation) -> str:
+    said = evaluation.protocol.low_resolution
+    return said[0].upper() + said[1:]
+
+
+def _about(model: ModelScores) -> str:
+    said = f"{model.name}: learned from {model.degradation or 'unknown'} low resolution; run in "
+    said += str(model.precision)
+    if model.matches_histogram:
+        said += "; afterwards each channel's histogram is matched to the low resolution"
+    return said
+
+
+def _cells(values: Mapping[str, float], columns: tuple[Column, ...]) -> list[str]:
+    return [cell(values[column.key], column) for column in columns]
+
+
+def _model_as_json(model: ModelScores) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "degradation": model.degradation,
+        "precision": model.precision,
+        "matches_histogram": model.matches_histogram,
+        "means": _finite(model.means),
+        "pictures": [
+            {"name": picture.name, **_finite(picture.values)} for picture in model.pictures
+        ],
+    }
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {key: round(value, 6) if math.isfinite(value) else None for key, value in values.items()}
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
