@@ -125,8 +125,18 @@ def read_measurements(
     return Calibration(ranges, work)
 
 
-def quantize_graph(data: bytes, calibration: Calibration, *, in_float: Collection[str]) -> bytes:
-    """The model with every convolution quantized but those named."""
+def quantize_graph(
+    data: bytes, calibration: Calibration, *, in_float: Collection[str], range_share: float = 1.0
+) -> bytes:
+    """The model with every convolution quantized but those named.
+
+    Args:
+        data: of the model file.
+        calibration: the ranges of its activations.
+        in_float: names of convolutions that stay as they are.
+        range_share: how much of each range the steps cover, except that of the picture itself;
+            what lies outside is cut off.
+    """
     model = onnx.load_model_from_string(data)
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
@@ -138,7 +148,12 @@ def quantize_graph(data: bytes, calibration: Calibration, *, in_float: Collectio
             continue
         source, reader = _source_of(node, makers)
         if source not in inserted:
-            inserted[source] = _quantize_activations(graph, source, calibration.ranges[source])
+            inserted[source] = _quantize_activations(
+                graph,
+                source,
+                calibration.ranges[source],
+                share=1.0 if source == graph.input[0].name else range_share,
+            )
         reader.input[0] = f"{source}:dequantized"
         inserted[weights] = _quantize_weights(graph, constants[weights])
         node.input[1] = f"{weights}:dequantized"
@@ -193,9 +208,9 @@ def _only_moves(node: onnx.NodeProto) -> bool:
 
 
 def _quantize_activations(
-    graph: onnx.GraphProto, source: str, limits: tuple[float, float]
+    graph: onnx.GraphProto, source: str, limits: tuple[float, float], *, share: float
 ) -> list[onnx.NodeProto]:
-    low, high = min(limits[0], 0.0), max(limits[1], 0.0)
+    low, high = min(limits[0], 0.0) * share, max(limits[1], 0.0) * share
     scale = max(high - low, 1e-6) / _LARGEST_ACTIVATION
     values: dict[str, NDArray[np.generic]] = {
         f"{source}:scale": np.array(scale, np.float32),

@@ -130,6 +130,7 @@ class QuantizationRecord(_CardPart):
         weight_bits: of their weights.
         photographs: which ones gave the ranges, in words.
         num_photographs: how many.
+        range_share: how much of the ranges seen the 8 bits cover.
         in_float: convolutions that are not quantized, by the names of their weights.
         share_in_float: of all multiplications, those in these convolutions.
         checked: pictures and sizes that the PSNR is of, in words.
@@ -142,6 +143,7 @@ class QuantizationRecord(_CardPart):
     weight_bits: Annotated[int, Field(ge=2, le=16)]
     photographs: Line
     num_photographs: Annotated[int, Field(ge=1)]
+    range_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     in_float: list[Line]
     share_in_float: Annotated[float, Field(ge=0, le=1)]
     checked: Line
