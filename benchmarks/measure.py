@@ -42,12 +42,18 @@ def processor() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
-def publish(name: str, *, command: str, table: str, content: dict[str, Any]) -> None:
+def publish(
+    name: str,
+    *,
+    command: str,
+    table: str,
+    content: dict[str, Any],
+    packages: tuple[str, ...] = ("torch", "openvino", "numpy"),
+) -> None:
     """Print a table and keep it, with its circumstances, as Markdown and JSON."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
-    packages = ("torch", "openvino", "numpy")
     circumstances = {
         "date": datetime.now(UTC).date().isoformat(),
         "hardware": processor(),

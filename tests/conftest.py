@@ -1,8 +1,11 @@
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+NOBODY = 65534
 
 pytest_plugins = ["model_fixtures", "training_fixtures"]
 
@@ -38,3 +41,21 @@ def without_grain():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("impasto.runtime.predictor.GRAIN", 0.0)
         yield
+
+
+@pytest.fixture
+def without_rights():
+    """A context that acts as a user who may nothing, even if the tests run as root."""
+
+    @contextlib.contextmanager
+    def act():
+        if os.geteuid() != 0:
+            yield
+            return
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return act

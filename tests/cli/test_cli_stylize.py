@@ -149,6 +149,7 @@ def test_json_says_what_was_done_and_nothing_else(negative, photo, tmp_path):
                 "precision": "f32",
             }
         ],
+        "skipped": [],
         "failed": [],
     }
 

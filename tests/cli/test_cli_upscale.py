@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from impasto.images.io import Picture, load_picture, load_picture_or_animation, save_picture
 from model_fixtures import make_card, make_model_bytes
 
 IDENTITY = np.eye(3, dtype=np.float16)[:, :, None, None]
@@ -78,3 +79,18 @@ def test_what_cannot_be_done_takes_one_line(upscale, photo, tmp_path, words, mod
     done = upscale(photo, "-o", tmp_path / "out.png", *words, **given)
     assert message in done.complaint
     assert not (tmp_path / "out.png").exists()
+
+
+def test_an_animation_and_sixteen_bits_are_enlarged(upscale, tmp_path):
+    frames = [Image.new("RGB", (8, 6), (80 * step, 0, 0)) for step in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=80)
+    rgb = np.linspace(0, 1, 300, dtype=np.float32).reshape(10, 10, 3)
+    save_picture(Picture(rgb, bits=16), tmp_path / "b.tif")
+    done = upscale(tmp_path / "a.gif", tmp_path / "b.tif", "-o", tmp_path / "out", "--json")
+    animation = load_picture_or_animation(tmp_path / "out" / "a.gif")
+    assert (animation.num_frames, animation.first().width) == (3, 16)
+    assert [frame.duration_ms for frame in animation.frames()] == [80, 80, 80]
+    enlarged = load_picture(tmp_path / "out" / "b.tif")
+    assert (enlarged.bits, enlarged.width) == (16, 20)
+    np.testing.assert_allclose(enlarged.rgb[::2, ::2], rgb, atol=2 / 65_535)
+    assert json.loads(done.stdout)["done"][1]["precision"] == "f32"

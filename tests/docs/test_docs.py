@@ -116,6 +116,8 @@ def prepare(page, folder, tiny_style):
     """Put what a page takes for granted beside its files."""
     if page.name in ("commands.md", "model-file.md"):
         shutil.copy(tiny_style, folder / "my-style.onnx")
+    if page.name == "files.md":
+        draw(3, 48, 36).save(folder / "cat.gif", save_all=True, append_images=[draw(4, 48, 36)])
     if page.name == "resuming.md":
         leave_unfinished(folder)
 

@@ -1,12 +1,9 @@
-"""Profiles built by hand, so that what they must do can be worked out; a user without rights."""
+"""Profiles built by hand, so that what they must do can be worked out."""
 
-import contextlib
-import os
 import struct
 
 import pytest
 
-_NOBODY = 65534
 _D50 = (0.9642, 1.0, 0.8249)
 # sRGB's primaries adapted to D50 (IEC 61966-2-1 through the Bradford matrix).
 _RED, _GREEN, _BLUE = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
@@ -67,21 +64,3 @@ def black_ink_profile():
     table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + matrix + identity * 4 + corners + identity * 3
     tags = {b"A2B0": table, b"A2B1": table}
     return icc_profile(b"CMYK", tags, device_class=b"prtr", connection_space=b"Lab ")
-
-
-@pytest.fixture
-def without_rights():
-    """A context that acts as a user who may nothing, even if the tests run as root."""
-
-    @contextlib.contextmanager
-    def act():
-        if os.geteuid() != 0:
-            yield
-            return
-        os.seteuid(_NOBODY)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-
-    return act

@@ -323,3 +323,13 @@ def test_a_header_tells_size_and_greyness_without_decoding(tmp_path):
     ]
     with pytest.raises(PictureFileError, match="does not exist"):
         read_header(tmp_path / "nothing.png")
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_header_and_picture_agree_on_the_size_of_sideways_files(tmp_path, format_name):
+    sideways = Image.Exif()
+    sideways[ExifTags.Base.Orientation] = 6
+    file = tmp_path / f"sideways.{format_name.lower()}"
+    Image.new("RGB", (20, 12)).save(file, exif=sideways)
+    header, picture = read_header(file), load_picture(file)
+    assert (header.width, header.height) == (picture.width, picture.height) == (12, 20)

@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from impasto.images.io import load_picture, load_training_rgb, picture_from_pil, save_picture
 
@@ -35,6 +35,7 @@ def camera_exif():
     exif[ExifTags.IFD.Exif] = {
         ExifTags.Base.DateTimeOriginal: "2024:05:06 07:08:09",
         ExifTags.Base.ExifImageWidth: 4000,
+        ExifTags.Base.MakerNote: b"offsets that a new file breaks",
         ExifTags.Base.ColorSpace: 65535,
     }
     exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
@@ -77,7 +78,9 @@ def test_exif_is_kept_and_upright(suffix, tmp_path):
         camera = exif.get_ifd(ExifTags.IFD.Exif)
         assert camera[ExifTags.Base.DateTimeOriginal] == "2024:05:06 07:08:09"
         assert camera[ExifTags.Base.ColorSpace] == 1
-        assert ExifTags.Base.ExifImageWidth not in camera
+        assert camera[ExifTags.Base.ExifImageWidth] == 6
+        assert camera[ExifTags.Base.ExifImageHeight] == 8
+        assert ExifTags.Base.MakerNote not in camera
         assert exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
     assert load_picture(tmp_path / f"out.{suffix}").exif == picture.exif
 
@@ -139,3 +142,60 @@ def test_blocks_too_long_for_a_jpeg_are_left_out(tmp_path):
     save_picture(picture_from_pil(image), tmp_path / "out.jpg")
     kept = load_picture(tmp_path / "out.jpg")
     assert (kept.exif, kept.xmp) == (None, None)
+
+
+def test_preview_of_the_old_picture_does_not_stay(tmp_path):
+    preview = file_of(Image.new("RGB", (16, 12)), "JPEG")
+    exif = camera_exif()
+    first = exif.get_ifd(ExifTags.IFD.IFD1)
+    first[ExifTags.Base.JpegIFOffset] = preview
+    first[ExifTags.Base.JpegIFByteCount] = len(preview)
+    data = file_of(Image.new("RGB", (80, 60)), "JPEG", exif=exif.tobytes() + preview)
+    assert data.count(b"\xff\xd8\xff") > 1
+    save_picture(load_picture(data), tmp_path / "out.jpg")
+    assert (tmp_path / "out.jpg").read_bytes().count(b"\xff\xd8\xff") == 1
+
+
+@pytest.mark.parametrize("quote", ["attribute", "element"])
+def test_xmp_says_the_new_size_and_profile(quote, tmp_path):
+    fields = {
+        "tiff:ImageWidth": ("4000", "8"),
+        "tiff:ImageLength": ("3000", "6"),
+        "exif:PixelXDimension": ("4000", "8"),
+        "exif:PixelYDimension": ("3000", "6"),
+        "exif:ColorSpace": ("65535", "1"),
+        "photoshop:ICCProfile": ("Adobe RGB (1998)", "sRGB IEC61966-2.1"),
+    }
+    form = '{}="{}" ' if quote == "attribute" else "<{0}>{1}</{0}>"
+    old, new = (
+        "".join(form.format(name, values[i]) for name, values in fields.items()) for i in (0, 1)
+    )
+    previews = '<xmp:Thumbnails><rdf:Alt xmpGImg:image="/9j/4AAQ"/></xmp:Thumbnails>'
+    image = Image.new("RGB", (8, 6))
+    image.info["xmp"] = f"<x>{old}{previews}<dc:creator>A. Photographer</dc:creator></x>".encode()
+    save_picture(picture_from_pil(image), tmp_path / "out.png")
+    packet = load_picture(tmp_path / "out.png").xmp.decode()
+    assert packet == f"<x>{new}<dc:creator>A. Photographer</dc:creator></x>"
+
+
+def test_texts_of_a_png_are_kept_but_for_the_stale(tmp_path):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "Düne")
+    texts.add_itxt("Author", "Łukasz")
+    texts.add_text("Thumb::Image::Width", "4000")
+    data = file_of(Image.new("RGB", (8, 6)), "PNG", pnginfo=texts)
+    save_picture(load_picture(data), tmp_path / "out.png")
+    assert load_picture(tmp_path / "out.png").texts == (("Title", "Düne"), ("Author", "Łukasz"))
+
+
+@pytest.mark.parametrize(("source", "target"), [("JPEG", "gif"), ("GIF", "jpg"), ("JPEG", "png")])
+def test_comment_is_kept(source, target, tmp_path):
+    data = file_of(Image.new("RGB", (8, 6)), source, comment=b"a remark")
+    save_picture(load_picture(data), tmp_path / f"out.{target}")
+    assert load_picture(tmp_path / f"out.{target}").texts == (("Comment", "a remark"),)
+
+
+def test_resolution_goes_into_exif_where_there_is_no_other_place(tmp_path):
+    picture = load_picture(file_of(Image.new("RGB", (8, 6)), "PNG", dpi=(300, 150)))
+    save_picture(picture, tmp_path / "out.webp")
+    assert load_picture(tmp_path / "out.webp").dpi == pytest.approx((300, 150), abs=0.1)

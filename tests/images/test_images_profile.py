@@ -79,8 +79,10 @@ def test_grey_curve_of_srgb_is_none(linear_grey_profile):
     assert grey_curve(None) is None
     assert grey_curve(srgb_profile()) is None
     curve = grey_curve(linear_grey_profile)
-    assert curve.shape == (256, 3)
-    assert (np.diff(curve[:, 0]) >= 0).all()
+    assert curve.shape == (65_536, 3)
+    light = np.linspace(0, 1, 65_536)
+    wanted = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(curve[:, 1], wanted, atol=0.1 / 255)
 
 
 def test_embedded_profile_is_the_same_bytes_and_valid():

@@ -1,3 +1,4 @@
+import os
 import signal
 import stat
 
@@ -88,7 +89,7 @@ def test_folder_without_rights_is_an_error(tmp_path, without_rights):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("out.xyz", r"out\.xyz ends in \.xyz.* expected one of \.jpg, .*\.png, \.webp, \.tif"),
+        ("out.xyz", r"out\.xyz ends in \.xyz.* expected one of \.jpg, .*\.png, .*\.webp, \.tif"),
         ("out", "out has no suffix.* expected one of"),
         ("", "is a folder; give the name of a file in it"),
         ("no/such/out.png", "the folder .*no/such does not exist"),
@@ -106,3 +107,10 @@ def test_unknown_format_lists_the_known_ones(tmp_path):
         PictureFileError, match=r"'docx' is no format .* jpeg, png, webp, tiff, bmp"
     ):
         save_picture(photograph(), tmp_path / "out.png", format="docx")
+
+
+def test_a_device_or_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PictureFileError, match=r"pipe\.png is a device or pipe"):
+        save_picture(photograph(), tmp_path / "pipe.png", overwrite=True)
+    assert (tmp_path / "pipe.png").is_fifo()

@@ -54,6 +54,25 @@ def test_bytes_give_bytes(negative):
     np.testing.assert_array_equal(result, np.broadcast_to(np.uint8([255, 55, 255]), photo.shape))
 
 
+def test_sixteen_bits_give_sixteen_bits(negative):
+    photo = np.random.default_rng(0).integers(0, 65_536, (16, 20, 3), dtype=np.uint16)
+    result = negative(photo)
+    assert result.dtype == np.uint16
+    np.testing.assert_allclose(result, 65_535 - photo.astype(int), atol=1)
+
+
+def test_sixteen_bits_are_computed_in_f32_unless_asked_otherwise(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(make_model_bytes())
+    stylizer = Stylizer(tmp_path / "model.onnx")
+    deep, flat = (Picture(noise(16, 20, 3), bits=bits) for bits in (16, 8))
+    assert stylizer.precision_for(deep) == "f32"
+    assert stylizer.precision_for(flat) == stylizer.precision
+    np.testing.assert_allclose(stylizer.stylize(deep).rgb, 1 - deep.rgb, atol=1e-5)
+    if stylizer.precision == "bf16":
+        asked = Stylizer(tmp_path / "model.onnx", precision="bf16")
+        assert asked.precision_for(deep) == "bf16"
+
+
 def test_floats_give_floats(negative):
     photo = noise(16, 20, 3)
     result = negative(photo.astype(np.float64))
@@ -195,7 +214,7 @@ def test_a_setting_out_of_range_is_refused(negative, options, message):
     [
         (noise(16, 16), r"shape \(16, 16\), expected H×W×3"),
         (noise(16, 16, 4), "give pictures with alpha or in grey as PIL pictures"),
-        (np.zeros((16, 16, 3), np.int32), "an array of int32, expected uint8 or floats"),
+        (np.zeros((16, 16, 3), np.int32), "an array of int32, expected uint8, uint16 or floats"),
         (noise(16, 16, 3) * 255, "divide 8-bit values by 255"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -1,9 +1,10 @@
 """How commands speak: results to stdout, everything else to stderr, errors in one line."""
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, ParamSpec, TextIO
 
@@ -55,6 +56,24 @@ def let_go_of_stdout() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextlib.contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Keep what C libraries print to stderr of damaged files out of sight; our line says it."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # closed: there is nothing to see
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(nowhere)
+        os.close(stderr)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

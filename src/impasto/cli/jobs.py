@@ -1,6 +1,7 @@
 """Which photograph goes where: worked out, and refused if it must be, before any work is done."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,12 @@ class Job:
     target: str
 
 
-def plan_jobs(photos: list[str], output: str) -> list[Job]:
+OnUnreadable = Callable[[Path, PictureFileError], None]
+
+
+def plan_jobs(
+    photos: list[str], output: str, *, on_unreadable: OnUnreadable | None = None
+) -> list[Job]:
     """Return which photograph goes where, each once.
 
     One photograph becomes the file `output`, or goes into the folder of that name. Several, or a
@@ -28,6 +34,7 @@ def plan_jobs(photos: list[str], output: str) -> list[Job]:
     Args:
         photos: files, folders, or the pipe. That a file is there is not checked.
         output: file, folder (one that exists or ends in a slash), or the pipe.
+        on_unreadable: is told of folders inside that may not be read; else they are an error.
 
     Raises:
         PictureFileError: an empty name, a folder without pictures, several pictures for a file
@@ -45,7 +52,7 @@ def plan_jobs(photos: list[str], output: str) -> list[Job]:
             f"{output} names one file and there are several photographs; "
             f"give a folder for -o, with a / at its end if it is a new one"
         )
-    jobs = [job for photo in photos for job in _jobs_below(Path(photo), folder)]
+    jobs = [job for photo in photos for job in _jobs_below(Path(photo), folder, on_unreadable)]
     return _without_clashes(jobs)
 
 
@@ -80,7 +87,9 @@ def _check_target(target: Path, photographs: set[object], *, overwrite: bool) ->
             f"{target} is itself one of the photographs; choose another place for the picture"
         )
     if not overwrite:
-        raise OutputExistsError(f"{target} exists already; choose another name, or --overwrite")
+        raise OutputExistsError(
+            f"{target} exists already; choose another name, or --overwrite, or --skip-existing"
+        )
 
 
 def _identity(path: Path) -> object:
@@ -103,12 +112,12 @@ def _target_of_one(photo: str, output: str) -> str:
     return output
 
 
-def _jobs_below(photo: Path, folder: Path) -> list[Job]:
+def _jobs_below(photo: Path, folder: Path, on_unreadable: OnUnreadable | None) -> list[Job]:
     from impasto.images.io import list_pictures
 
     if not photo.is_dir():
         return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
-    names = [path.relative_to(photo) for path in list_pictures(photo)]
+    names = [path.relative_to(photo) for path in list_pictures(photo, on_unreadable=on_unreadable)]
     inside = _place_inside(folder, photo)
     if inside is not None:  # what an earlier call made is no photograph
         names = [name for name in names if not name.is_relative_to(inside)]

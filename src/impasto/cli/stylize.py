@@ -6,12 +6,15 @@ import typer
 
 from impasto.cli.pictures import (
     Backend,
+    Bits,
     Json,
+    Lossless,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
+    SkipExisting,
     Transformation,
     Writing,
     transform_files,
@@ -55,6 +58,9 @@ def stylize(
     precision: Precision = "auto",
     backend: Backend = "auto",
     quality: Quality = 92,
+    lossless: Lossless = False,
+    bits: Bits = "auto",
+    skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -63,10 +69,19 @@ def stylize(
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
+    Animations stay animations where the format has them.
 
-    A file that exists is an error, and nothing is done, unless --overwrite is given. If some of
-    several photographs fail, the others are done and the exit status is 1.
+    A file that exists is an error, and nothing is done, unless --overwrite or --skip-existing is
+    given. If some of several photographs fail, the others are done and the exit status is 1.
     """
+    writing = Writing(
+        quality=quality,
+        lossless=lossless,
+        bits=bits,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        json=json,
+    )
 
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
@@ -75,11 +90,11 @@ def stylize(
         return Transformation(
             name=stylizer.card.name,
             key="style",
-            precision=stylizer.precision,
+            precision=stylizer.precision_for,
             apply=lambda picture: stylizer.stylize(
                 picture, size=size, strength=strength, keep_colors=keep_colors
             ),
             smaller="give a smaller one with --size",
         )
 
-    transform_files(photos, output, load, Writing(quality, overwrite, json))
+    transform_files(photos, output, load, writing)

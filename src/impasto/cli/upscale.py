@@ -6,12 +6,15 @@ import typer
 
 from impasto.cli.pictures import (
     Backend,
+    Bits,
     Json,
+    Lossless,
     Output,
     Overwrite,
     Photos,
     Precision,
     Quality,
+    SkipExisting,
     Transformation,
     Writing,
     transform_files,
@@ -46,6 +49,9 @@ def upscale(
     precision: Precision = "auto",
     backend: Backend = "auto",
     quality: Quality = 92,
+    lossless: Lossless = False,
+    bits: Bits = "auto",
+    skip_existing: SkipExisting = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -54,10 +60,19 @@ def upscale(
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
+    Animations stay animations where the format has them.
 
-    A file that exists is an error, and nothing is done, unless --overwrite is given. If some of
-    several photographs fail, the others are done and the exit status is 1.
+    A file that exists is an error, and nothing is done, unless --overwrite or --skip-existing is
+    given. If some of several photographs fail, the others are done and the exit status is 1.
     """
+    writing = Writing(
+        quality=quality,
+        lossless=lossless,
+        bits=bits,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        json=json,
+    )
 
     def load() -> Transformation:
         from impasto.runtime.upscaler import Upscaler
@@ -72,9 +87,9 @@ def upscale(
         return Transformation(
             name=upscaler.card.name,
             key="model",
-            precision=upscaler.precision,
+            precision=upscaler.precision_for,
             apply=upscaler.upscale,
             smaller="cut it into parts",
         )
 
-    transform_files(photos, output, load, Writing(quality, overwrite, json))
+    transform_files(photos, output, load, writing)

@@ -13,9 +13,12 @@ from PIL import Image, ImageCms
 
 _PROFILE_DATE = bytes.fromhex("07e8 0001 0001 0000 0000 0000")
 _SRGB_TOLERANCE = 1
+_GREYS = np.arange(65_536)
+_GREY_FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOOPTIMIZE
+"""LittleCMS would take greys through a table of 33 steps, up to 10 levels off in the dark."""
 _WORKING_MODES = {
     **{("RGB", "RGB"): "RGB", ("RGB", "L"): "RGB"},
-    **{("GRAY", "L"): "L", ("CMYK", "CMYK"): "CMYK"},
+    **{("GRAY", "L"): "L", ("GRAY", "I;16"): "I;16", ("CMYK", "CMYK"): "CMYK"},
 }
 """The mode an image is brought to, by its profile's colour space and its own mode."""
 
@@ -45,19 +48,53 @@ def image_to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return _applied(image.convert(mode), transform)
 
 
+def is_srgb(profile: bytes, mode: str) -> bool:
+    """Whether values in a profile are sRGB already, or count as it because it is broken.
+
+    Args:
+        profile: an ICC profile.
+        mode: of the image it came with, L or RGB.
+    """
+    return _transform(profile, mode)[1] is None
+
+
 def grey_curve(profile: bytes | None) -> NDArray[np.float32] | None:
-    """What 256 even steps of grey in a profile are in sRGB, for greys of more than 8 bits.
+    """What each grey of 16 bits in a profile is in sRGB.
+
+    LittleCMS through Pillow answers in 8 bits. For a profile of greys the curve is known exactly
+    where the answer steps from one level to the next; elsewhere it is drawn straight.
 
     Args:
         profile: the ICC profile of a grey picture, if any.
 
     Returns:
-        256×3 float32 in [0, 1], or None where greys are in sRGB already.
+        65536×3 float32 in [0, 1], or None where greys are in sRGB already.
     """
-    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
-    curve: NDArray[np.float32] = np.asarray(image_to_srgb(ramp, profile), dtype=np.float32)[0] / 255
-    plain = np.linspace(0, 1, 256, dtype=np.float32)[:, np.newaxis]
-    return None if np.abs(curve - plain).max() * 255 < 0.5 else curve
+    if not profile or is_srgb(profile, "L"):
+        return None
+    transform = _transform(profile, "I;16")[1]
+    if transform is None:  # a profile of colours
+        levels = np.asarray(image_to_srgb(_grey_ramp("L"), profile))[0]
+        places = np.arange(0, 65_536, 257)
+        curve = np.stack([np.interp(_GREYS, places, c) for c in levels.T], axis=-1) / 255
+    else:
+        levels = np.asarray(_applied(_grey_ramp("I;16"), transform))[0]
+        curve = np.stack([_between_steps(channel) for channel in levels.T], axis=-1)
+    return curve.astype(np.float32)
+
+
+def _between_steps(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The curve in [0, 1] that was rounded to these levels, at every grey of 16 bits."""
+    rising = np.maximum.accumulate(levels)
+    steps = np.flatnonzero(np.diff(rising))
+    heights = (rising[steps].astype(np.float64) + rising[steps + 1]) / 2
+    places = np.concatenate([[0], steps + 0.5, [_GREYS[-1]]])
+    return np.interp(_GREYS, places, np.concatenate([rising[:1], heights, rising[-1:]]) / 255)
+
+
+def _grey_ramp(mode: str) -> Image.Image:
+    ramp = np.arange(256, dtype=np.uint8) if mode == "L" else _GREYS.astype(np.uint16)
+    return Image.fromarray(ramp[np.newaxis])
 
 
 @functools.lru_cache(maxsize=8)
@@ -72,7 +109,9 @@ def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransfo
             working_mode,
             "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION
+            if working_mode in ("RGB", "CMYK")
+            else _GREY_FLAGS,
         )
         return working_mode, None if _is_srgb(transform, working_mode) else transform
     except (ImageCms.PyCMSError, KeyError, OSError, TypeError, ValueError):
@@ -84,11 +123,11 @@ def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 
     Names of profiles say little; leaving sRGB pictures alone keeps them exact.
     """
-    if mode == "CMYK":
+    if mode in ("CMYK", "I;16"):  # no greys of 16 bits that are sRGB in 8 come here
         return False
     levels = np.linspace(0, 255, 17).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(17, -1, 3)
-    probe = Image.fromarray(grid if mode == "RGB" else np.arange(256, dtype=np.uint8)[np.newaxis])
+    probe = Image.fromarray(grid) if mode == "RGB" else _grey_ramp("L")
     before = np.asarray(probe.convert("RGB"), dtype=np.int16)
     after = np.asarray(_applied(probe, transform), dtype=np.int16)
     return bool(np.abs(after - before).max() <= _SRGB_TOLERANCE)

@@ -1,19 +1,30 @@
-"""Pictures to the bytes of a file, one entry per format that can be written."""
+"""Pictures and animations to the bytes of a file, one entry per format that can be written."""
 
+import contextlib
 import dataclasses
 import io
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
 from PIL import Image, PngImagePlugin
 
 from impasto.errors import PictureError, PictureFileError
+from impasto.images.animation import Animation, check_all_frames, with_alpha_flag
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.picture import Picture, picture_to_pil
+from impasto.images.heif import register_heif
+from impasto.images.metadata import exif_for_file, xmp_for_file
+from impasto.images.picture import Bits, Picture, picture_to_pil, picture_to_sixteen_bits
 from impasto.images.reading import one_line
+from impasto.images.sixteen_bit import encode_sixteen_bit_png, encode_sixteen_bit_tiff
+
+AskedBits = Literal["auto", 8, 16]
+"""Bits per channel to write; `auto` is what the picture came with, if the format holds them."""
 
 _JPEG_MARKER_BYTES = 65_000
 _FULL_CHROMA_QUALITY = 90
 _XMP_TAG = 700
+_WITH_DPI = ("JPEG", "PNG", "TIFF", "BMP")
+_GIF_COLOURS = 255
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,21 +36,29 @@ class FileFormat:
         suffixes: the file suffixes that choose it, lower case, with the dot.
         has_alpha: whether it holds alpha; otherwise pictures are laid on white.
         longest_side: the most pixels along a side that it can hold.
+        most_bits: per channel that are written.
+        is_animated: whether it holds animations.
+        loses: whether it loses detail: always, unless asked not to, or never.
     """
 
     name: str
     suffixes: tuple[str, ...]
     has_alpha: bool = True
     longest_side: int = 1_000_000
+    most_bits: Bits = 8
+    is_animated: bool = False
+    loses: Literal["always", "unless asked", "never"] = "never"
 
 
 FILE_FORMATS = (
-    FileFormat("JPEG", (".jpg", ".jpeg", ".jfif"), has_alpha=False, longest_side=65_500),
-    FileFormat("PNG", (".png",)),
-    FileFormat("WEBP", (".webp",), longest_side=16_383),
-    FileFormat("TIFF", (".tif", ".tiff")),
-    FileFormat("BMP", (".bmp",), has_alpha=False),
-    FileFormat("GIF", (".gif",), longest_side=65_535),
+    FileFormat("JPEG", (".jpg", ".jpeg", ".jfif"), False, longest_side=65_500, loses="always"),
+    FileFormat("PNG", (".png", ".apng"), most_bits=16, is_animated=True),
+    FileFormat("WEBP", (".webp",), longest_side=16_383, is_animated=True, loses="unless asked"),
+    FileFormat("TIFF", (".tif", ".tiff"), most_bits=16),
+    FileFormat("BMP", (".bmp",), False),
+    FileFormat("GIF", (".gif",), longest_side=65_535, is_animated=True, loses="always"),
+    FileFormat("AVIF", (".avif",), longest_side=32_768, is_animated=True, loses="always"),
+    FileFormat("HEIF", (".heic", ".heif", ".hif"), longest_side=16_384, loses="unless asked"),
 )
 """What can be written. Every one of these can be read as well."""
 
@@ -47,40 +66,106 @@ WRITABLE_SUFFIXES = tuple(suffix for known in FILE_FORMATS for suffix in known.s
 """The suffixes that choose a format, lower case, with the dot."""
 
 
-def encode(picture: Picture, file_format: FileFormat, *, quality: int) -> bytes:
-    """The bytes of a file that holds a picture at 8 bits per channel.
+def check_encoding(
+    file_format: FileFormat, *, quality: int = 92, lossless: bool = False, bits: AskedBits = "auto"
+) -> None:
+    """Refuse settings that a format cannot meet; worth asking before long work.
 
-    The sRGB profile is embedded (BMP and GIF have no place for it), EXIF, resolution and XMP
-    are kept where the format has a place for them.
+    Raises:
+        PictureError: a quality outside 1 to 100, or what the format has not.
+        MissingExtraError: HEIC without the extra `heif`.
+    """
+    if not 1 <= quality <= 100:
+        raise PictureError(f"quality is {quality}; expected 1 (smallest file) to 100 (best)")
+    if bits not in ("auto", 8, 16):
+        raise PictureError(f"bits is {bits!r}; expected 'auto', 8 or 16")
+    if bits == 16 and file_format.most_bits < 16:
+        raise PictureError(
+            f"a {file_format.name} file is written with 8 bits per channel and 16 are asked for; "
+            "write PNG or TIFF, or leave the bits to 'auto'"
+        )
+    if lossless and file_format.loses == "always":
+        raise PictureError(
+            f"a {file_format.name} file cannot be lossless; write PNG, TIFF, WebP or HEIC"
+        )
+    if file_format.name == "HEIF":
+        register_heif()
+
+
+def encode(
+    picture: Picture,
+    file_format: FileFormat,
+    *,
+    quality: int,
+    lossless: bool = False,
+    bits: AskedBits = "auto",
+) -> bytes:
+    """The bytes of a file that holds a picture.
+
+    The sRGB profile is embedded (BMP and GIF have no place for it); EXIF, resolution, XMP and
+    texts are kept where the format has a place for them, with the new pixel size.
 
     Args:
         picture: of any size the format can hold.
         file_format: one of `FILE_FORMATS`.
-        quality: 1 to 100, for JPEG and WebP; JPEG keeps full chroma resolution from 90.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC; full chroma resolution from 90.
+        lossless: for WebP and HEIC, which are not unless asked.
+        bits: per channel; `auto` is 16 for pictures that came with them, in PNG and TIFF.
 
     Raises:
-        PictureError: a quality outside 1 to 100.
+        PictureError: a setting that is out of range, or that the format has not.
         PictureFileError: the picture is too large for the format, or the encoder failed.
+        MissingExtraError: HEIC without the extra `heif`.
     """
-    if not 1 <= quality <= 100:
-        raise PictureError(f"quality is {quality}; expected 1 (smallest file) to 100 (best)")
-    if max(picture.width, picture.height) > file_format.longest_side:
-        raise PictureFileError(
-            f"a {file_format.name} file holds at most {file_format.longest_side:,} pixels along a "
-            f"side and the picture is {picture.width}×{picture.height}; save it as PNG or TIFF"
-        )
-    image = picture_to_pil(picture)
-    if picture.alpha is not None and not file_format.has_alpha:
-        image = flatten_on_white(image)
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, file_format.name, **_options(picture, file_format.name, quality))
-    except Exception as error:  # a senseless EXIF block makes encoders raise nearly anything
-        raise PictureFileError(
-            f"a {picture.width}×{picture.height} picture cannot be written as "
-            f"{file_format.name} ({one_line(error)})"
-        ) from error
-    return buffer.getvalue()
+    check_encoding(file_format, quality=quality, lossless=lossless, bits=bits)
+    _check_sides(picture, file_format)
+    with _encoding(picture, file_format):
+        options = _options(picture, file_format.name, quality, lossless=lossless)
+        if (picture.bits if bits == "auto" else bits) == 16 and file_format.most_bits == 16:
+            return _encode_sixteen_bits(picture, file_format, options)
+        return _saved(_image_for(picture, file_format), file_format, options)
+
+
+def encode_animation(
+    animation: Animation, file_format: FileFormat, *, quality: int, lossless: bool = False
+) -> bytes:
+    """The bytes of a file that holds an animation, with its timing; its frames are made here.
+
+    Metadata is that of the first frame. GIF shows frames for hundredths of a second; AVIF has no
+    number of plays and is shown for ever. Frames that are alike may become one shown longer.
+
+    Args:
+        animation: of pictures of one size.
+        file_format: one whose `is_animated` is true.
+        quality: as for `encode`.
+        lossless: as for `encode`.
+
+    Raises:
+        PictureError: a setting that is out of range, or that the format has not.
+        PictureFileError: too many pixels for the format or in all, or the encoder failed.
+    """
+    check_encoding(file_format, quality=quality, lossless=lossless)
+    images: list[Image.Image] = []
+    durations_ms: list[float] = []
+    for frame in animation.frames():
+        picture = frame.picture
+        if not images:
+            _check_sides(picture, file_format)
+            check_all_frames(picture.width, picture.height, animation.num_frames, "the result")
+            first = picture
+        images.append(_image_for(picture, file_format))
+        durations_ms.append(frame.duration_ms)
+    has_alpha = any(image.has_transparency_data for image in images)
+    timing = _timing(animation, file_format.name, durations_ms)
+    if has_alpha and file_format.name == "GIF":
+        timing["disposal"] = 2  # what was there must not show through
+    elif has_alpha:
+        images = [image.convert("RGBA") for image in images]
+    timing |= {"save_all": True, "append_images": images[1:]}
+    with _encoding(first, file_format):
+        options = _options(first, file_format.name, quality, lossless=lossless)
+        data = _saved(images[0], file_format, options | timing)
+    return with_alpha_flag(data) if file_format.name == "WEBP" and has_alpha else data
 
 
 def flatten_on_white(image: Image.Image) -> Image.Image:
@@ -90,52 +175,146 @@ def flatten_on_white(image: Image.Image) -> Image.Image:
     return white
 
 
-def _options(picture: Picture, name: str, quality: int) -> dict[str, Any]:
+def _check_sides(picture: Picture, file_format: FileFormat) -> None:
+    if max(picture.width, picture.height) > file_format.longest_side:
+        raise PictureFileError(
+            f"a {file_format.name} file holds at most {file_format.longest_side:,} pixels along a "
+            f"side and the picture is {picture.width}×{picture.height}; save it as PNG or TIFF"
+        )
+
+
+@contextlib.contextmanager
+def _encoding(picture: Picture, file_format: FileFormat) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # a senseless EXIF block makes encoders raise nearly anything
+        raise PictureFileError(
+            f"a {picture.width}×{picture.height} picture cannot be written as "
+            f"{file_format.name} ({one_line(error)})"
+        ) from error
+
+
+def _saved(image: Image.Image, file_format: FileFormat, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, file_format.name, **options)
+    return buffer.getvalue()
+
+
+def _encode_sixteen_bits(
+    picture: Picture, file_format: FileFormat, options: dict[str, Any]
+) -> bytes:
+    """What Pillow writes for a single pixel holds the metadata as Pillow writes it."""
+    values = picture_to_sixteen_bits(picture)
+    shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
+    if file_format.name == "PNG":
+        return encode_sixteen_bit_png(values, shell)
+    return encode_sixteen_bit_tiff(values, shell)
+
+
+def _image_for(picture: Picture, file_format: FileFormat) -> Image.Image:
+    image = picture_to_pil(picture)
+    if picture.alpha is None:
+        return image
+    if not file_format.has_alpha:
+        return flatten_on_white(image)
+    return _gif_image(image) if file_format.name == "GIF" else image
+
+
+def _gif_image(image: Image.Image) -> Image.Image:
+    """An RGBA image in 255 colours, and one more for what is mostly transparent.
+
+    Quantised with its alpha, colours would be spent on what nobody sees.
+    """
+    alpha = image.getchannel("A")
+    few = flatten_on_white(image).quantize(_GIF_COLOURS)
+    few.paste(_GIF_COLOURS, mask=alpha.point(lambda opacity: 255 * (opacity < 128)))
+    few.info["transparency"] = _GIF_COLOURS
+    return few
+
+
+def _timing(animation: Animation, name: str, durations_ms: list[float]) -> dict[str, Any]:
+    """Durations and number of plays, as each format's encoder wants them."""
+    whole = [max(1, round(duration)) for duration in durations_ms]
+    plays = animation.num_plays
+    match name:
+        case "GIF":
+            own: dict[str, Any] = {"duration": [max(10, round(d / 10) * 10) for d in durations_ms]}
+            return own if plays == 1 else own | {"loop": max(0, plays - 1)}
+        case "PNG":
+            return {"duration": durations_ms, "loop": plays}
+        case "WEBP":
+            return {"duration": whole, "loop": plays}
+        case _:
+            return {"duration": whole}
+
+
+def _options(picture: Picture, name: str, quality: int, *, lossless: bool) -> dict[str, Any]:
+    sampling = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
+    blocks = _blocks(picture, name)
     match name:
         case "JPEG":
-            subsampling = "4:4:4" if quality >= _FULL_CHROMA_QUALITY else "4:2:0"
-            short = _blocks(picture, limit=_JPEG_MARKER_BYTES)
-            own: dict[str, Any] = {"quality": quality, "subsampling": subsampling, **short}
+            own: dict[str, Any] = {"quality": quality, "subsampling": sampling, **blocks}
         case "PNG":
-            own = _png_blocks(picture)
+            own = _png_blocks(picture, blocks)
         case "WEBP":
-            own = {"quality": quality, **_blocks(picture)}
+            own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
-            own = _tiff_blocks(picture)  # uncompressed: libtiff cannot write camera EXIF
+            own = _tiff_blocks(blocks)  # uncompressed: libtiff cannot write camera EXIF
+        case "AVIF":
+            own = {"quality": quality, "subsampling": sampling, **blocks}
+        case "HEIF" if lossless:
+            own = {"quality": -1, "chroma": 444, "matrix_coefficients": 0, **blocks}
+        case "HEIF":
+            own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}
         case _:
             own = {}
-    if picture.dpi is not None and name in ("JPEG", "PNG", "TIFF", "BMP"):
+    if picture.dpi is not None and name in _WITH_DPI:
         own["dpi"] = picture.dpi
-    if name in ("JPEG", "PNG", "WEBP", "TIFF"):
+    if name not in ("BMP", "GIF"):
         own["icc_profile"] = srgb_profile()
+    comment = dict(picture.texts).get("Comment")
+    if comment and name in ("JPEG", "GIF"):
+        own["comment"] = comment.encode()
     return own
 
 
-def _blocks(picture: Picture, *, limit: int | None = None) -> dict[str, Any]:
-    blocks = {"exif": picture.exif, "xmp": picture.xmp}
+def _blocks(picture: Picture, name: str) -> dict[str, Any]:
+    """EXIF and XMP as they go into a file of this picture; a JPEG holds short ones only."""
+    blocks = {
+        "exif": exif_for_file(
+            picture.exif,
+            width=picture.width,
+            height=picture.height,
+            dpi=None if name in _WITH_DPI else picture.dpi,
+        ),
+        "xmp": xmp_for_file(picture.xmp, width=picture.width, height=picture.height),
+    }
     return {
         key: block
         for key, block in blocks.items()
-        if block is not None and (limit is None or len(block) <= limit)
+        if block is not None and (name != "JPEG" or len(block) <= _JPEG_MARKER_BYTES)
     }
 
 
-def _png_blocks(picture: Picture) -> dict[str, Any]:
-    blocks = _blocks(picture)
+def _png_blocks(picture: Picture, blocks: dict[str, Any]) -> dict[str, Any]:
+    texts = PngImagePlugin.PngInfo()
+    for keyword, text in picture.texts:
+        with contextlib.suppress(UnicodeError, ValueError):  # a keyword no PNG may have
+            texts.add_text(keyword, text)
     xmp = blocks.pop("xmp", None)
     if xmp is not None:
-        texts = PngImagePlugin.PngInfo()
         texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", errors="replace"))
-        blocks["pnginfo"] = texts
-    return blocks
+    return blocks | {"pnginfo": texts}
 
 
-def _tiff_blocks(picture: Picture) -> dict[str, Any]:
-    if picture.exif is None and picture.xmp is None:
+def _tiff_blocks(blocks: dict[str, Any]) -> dict[str, Any]:
+    if not blocks:
         return {}
     tags = Image.Exif()
-    if picture.exif is not None:
-        tags.load(picture.exif)
-    if picture.xmp is not None:
-        tags[_XMP_TAG] = picture.xmp
+    if "exif" in blocks:
+        tags.load(blocks["exif"])
+    if "xmp" in blocks:
+        tags[_XMP_TAG] = blocks["xmp"]
     return {"exif": tags}

@@ -8,40 +8,58 @@ import contextlib
 import dataclasses
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.encoding import WRITABLE_SUFFIXES, encode, flatten_on_white
+from impasto.images.animation import Animation, animation_from_file, is_animated
+from impasto.images.encoding import (
+    WRITABLE_SUFFIXES,
+    AskedBits,
+    FileFormat,
+    check_encoding,
+    encode,
+    encode_animation,
+    flatten_on_white,
+)
+from impasto.images.heif import HEAD_BYTES, is_heif, register_heif
 from impasto.images.metadata import orientation, upright
 from impasto.images.picture import (
     Picture,
     picture_from_pil,
+    picture_from_sixteen_bits,
     picture_to_pil,
     resize_longer_side,
 )
 from impasto.images.pixel_modes import DEEP_GREY_MODES, GREY_MODES, byte_rgb_and_alpha
 from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading, shown
+from impasto.images.sixteen_bit import is_sixteen_bit
 from impasto.images.target import check_target, format_named, write_file, write_stream
 
 __all__ = [
     "READABLE_SUFFIXES",
     "WRITABLE_SUFFIXES",
+    "Animation",
+    "AskedBits",
     "Picture",
     "PictureHeader",
     "Source",
     "Target",
+    "check_encoding",
     "check_target",
+    "format_named",
     "list_pictures",
     "load_picture",
+    "load_picture_or_animation",
     "load_training_rgb",
     "picture_from_pil",
     "picture_to_pil",
     "read_header",
     "resize_longer_side",
+    "save_animation",
     "save_picture",
 ]
 
@@ -78,27 +96,52 @@ def read_header(source: Source) -> PictureHeader:
     Raises:
         PictureFileError: it is missing, unreadable, or no picture.
     """
-    with _opened(source) as (image, name), reading(name):
+    with _opened(source) as (image, _, name), reading(name):
         width, height = image.size
-        if orientation(image) >= _FIRST_SIDEWAYS:
+        is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
+        if orientation(image) >= _FIRST_SIDEWAYS and not is_turned:
             width, height = height, width
         return PictureHeader(width, height, image.mode in GREY_MODES)
 
 
 def load_picture(source: Source) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF (its first frame) or PNM, of any mode.
+    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM, of any mode.
 
     Args:
         source: a path, the bytes of a file, or a binary stream, which is read to its end.
 
     Returns:
-        The picture, upright, in sRGB.
+        The picture, upright, in sRGB; of an animation, its first frame.
 
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        MissingExtraError: HEIC without the extra `heif`.
     """
-    with _opened(source) as (image, name):
-        return picture_from_pil(image, name=name)
+    with _opened(source) as (image, stream, name):
+        return _picture_in(image, stream, name)
+
+
+def load_picture_or_animation(source: Source) -> Picture | Animation:
+    """Read a picture as `load_picture` does, or all of an animated GIF, PNG, WebP or AVIF.
+
+    Args:
+        source: a path, the bytes of a file, or a binary stream, which is read to its end.
+
+    Returns:
+        An animation where there are two frames or more. It keeps the file's bytes, and decodes
+        each frame when it is asked for.
+
+    Raises:
+        PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        MissingExtraError: HEIC without the extra `heif`.
+    """
+    with _opened(source) as (image, stream, name):
+        with reading(name):
+            animated = is_animated(image)
+        if animated:
+            animation = animation_from_file(_whole(stream), image, name=name)
+            return animation if animation.num_frames > 1 else animation.first()
+        return _picture_in(image, stream, name)
 
 
 def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image.Image:
@@ -115,12 +158,14 @@ def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
     """
-    with _opened(source) as (image, name), reading(name):
+    with _opened(source) as (image, stream, name), reading(name):
         check_size(image, name)
+        if image.mode == "LA" and is_sixteen_bit(image):  # Pillow cannot decode it
+            return _eight_bits_on_white(_picture_in(image, stream, name))
         if short_side is not None:
             image.draft(image.mode, (short_side, short_side))
         if image.mode in DEEP_GREY_MODES:
-            return picture_to_pil(picture_from_pil(image, name=name)).convert("RGB")
+            return _eight_bits_on_white(picture_from_pil(image, name=name))
         colour, alpha = byte_rgb_and_alpha(upright(image))
         if alpha is not None:
             colour.putalpha(alpha)
@@ -134,9 +179,11 @@ def save_picture(
     *,
     format: str | None = None,  # noqa: A002  (Pillow's own word for it)
     quality: int = 92,
+    lossless: bool = False,
+    bits: AskedBits = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Write a picture at 8 bits per channel, with the sRGB profile, EXIF, resolution and XMP.
+    """Write a picture with the sRGB profile, EXIF, resolution, XMP and texts.
 
     A file appears complete or not at all: it is encoded first, written beside its place under
     another name, and then renamed. What was there before stays until that moment.
@@ -145,27 +192,67 @@ def save_picture(
         picture: what to write. Alpha is laid on white where the format has none (JPEG, BMP).
         target: a path, whose suffix decides the format, or a binary stream.
         format: the format whatever the suffix, such as `png`; a stream gets PNG unless told.
-        quality: 1 to 100, for JPEG and WebP.
+        quality: 1 to 100, for JPEG, WebP, AVIF and HEIC.
+        lossless: of WebP and HEIC, which are not unless asked.
+        bits: per channel; `auto` is the picture's own in PNG and TIFF, and 8 in all others.
         overwrite: replace a file that is there.
 
     Raises:
         OutputExistsError: a file is there and may not be overwritten.
         PictureFileError: an unknown suffix or format, a picture the format cannot hold, or a
             place that cannot be written to.
-        PictureError: a quality outside 1 to 100.
+        PictureError: a setting that is out of range, or that the format has not.
+        MissingExtraError: HEIC without the extra `heif`.
     """
-    if not isinstance(target, (str, os.PathLike)):
-        write_stream(target, encode(picture, format_named(format or "png"), quality=quality))
-        return
-    file_format = check_target(target, format=format, overwrite=overwrite)
-    write_file(Path(target), encode(picture, file_format, quality=quality))
+    file_format = _format_for(target, format=format, overwrite=overwrite)
+    data = encode(picture, file_format, quality=quality, lossless=lossless, bits=bits)
+    _write(target, data)
 
 
-def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
+def save_animation(
+    animation: Animation,
+    target: Target,
+    *,
+    format: str | None = None,  # noqa: A002  (as in save_picture)
+    quality: int = 92,
+    lossless: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Write an animation as GIF, PNG, WebP or AVIF, 8 bits per channel; its frames are made now.
+
+    Args:
+        animation: what to write.
+        target: as for `save_picture`.
+        format: as for `save_picture`.
+        quality: as for `save_picture`.
+        lossless: as for `save_picture`.
+        overwrite: as for `save_picture`.
+
+    Raises:
+        OutputExistsError: a file is there and may not be overwritten.
+        PictureFileError: a format without animations, an unknown one, a damaged frame, too many
+            pixels, or a place that cannot be written to.
+        PictureError: a setting that is out of range, or that the format has not.
+    """
+    file_format = _format_for(target, format=format, overwrite=overwrite)
+    if not file_format.is_animated:
+        raise PictureFileError(
+            f"a {file_format.name} file holds no animation; expected GIF, PNG, WebP or AVIF"
+        )
+    _write(target, encode_animation(animation, file_format, quality=quality, lossless=lossless))
+
+
+def list_pictures(
+    folder: str | os.PathLike[str],
+    *,
+    on_unreadable: Callable[[Path, PictureFileError], None] | None = None,
+) -> list[Path]:
     """The pictures in a folder and the folders in it, sorted by path, by suffix.
 
     Args:
         folder: where to look. Hidden files and folders, and links to folders, are left out.
+        on_unreadable: is told of a folder inside that may not be read, which is then passed over;
+            without it such a folder is an error.
 
     Returns:
         Paths that begin with `folder`; their content is not looked at.
@@ -174,8 +261,16 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
         PictureFileError: the folder is missing, a file, or may not be read.
     """
     found: list[Path] = []
+
+    def failed(error: OSError) -> None:
+        place = Path(error.filename or folder)
+        if on_unreadable is None or place == Path(folder):
+            raise error
+        message = f"{shown(place)} cannot be listed ({one_line(error)})"
+        on_unreadable(place, PictureFileError(message))
+
     try:
-        for parent, folders, files in os.walk(folder, onerror=_raise):
+        for parent, folders, files in os.walk(folder, onerror=failed):
             folders[:] = [name for name in folders if not name.startswith(".")]
             found += [
                 Path(parent, name)
@@ -195,17 +290,53 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(found)
 
 
+def _picture_in(image: Image.Image, stream: BinaryIO, name: str) -> Picture:
+    with reading(name):
+        sixteen_bits = is_sixteen_bit(image) and not is_animated(image)
+    if sixteen_bits:
+        return picture_from_sixteen_bits(_whole(stream), image, name=name)
+    return picture_from_pil(image, name=name)
+
+
+def _eight_bits_on_white(picture: Picture) -> Image.Image:
+    image = picture_to_pil(picture)
+    return image if picture.alpha is None else flatten_on_white(image)
+
+
+def _format_for(target: Target, *, format: str | None, overwrite: bool) -> FileFormat:  # noqa: A002
+    if isinstance(target, (str, os.PathLike)):
+        return check_target(target, format=format, overwrite=overwrite)
+    return format_named(format or "png")
+
+
+def _write(target: Target, data: bytes) -> None:
+    if isinstance(target, (str, os.PathLike)):
+        write_file(Path(target), data)
+    else:
+        write_stream(target, data)
+
+
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[tuple[Image.Image, str]]:
-    """The image in a source, not decoded yet, and what messages call it."""
+def _opened(source: Source) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
+    """The image in a source, not decoded yet, its file, and what messages call it."""
     with contextlib.ExitStack() as stack:
         stream, name = _stream_and_name(source, stack)
         with reading(name):
-            if not stream.read(1):
+            head = stream.read(HEAD_BYTES)
+            if not head:
                 raise PictureFileError(f"{name} is empty; expected a picture")
+            formats: tuple[str, ...] = READABLE_FORMATS
+            if is_heif(head):
+                register_heif()
+                formats = ("HEIF",)
             stream.seek(0)
-            image = stack.enter_context(Image.open(stream, formats=READABLE_FORMATS))
-        yield image, name
+            image = stack.enter_context(Image.open(stream, formats=formats))
+        yield image, stream, name
+
+
+def _whole(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    return stream.read()
 
 
 def _stream_and_name(source: Source, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
@@ -235,7 +366,3 @@ def _open_file(path: Path) -> BinaryIO:
         raise PictureFileError(f"{shown(path)} may not be read; change its permissions") from error
     except (OSError, ValueError) as error:
         raise PictureFileError(f"{shown(path)} cannot be opened ({one_line(error)})") from error
-
-
-def _raise(error: OSError) -> None:
-    raise error

@@ -5,6 +5,7 @@ Files are in `io`; pixel types, profiles and metadata in `pixel_modes`, `colour_
 """
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,23 @@ from PIL import Image
 
 from impasto.errors import PictureError
 from impasto.images.colour import check_rgb_shape
-from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, upright
-from impasto.images.pixel_modes import float_rgb_and_alpha
+from impasto.images.metadata import (
+    SIDEWAYS,
+    kept_dpi,
+    kept_exif,
+    kept_texts,
+    kept_xmp,
+    orientation,
+    turned,
+    upright,
+)
+from impasto.images.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.reading import check_size, reading
 from impasto.images.resize import fit_longer_side, resize_lanczos
+from impasto.images.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
+
+Bits = Literal[8, 16]
+"""Bits per channel."""
 
 _INVISIBLE = 1e-4
 
@@ -30,6 +44,8 @@ class Picture:
         exif: the EXIF block, orientation 1, if the file had one.
         dpi: dots per inch along the width and the height, if known.
         xmp: the XMP packet, if the file had one.
+        bits: bits per channel of the file it came from, and of one it is written to.
+        texts: keyword and text of what else the file said, such as a comment.
 
     Raises:
         PictureError: an array of another shape, type or range, or with NaN.
@@ -40,6 +56,8 @@ class Picture:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     xmp: bytes | None = None
+    bits: Bits = 8
+    texts: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         check_rgb_shape(self.rgb, "rgb")
@@ -92,11 +110,37 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
     name = name or str(getattr(image, "filename", "") or "the picture given")
     with reading(name):
         check_size(image, name)
-        size_in_file = image.size
-        turned = upright(image)
-        rgb, alpha = float_rgb_and_alpha(turned)
-        dpi = kept_dpi(image, sideways=turned.size != size_in_file)
-        return Picture(rgb, alpha, kept_exif(image), dpi, kept_xmp(image))
+        size_in_file, bits = image.size, _bits(image)
+        image_upright = upright(image)
+        rgb, alpha = float_rgb_and_alpha(image_upright)
+        sideways = image_upright.size != size_in_file
+        return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
+
+
+def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> Picture:
+    """A picture from a file of 16 bits per channel, see `sixteen_bit`; upright and in sRGB.
+
+    Args:
+        data: the file.
+        image: the same, as Pillow opened it; not decoded yet.
+        name: what errors call it.
+
+    Raises:
+        PictureFileError: the image is damaged, empty or too large.
+    """
+    with reading(name):
+        check_size(image, name)
+        rgb, alpha = sixteen_bit_pixels(data, image)
+        if image.format == "PNG":
+            image.load()  # metadata may come after the pixels
+        turn = orientation(image)
+        return _with_metadata(
+            image,
+            _from_sixteen_bits(turned(rgb, turn)),
+            None if alpha is None else _from_sixteen_bits(turned(alpha, turn)),
+            sideways=turn in SIDEWAYS,
+            bits=16,
+        )
 
 
 def picture_to_pil(picture: Picture) -> Image.Image:
@@ -105,6 +149,16 @@ def picture_to_pil(picture: Picture) -> Image.Image:
     if picture.alpha is not None:
         image.putalpha(Image.fromarray(_to_bytes(picture.alpha)))
     return image
+
+
+def picture_to_sixteen_bits(picture: Picture) -> NDArray[np.uint16]:
+    """The values of a picture, H×W×3, or H×W×4 where it has alpha; rounded."""
+    planes = [picture.rgb]
+    if picture.alpha is not None:
+        planes.append(picture.alpha[..., np.newaxis])
+    scaled = np.concatenate(planes, axis=2) * np.float32(FULL_SCALE)
+    scaled += 0.5
+    return scaled.astype(np.uint16)
 
 
 def resize_longer_side(picture: Picture, size: int) -> Picture:
@@ -143,6 +197,35 @@ def _check_range(array: NDArray[np.float32], name: str) -> None:
             f"{name} holds values from {lowest:g} to {highest:g}; expected 0 to 1: "
             "divide 8-bit values by 255, or clip"
         )
+
+
+def _with_metadata(
+    image: Image.Image,
+    rgb: NDArray[np.float32],
+    alpha: NDArray[np.float32] | None,
+    *,
+    sideways: bool,
+    bits: Bits,
+) -> Picture:
+    return Picture(
+        rgb,
+        alpha,
+        exif=kept_exif(image),
+        dpi=kept_dpi(image, sideways=sideways),
+        xmp=kept_xmp(image),
+        bits=bits,
+        texts=kept_texts(image),
+    )
+
+
+def _bits(image: Image.Image) -> Bits:
+    return 16 if image.mode in DEEP_GREY_MODES else 8
+
+
+def _from_sixteen_bits(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    floats = np.array(values, dtype=np.float32, order="C")
+    floats /= FULL_SCALE  # in place: pictures are large
+    return floats
 
 
 def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:

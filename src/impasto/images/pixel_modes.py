@@ -76,8 +76,7 @@ def _deep_grey(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.floa
     if curve is None:
         rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
     else:
-        steps = np.linspace(0, 1, len(curve), dtype=np.float32)
-        rgb = np.stack([np.interp(grey, steps, c) for c in curve.T], axis=-1).astype(np.float32)
+        rgb = curve[np.rint(grey * np.float32(len(curve) - 1)).astype(np.int32)]
     hidden = image.info.get("transparency")
     return rgb, (values != hidden).astype(np.float32) if isinstance(hidden, int) else None
 

@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import ImpastoError, PictureFileError
 
-READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
 """Pillow's names of the decoders that may run; others (PostScript, fonts, films) never do."""
 
 MAX_PIXELS = 178_956_970
@@ -39,7 +39,8 @@ def reading(name: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError as error:
         raise PictureFileError(
-            f"{name} is not a picture that can be read; expected JPEG, PNG, WebP, TIFF, BMP or GIF"
+            f"{name} is not a picture that can be read; expected JPEG, PNG, WebP, "
+            "TIFF, BMP, GIF, AVIF or HEIC"
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_many_pixels(name, _first_number(error)) from error

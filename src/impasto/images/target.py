@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from impasto.errors import OutputExistsError, PictureFileError
 from impasto.files import write_whole
-from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat
+from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat, check_encoding
 from impasto.images.reading import one_line, shown
 
 
@@ -28,16 +28,20 @@ def check_target(
 
     Raises:
         OutputExistsError: a file is there and may not be overwritten.
-        PictureFileError: a folder, a missing folder, an unknown suffix or format.
+        PictureFileError: a folder, a device, a missing folder, an unknown suffix or format.
+        MissingExtraError: HEIC without the extra `heif`.
     """
     path = Path(target)
     try:
         is_folder, is_taken, has_parent = path.is_dir(), path.exists(), path.parent.is_dir()
+        is_special = is_taken and not (is_folder or path.is_file())
     except OSError as error:
         raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
     if is_folder:
         raise PictureFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    file_format = format_named(format) if format else _format_of(path)
+    if is_special:  # renaming a file to its place would put an end to a device
+        raise PictureFileError(f"{shown(path)} is a device or pipe; give the name of a file")
+    file_format = format_named(format) if format else format_of(path)
     if not has_parent:
         raise PictureFileError(
             f"{shown(path)} cannot be written: the folder {shown(path.parent)} does not exist; "
@@ -47,6 +51,7 @@ def check_target(
         raise OutputExistsError(
             f"{shown(path)} exists already; choose another name or allow overwriting"
         )
+    check_encoding(file_format)
     return file_format
 
 
@@ -62,6 +67,22 @@ def format_named(name: str) -> FileFormat:
             return known
     names = ", ".join(known.name.lower() for known in FILE_FORMATS)
     raise PictureFileError(f"{name!r} is no format that can be written; expected one of {names}")
+
+
+def format_of(path: Path) -> FileFormat:
+    """The format that the suffix of a path chooses.
+
+    Raises:
+        PictureFileError: an unknown suffix, or none.
+    """
+    for known in FILE_FORMATS:
+        if path.suffix.lower() in known.suffixes:
+            return known
+    ending = f"ends in {path.suffix}" if path.suffix else "has no suffix"
+    raise PictureFileError(
+        f"{shown(path)} {ending}, which says no format that can be written; "
+        f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
+    )
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -91,14 +112,3 @@ def write_stream(stream: BinaryIO, data: bytes) -> None:
         raise PictureFileError(
             f"the picture cannot be written to the stream ({one_line(error)})"
         ) from error
-
-
-def _format_of(path: Path) -> FileFormat:
-    for known in FILE_FORMATS:
-        if path.suffix.lower() in known.suffixes:
-            return known
-    ending = f"ends in {path.suffix}" if path.suffix else "has no suffix"
-    raise PictureFileError(
-        f"{shown(path)} {ending}, which says no format that can be written; "
-        f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
-    )

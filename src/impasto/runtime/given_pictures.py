@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images.io import Picture, load_picture, picture_from_pil, picture_to_pil
+from impasto.images.picture import picture_to_sixteen_bits
+from impasto.images.sixteen_bit import FULL_SCALE
 
 FAINT_ALPHA = 0.1
 """Below this opacity colours fade into the fill: they count little and are often rounded away."""
@@ -38,17 +40,22 @@ def as_picture(photo: GivenPicture) -> Picture:
         )
     if photo.dtype == np.uint8:
         return picture_from_pil(PIL.Image.fromarray(np.ascontiguousarray(photo)))
+    if photo.dtype == np.uint16:
+        return Picture(rgb=(photo / np.float32(FULL_SCALE)).astype(np.float32), bits=16)
     if not np.issubdtype(photo.dtype, np.floating):
-        raise PictureError(f"given an array of {photo.dtype}, expected uint8 or floats in [0, 1]")
+        raise PictureError(
+            f"given an array of {photo.dtype}, expected uint8, uint16 or floats in [0, 1]"
+        )
     return Picture(rgb=np.array(photo, dtype=np.float32))
 
 
 def in_the_form_of(photo: GivenPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:
     """A picture as what was given: Pillow for files and Pillow, an array of its type for arrays."""
-    if isinstance(photo, np.ndarray) and photo.dtype != np.uint8:
-        return picture.rgb
-    image = picture_to_pil(picture)
-    return np.asarray(image) if isinstance(photo, np.ndarray) else image
+    if not isinstance(photo, np.ndarray):
+        return picture_to_pil(picture)
+    if photo.dtype == np.uint8:
+        return np.asarray(picture_to_pil(picture))
+    return picture_to_sixteen_bits(picture) if photo.dtype == np.uint16 else picture.rgb
 
 
 def fill_transparent(picture: Picture) -> NDArray[np.float32]:

@@ -45,14 +45,13 @@ class Predictor:
         backend: BackendName = "auto",
         num_threads: int | None = None,
     ) -> None:
-        self._model_name = str(model)
+        self._model = model
         self._card = model.card
-        try:
-            self._backend: Backend = open_backend(
-                model, backend=backend, precision=precision, num_threads=num_threads
-            )
-        except ModelFileError as error:
-            raise ModelFileError(f"{model}: {error}") from None
+        self._backend_name = backend
+        self._num_threads = num_threads
+        self._is_auto = precision == "auto" and model.card.quantization is None
+        self._backend = self._open(precision)
+        self._exact_backend: Backend | None = None
 
     @property
     def card(self) -> ModelCard:
@@ -64,18 +63,26 @@ class Predictor:
         """What runs the model; names itself and its precision."""
         return self._backend
 
-    def __call__(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    def precision_for(self, bits: int) -> str:
+        """The precision that pictures of 8 or 16 bits per channel are computed in.
+
+        bf16 has 8 significant bits: under `auto`, pictures with more are computed in f32.
+        """
+        return "f32" if self._is_auto and bits > 8 else self._backend.precision
+
+    def __call__(self, rgb: NDArray[np.float32], *, bits: int = 8) -> NDArray[np.float32]:
         """The transformed picture, float32 (H·scale)×(W·scale)×3 in [0, 1].
 
         Args:
             rgb: float32 H×W×3 in [0, 1], sRGB, of any size from 1×1.
+            bits: per channel that the picture came with: see `precision_for`.
 
         Raises:
             PictureError: not such an array.
             ModelFileError: the model cannot be run, or its output is no picture.
         """
         _check_pictures(rgb, "H×W×3", rank=3)
-        transformed: NDArray[np.float32] = self._run(rgb[np.newaxis])[0]
+        transformed: NDArray[np.float32] = self._run(rgb[np.newaxis], self._backend_for(bits))[0]
         return transformed
 
     def predict_batch(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -89,16 +96,34 @@ class Predictor:
             ModelFileError: the model cannot be run, or its output is no picture.
         """
         _check_pictures(rgb, "N×H×W×3", rank=4)
-        return self._run(rgb)
+        return self._run(rgb, self._backend)
 
-    def _run(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _open(self, precision: Precision) -> Backend:
+        try:
+            return open_backend(
+                self._model,
+                backend=self._backend_name,
+                precision=precision,
+                num_threads=self._num_threads,
+            )
+        except ModelFileError as error:
+            raise ModelFileError(f"{self._model}: {error}") from None
+
+    def _backend_for(self, bits: int) -> Backend:
+        if self.precision_for(bits) == self._backend.precision:
+            return self._backend
+        if self._exact_backend is None:
+            self._exact_backend = self._open("f32")
+        return self._exact_backend
+
+    def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
         batch = network_batch(self._card, rgb)
         try:
-            output = self._backend.run(batch)
+            output = backend.run(batch)
             self._check_output(output, batch.shape)
         except ModelFileError as error:
-            raise ModelFileError(f"{self._model_name}: {error}") from None
+            raise ModelFileError(f"{self._model}: {error}") from None
         scale = self._card.scale
         cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
         return np.clip(cropped, 0.0, 1.0, order="C")

@@ -30,8 +30,9 @@ class Stylizer:
 
     Args:
         name_or_file: the name of a model, or the path of a model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32; `int8` takes the
-            model's quantized form (`impasto models quantize`).
+        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
+            pictures of 16 bits per channel. `int8` takes the model's quantized form
+            (`impasto models quantize`).
         backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
 
@@ -66,6 +67,10 @@ class Stylizer:
         """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.backend.precision
 
+    def precision_for(self, picture: Picture) -> str:
+        """The precision this picture is computed in: f32 under `auto` if it has 16 bits."""
+        return self._predictor.precision_for(picture.bits)
+
     @overload
     def __call__(
         self,
@@ -98,7 +103,8 @@ class Stylizer:
 
         Args:
             photo: a file's path or a PIL picture, answered by a PIL picture with the same alpha;
-                or an array H×W×3, uint8 answered in uint8, floats in [0, 1] in float32.
+                or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
+                in float32.
             size: as for `stylize`.
             strength: as for `stylize`.
             keep_colors: as for `stylize`.
@@ -137,7 +143,7 @@ class Stylizer:
         photograph = picture if size is None else resize_longer_side(picture, size)
         if strength == 0:
             return photograph
-        stylized = self._predictor(fill_transparent(photograph))
+        stylized = self._predictor(fill_transparent(photograph), bits=photograph.bits)
         if keep_colors:
             stylized = colour.keep_colors(stylized, photograph.rgb)
         if strength < 1:

@@ -28,8 +28,9 @@ class Upscaler:
             of a model, or the path of a model file.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
-        precision: `auto` is bf16 where the processor computes in it, else f32; `int8` takes the
-            model's quantized form (`impasto models quantize`).
+        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
+            pictures of 16 bits per channel. `int8` takes the model's quantized form
+            (`impasto models quantize`).
         backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
         match_histogram: give each channel the distribution of values that it has in the
@@ -74,6 +75,10 @@ class Upscaler:
         """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.backend.precision
 
+    def precision_for(self, picture: Picture) -> str:
+        """The precision this picture is computed in: f32 under `auto` if it has 16 bits."""
+        return self._predictor.precision_for(picture.bits)
+
     @overload
     def __call__(self, photo: str | os.PathLike[str] | PIL.Image.Image) -> PIL.Image.Image: ...
 
@@ -87,7 +92,8 @@ class Upscaler:
 
         Args:
             photo: a file's path or a PIL picture, answered by a PIL picture, alpha enlarged too;
-                or an array H×W×3, uint8 answered in uint8, floats in [0, 1] in float32.
+                or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
+                in float32.
 
         Raises:
             PictureFileError: the file cannot be read.
@@ -103,7 +109,7 @@ class Upscaler:
             ModelFileError: the model cannot be run.
         """
         low_resolution = fill_transparent(picture)
-        enlarged = self._predictor(low_resolution)
+        enlarged = self._predictor(low_resolution, bits=picture.bits)
         if self._match_histogram:
             enlarged = match_histogram(enlarged, low_resolution)
         return picture.with_rgb(enlarged)

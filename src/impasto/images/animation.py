@@ -1,0 +1,148 @@
+"""Pictures that follow one another: GIF, APNG, WebP and AVIF with more than one frame.
+
+An animation decodes its frames one at a time, whenever it is asked for them; so does one whose
+frames are transformed. Films with sound and of many minutes are not its business.
+"""
+
+import dataclasses
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+from impasto.errors import PictureFileError
+from impasto.images.picture import Picture, picture_from_pil
+from impasto.images.reading import MAX_PIXELS, check_size, reading
+
+_USUAL_DURATION_MS = 100.0
+_WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10
+_ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of an animation, and for how many milliseconds it is shown."""
+
+    picture: Picture
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Animation:
+    """Pictures of one size that follow one another.
+
+    Attributes:
+        num_frames: how many, at least 2.
+        num_plays: how often it is played; 0 is for ever.
+        frames: begins a pass through the frames, each made when it is asked for.
+    """
+
+    num_frames: int
+    num_plays: int
+    frames: Callable[[], Iterator[Frame]]
+
+    def transformed(self, transform: Callable[[Picture], Picture]) -> "Animation":
+        """The animation of what `transform` makes of each frame, with the same timing.
+
+        Args:
+            transform: gives pictures of one size; called when a frame is asked for.
+        """
+
+        def frames() -> Iterator[Frame]:
+            for frame in self.frames():
+                yield Frame(transform(frame.picture), frame.duration_ms)
+
+        return Animation(self.num_frames, self.num_plays, frames)
+
+    def first(self) -> Picture:
+        """The first frame."""
+        return next(self.frames()).picture
+
+
+def is_animated(image: Image.Image) -> bool:
+    """Whether an opened image is an animation of more than one frame."""
+    return image.format in _ANIMATED_FORMATS and bool(getattr(image, "is_animated", False))
+
+
+def animation_from_file(data: bytes, image: Image.Image, *, name: str) -> Animation:
+    """The animation in a file.
+
+    Args:
+        data: the file.
+        image: the same, as Pillow opened it.
+        name: what errors call it.
+
+    Returns:
+        Frames upright, in sRGB, whole (not only what changes), each as large as the file says.
+        Frames without a duration are shown for 100 ms, as browsers do.
+
+    Raises:
+        PictureFileError: damaged, or with too many pixels in all frames together. The frames
+            raise it as well, as soon as one is damaged.
+    """
+    with reading(name):
+        check_size(image, name)
+        first = 1 if image.info.get("default_image") else 0  # a still for those without APNG
+        num_frames = int(getattr(image, "n_frames", 1)) - first
+        check_all_frames(image.width, image.height, num_frames, name)
+        return Animation(
+            num_frames,
+            _num_plays(image),
+            lambda: _frames(data, range(first, first + num_frames), image.size, name),
+        )
+
+
+def check_all_frames(width: int, height: int, num_frames: int, name: str) -> None:
+    """Refuse an animation whose frames have more than `MAX_PIXELS` together.
+
+    Raises:
+        PictureFileError: too many.
+    """
+    if width * height * num_frames > MAX_PIXELS:
+        raise PictureFileError(
+            f"{name} has too many pixels ({num_frames:,} frames of {width:,}×{height:,}); at most "
+            f"{MAX_PIXELS:,} in all frames are read and written: make it smaller or shorter first"
+        )
+
+
+def with_alpha_flag(webp: bytes) -> bytes:
+    """An animated WebP whose header says that it is transparent somewhere.
+
+    libwebp leaves that out where only what a frame does not cover is transparent, and takes the
+    header at its word when it reads.
+    """
+    if webp[12:16] != b"VP8X":
+        return webp
+    return webp[:_WEBP_FLAGS] + bytes([webp[_WEBP_FLAGS] | _WEBP_ALPHA]) + webp[_WEBP_FLAGS + 1 :]
+
+
+def _frames(data: bytes, places: range, size: tuple[int, int], name: str) -> Iterator[Frame]:
+    if data[8:12] == b"WEBP":
+        data = with_alpha_flag(data)
+    with reading(name):
+        image = Image.open(io.BytesIO(data), formats=_ANIMATED_FORMATS)
+    with image:
+        for place in places:
+            with reading(name):
+                image.seek(place)
+                image.load()
+                if image.size != size:
+                    raise ValueError(f"frame {place + 1} is {image.width}×{image.height}")
+                picture = _without_full_alpha(picture_from_pil(image, name=name))
+                duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
+            yield Frame(picture, duration_ms)
+
+
+def _without_full_alpha(picture: Picture) -> Picture:
+    if picture.alpha is None or picture.alpha.min() < 1:
+        return picture
+    return dataclasses.replace(picture, alpha=None)
+
+
+def _num_plays(image: Image.Image) -> int:
+    """GIF counts repeats, and says nothing where there are none; the others count plays."""
+    loop = image.info.get("loop")
+    if image.format == "GIF":
+        return 1 if loop is None else int(loop) + 1 if loop else 0
+    return int(loop or 0)

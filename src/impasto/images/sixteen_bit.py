@@ -1,0 +1,185 @@
+"""PNG and TIFF at 16 bits per channel, in and out, which Pillow would bring down to 8.
+
+Reading, colour profiles and PNG's compression are libvips's (pyvips, imported when it is needed);
+headers and metadata are Pillow's. Shallower files, and 16 bits of CMYK, are Pillow's alone.
+"""
+
+import io
+import logging
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, TiffImagePlugin
+
+from impasto.images.colour_profile import grey_curve, is_srgb
+
+FULL_SCALE = 65_535
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_GREY_OR_RGB = (0, 1, 2)
+_RGB = 2
+_UNSIGNED, _UNCOMPRESSED, _UNASSOCIATED_ALPHA = 1, 1, 2
+_STRIP_BYTES = 2**20
+
+for _order, _ends in ((b"II", "L"), (b"MM", "B")):
+    for _extra in ((0,), (1,), (2,)):  # grey with alpha is missing in Pillow's table of TIFFs
+        TiffImagePlugin.OPEN_INFO.setdefault(
+            (_order, 1, (1,), 1, (16, 16), _extra), ("LA", f"LA;16{_ends}")
+        )
+
+
+def is_sixteen_bit(image: Image.Image) -> bool:
+    """Whether an image, as it was opened, is a PNG or TIFF that this module reads.
+
+    Args:
+        image: not decoded yet, not animated.
+    """
+    if image.format == "PNG":
+        return any("16" in str(tile.args) for tile in getattr(image, "tile", ()))
+    if image.format != "TIFF":
+        return False
+    tags = getattr(image, "tag_v2", {})
+    return (
+        set(tags.get(TiffImagePlugin.BITSPERSAMPLE, ())) == {16}
+        and tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) in _GREY_OR_RGB
+        and set(tags.get(TiffImagePlugin.SAMPLEFORMAT, (_UNSIGNED,))) == {_UNSIGNED}
+    )
+
+
+def sixteen_bit_pixels(
+    data: bytes, image: Image.Image
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
+    """Colours in sRGB and alpha of a 16-bit file, as it lies there, not turned.
+
+    Args:
+        data: the file.
+        image: the same as Pillow opened it; what it says of size, alpha and profile holds.
+
+    Returns:
+        H×W×3, not multiplied by alpha, and H×W or None.
+
+    Raises:
+        ValueError: the file is not what its header says.
+        pyvips.Error: it is damaged.
+    """
+    pyvips = _pyvips()
+    whole = pyvips.Image.new_from_buffer(data, "", fail_on="error")
+    if (whole.width, whole.height, whole.format) != (*_size_in_file(image), "ushort"):
+        raise ValueError(f"its pixels are {whole.width}×{whole.height} of {whole.format}")
+    num_colours = 3 if whole.bands >= 3 else 1
+    colours = whole[:num_colours] if num_colours == 3 else whole[0]
+    rgb = _to_srgb(colours, image.info.get("icc_profile"))
+    if whole.bands == num_colours or not image.has_transparency_data:
+        return rgb, None
+    return rgb, whole[num_colours].numpy().reshape(rgb.shape[:2])
+
+
+def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
+    """A 16-bit PNG with the metadata of another one.
+
+    Args:
+        values: H×W×3 or H×W×4.
+        shell: a PNG of any size that Pillow wrote, whose profile, EXIF and texts are taken over.
+    """
+    image = _pyvips().Image.new_from_array(np.ascontiguousarray(values), interpretation="rgb16")
+    pixels = list(_chunks(image.pngsave_buffer(bitdepth=16, filter="paeth", keep="none")))
+    told = [chunk for name, chunk in _chunks(shell) if name not in _PIXEL_CHUNKS]
+    head = [chunk for name, chunk in pixels if name == b"IHDR"]
+    body = [chunk for name, chunk in pixels if name in (b"IDAT", b"IEND")]
+    return b"".join([_SIGNATURE, *head, *told, *body])
+
+
+def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
+    """An uncompressed 16-bit TIFF, little-endian, with the metadata of another one.
+
+    Args:
+        values: H×W×3 or H×W×4.
+        shell: a TIFF of any size that Pillow wrote, whose profile, EXIF and XMP are taken over.
+    """
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    for tag, value in (*_told_tags(shell).items(), *_layout_tags(values.shape).items()):
+        directory[tag] = value
+    file = io.BytesIO()
+    file.write(b"II" + struct.pack("<HL", 42, 8))
+    directory.save(file)  # it moves the offsets to behind itself, where the pixels come
+    file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
+    return file.getvalue()
+
+
+def _size_in_file(image: Image.Image) -> tuple[int, int]:
+    """Pillow says of a TIFF how large it is when it is upright."""
+    tags = getattr(image, "tag_v2", {})
+    width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
+    return width, tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
+
+
+def _told_tags(shell: bytes) -> dict[int, Any]:
+    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
+        exif = image.getexif()
+        tags = {tag: exif[tag] for tag in exif}
+        for place in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if place in tags:
+                tags[place] = dict(exif.get_ifd(place))
+    return tags
+
+
+def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
+    height, width, num_channels = shape
+    row_bytes = width * num_channels * 2
+    rows = max(1, _STRIP_BYTES // row_bytes)
+    starts = range(0, height, rows)
+    tags: dict[int, Any] = {
+        TiffImagePlugin.IMAGEWIDTH: width,
+        TiffImagePlugin.IMAGELENGTH: height,
+        TiffImagePlugin.BITSPERSAMPLE: (16,) * num_channels,
+        TiffImagePlugin.SAMPLESPERPIXEL: num_channels,
+        TiffImagePlugin.COMPRESSION: _UNCOMPRESSED,
+        TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: _RGB,
+        TiffImagePlugin.ROWSPERSTRIP: rows,
+        TiffImagePlugin.STRIPBYTECOUNTS: tuple(min(rows, height - y) * row_bytes for y in starts),
+        TiffImagePlugin.STRIPOFFSETS: tuple(y * row_bytes for y in starts),
+    }
+    return tags if num_channels == 3 else tags | {TiffImagePlugin.EXTRASAMPLES: _UNASSOCIATED_ALPHA}
+
+
+def _to_srgb(colours: Any, profile: object) -> NDArray[np.uint16]:
+    """H×W×3 in sRGB of a libvips image of one or three 16-bit bands."""
+    rgb: NDArray[np.uint16]
+    if not isinstance(profile, bytes) or is_srgb(profile, "L" if colours.bands == 1 else "RGB"):
+        rgb = _three_bands(colours).numpy()
+        return rgb
+    curve = grey_curve(profile) if colours.bands == 1 and profile[16:20] == b"GRAY" else None
+    if curve is not None:
+        values = np.rint(curve * FULL_SCALE).astype(np.uint16)
+        rgb = values[colours.numpy().reshape(colours.height, colours.width)]
+        return rgb
+    colours = _three_bands(colours).copy(interpretation="rgb16")
+    colours.set_type(_pyvips().GValue.blob_type, "icc-profile-data", profile)
+    rgb = colours.icc_transform(
+        "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
+    ).numpy()
+    return rgb
+
+
+def _three_bands(colours: Any) -> Any:
+    return colours if colours.bands == 3 else colours.bandjoin([colours, colours])
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The name and the whole of each chunk of a well-formed PNG."""
+    place = len(_SIGNATURE)
+    while place < len(png):
+        end = place + 12 + int.from_bytes(png[place : place + 4])
+        yield png[place + 4 : place + 8], png[place:end]
+        place = end
+
+
+def _pyvips() -> Any:
+    """The library, its reports of damage silent: errors say it again."""
+    import pyvips
+
+    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    return pyvips
