@@ -42,6 +42,22 @@ def processor() -> str:
     return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
+def circumstances_of_speed() -> str:
+    """Say what this processor cannot show, and that all candidates had the same cores."""
+    import os
+
+    flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
+    names = {"bf16": "avx512_bf16", "VNNI": "vnni"}
+    missing = [name for name, flag in names.items() if not any(flag in word for word in flags)]
+    note = f"All candidates took turns on the same {len(os.sched_getaffinity(0))} core(s)."
+    if missing:
+        note += (
+            f" This processor has no {' and no '.join(missing)}: what is wanted of bf16 and int8 "
+            "is of one that has, and is not measured here."
+        )
+    return note
+
+
 def publish(
     name: str,
     *,

@@ -8,13 +8,12 @@ processor computes in. The weights are random, since speed does not depend on th
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 import openvino
 import torch
 from fast_neural_style import build_published, build_twin, stylize
-from measure import median_seconds, publish
+from measure import circumstances_of_speed, median_seconds, publish
 
 from impasto.export import model_bytes
 from impasto.quantization import calibrate
@@ -106,18 +105,7 @@ def _table(rows: list[dict[str, float]], columns: list[str]) -> str:
             note = f"{ratio:.2f}" + (f"; {wanted}" if wanted else "")
             cells.append(f"{row[column]:.3f} ({note})")
         lines.append(f"| {int(row['size'])}² | " + " | ".join(cells) + " |")
-    flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
-    missing = [
-        name
-        for name, flag in (("bf16", "avx512_bf16"), ("VNNI", "vnni"))
-        if not any(flag in word for word in flags)
-    ]
-    if missing:
-        lines += [
-            "",
-            f"This processor has no {' and no '.join(missing)}: what is wanted of bf16 and int8 "
-            "is of one that has, so it is not measured here.",
-        ]
+    lines += ["", circumstances_of_speed()]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from impasto.quantization import quantize_model, write_quantized
 from impasto.runtime.predictor import Predictor
 from impasto.trained_network import load_network
 from impasto.zoo.model_file import model_from_bytes, read_model_file
-from model_fixtures import BLUR, make_model_bytes, make_model_file
+from model_fixtures import BLUR, make_card, make_model_bytes, make_model_file
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_check_photographs_may_be_others(blur, photographs, tmp_path):
     Image.new("RGB", (64, 64), (200, 100, 50)).save(tmp_path / "flat.png")
     found = quantize_model(blur, photographs, check=tmp_path)
     assert [picture.name for picture, _ in found.checked] == ["flat.png", "flat.png"]
-    assert found.record.photographs == f"4 of {photographs.name}, 256×256"
+    assert found.record.photographs == f"7 of {photographs.name}, 256×256"
 
 
 def test_what_cannot_be_near_enough_is_refused(blur, photographs):
@@ -91,7 +91,8 @@ def test_too_few_photographs_are_refused(blur, tmp_path):
 
 
 def test_super_resolution_is_checked_at_the_sizes_that_come_out(photographs):
-    enlarging = model_from_bytes(make_model_bytes(kernel=BLUR, bias=0.0, scale=2))
+    card = make_card(scale=2, task="super-resolution")
+    enlarging = model_from_bytes(make_model_bytes(card=card, kernel=BLUR, bias=0.0, scale=2))
     record = quantize_model(enlarging, photographs).record
     assert record.checked == "4 photographs at 128×128 and 256×256"
 
