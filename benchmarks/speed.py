@@ -38,7 +38,9 @@ COMMAND = "python benchmarks/speed.py"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=SIZES)
+    arguments = parser.parse_args()
+    rounds, sizes = arguments.rounds, arguments.sizes
     torch.manual_seed(0)
     published = build_published()
     shipped = resolve_model(STYLE)
@@ -46,10 +48,10 @@ def main() -> None:
     card = shipped.card.model_copy(update={"architecture": twin.architecture})
     predictors = _predictors("ours", model_from_bytes(model_bytes(twin, card)))
     predictors |= _predictors("shipped", shipped)
-    rows = [_measure(size, published, predictors, rounds) for size in SIZES]
+    rows = [_measure(size, published, predictors, rounds) for size in sizes]
     publish(
         "speed",
-        command=f"{COMMAND} --rounds {rounds}",
+        command=f"{COMMAND} --rounds {rounds} --sizes {' '.join(map(str, sizes))}",
         table=_table(rows, [EAGER, *predictors]),
         content={"seconds": rows, "rounds": rounds},
     )
@@ -97,7 +99,8 @@ def _table(rows: list[dict[str, float]], columns: list[str]) -> str:
         "| size | " + " | ".join(columns) + " |",
         "|" + "---|" * (len(columns) + 1),
     ]
-    for place, row in enumerate(rows):
+    for row in rows:
+        place = SIZES.index(int(row["size"]))
         cells = []
         for column in columns:
             ratio = row[EAGER] / row[column]
