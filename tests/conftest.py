@@ -14,6 +14,14 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_cache_of_the_user():
+    """No test reads or fills the compiled models of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMPASTO_CACHE", "off")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data():
     """Photographs, paintings and test vectors that are too large for the repository.

@@ -8,7 +8,19 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from impasto.networks.architecture import NetworkArchitecture, SubpixelArchitecture
-from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord
+from impasto.quantized_graph import (
+    Calibration,
+    find_convolutions,
+    quantize_graph,
+    with_metadata,
+)
+from impasto.zoo.card import (
+    Licences,
+    ModelCard,
+    Painting,
+    QuantizationRecord,
+    TrainingRecord,
+)
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
 
 NEGATIVE = -np.eye(3, dtype=np.float16)[:, :, None, None]
@@ -129,3 +141,25 @@ def user_models(tmp_path, monkeypatch):
     """An empty place for the user's own models; the folder is not there yet."""
     monkeypatch.setenv("IMPASTO_HOME", str(tmp_path / "home"))
     return tmp_path / "home" / "models"
+
+
+def make_quantized_bytes(data: bytes) -> bytes:
+    """The quantized form of a model file for pictures that use the whole range, not searched."""
+    model = model_from_bytes(data)
+    convolutions = find_convolutions(data)
+    calibration = Calibration({c.source: (0.0, 1.0) for c in convolutions}, {})
+    record = QuantizationRecord(
+        made_from=model.sha256,
+        activation_bits=8,
+        weight_bits=7,
+        photographs="none",
+        num_photographs=1,
+        in_float=[],
+        share_in_float=0,
+        checked="nothing",
+        min_psnr=40,
+        median_psnr=45,
+    )
+    card = model.card.model_copy(update={"quantization": record})
+    graph = quantize_graph(data, calibration, in_float=())
+    return with_metadata(graph, {MODEL_METADATA_KEY: card.to_json()})

@@ -16,12 +16,12 @@ from impasto.export import (
     build_like,
     check_parity,
     export_model,
-    load_network,
     upgrade_model,
 )
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
 from impasto.runtime.backends import OpenVinoBackend
+from impasto.trained_network import load_network
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes, read_model_file
 from model_fixtures import make_card
 

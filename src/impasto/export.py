@@ -6,7 +6,6 @@ is why torch's own optimisation of the graph stays off: it folds norms into conv
 one of several equal weights; runtimes do the same when they load the file.
 """
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ from impasto.files import write_whole
 from impasto.networks.architecture import Architecture
 from impasto.networks.building import build_network
 from impasto.runtime.backends import OpenVinoBackend
+from impasto.trained_network import load_network
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
 
@@ -202,31 +202,6 @@ def _test_picture(height: int, width: int) -> NDArray[np.float32]:
     picture = smooth + (columns > width / 2) * 0.1 + rng.normal(0, 0.05, (3, height, width))
     batch: NDArray[np.float32] = np.clip(picture, 0, 1).astype(np.float32)[None]
     return batch
-
-
-def load_network(model: ModelFile) -> nn.Module:
-    """Return the torch network of a model file, to fine-tune or to export again.
-
-    Raises:
-        ModelFileError: when the named weights are not those of the card's architecture.
-    """
-    network = build_network(model.card.architecture)
-    graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
-    stored = {tensor.name: tensor for tensor in graph.initializer}
-    weights: dict[str, Tensor] = {}
-    for name, value in network.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            weights[name] = value
-        elif name not in stored or tuple(stored[name].dims) != tuple(value.shape):
-            raise ModelFileError(
-                f"{model}: the weights {name} are missing or have another shape than the card's "
-                "architecture asks for; export the model again"
-            )
-        else:
-            array = numpy_helper.to_array(stored[name]).astype(np.float32)
-            weights[name] = torch.from_numpy(array.copy())
-    network.load_state_dict(weights)
-    return network.eval()
 
 
 def upgrade_model(path: Path, target: Path) -> ModelFile:

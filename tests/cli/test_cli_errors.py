@@ -61,7 +61,7 @@ def test_a_wrong_command_line_is_one_line(impasto, words, message):
         ("--strength", "nan"),
         ("--quality", "0"),
         ("--quality", "101"),
-        ("--precision", "int8"),
+        ("--precision", "int4"),
     ],
 )
 def test_a_value_out_of_range_is_one_line(negative, photo, tmp_path, option, value):

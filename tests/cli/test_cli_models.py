@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from onnx import numpy_helper
 from PIL import Image
@@ -272,3 +273,68 @@ def test_a_model_without_its_weights_cannot_be_upgraded(impasto, tiny_model_path
     complaint = impasto("models", "upgrade", tiny_model_path).complaint
     assert "are missing or have another shape than the card's architecture" in complaint
     assert tiny_model_path.read_bytes() == before
+
+
+# Quantizing
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder of six small photographs."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_quantized_form_is_written_beside_its_file_and_used(
+    impasto, tmp_path, tiny_model_path, photographs
+):
+    done = impasto("models", "quantize", tiny_model_path, "--photos", photographs)
+    target = tmp_path / "tiny.int8.onnx"
+    assert (done.status, done.lines[-1]) == (0, str(target))
+    assert len(done.lines) == 3 * 2 + 2  # three photographs at two sizes, the summary, the file
+    assert "in float: nothing (0% of the work)" in done.lines[-2]
+    assert done.stderr.startswith("everything in 8 bits: at least ")
+    shown = impasto("models", "show", target)
+    assert any(line.startswith("quantized   ") for line in shown.lines)
+    call = ("stylize", photographs / "0.png", "--style", tiny_model_path, "--precision", "int8")
+    painted = json.loads(impasto(*call, "-o", tmp_path / "out.png", "--json").stdout)
+    assert painted["done"][0]["precision"] == "int8"
+    pixels = np.asarray(Image.open(tmp_path / "out.png"), dtype=int)
+    negative = 255 - np.asarray(Image.open(photographs / "0.png"), dtype=int)
+    assert np.abs(pixels - negative).max() <= 6  # grain and rounding
+
+
+def test_quantizing_answers_in_json(impasto, tmp_path, tiny_model_path, photographs):
+    out = tmp_path / "form.onnx"
+    call = ("models", "quantize", tiny_model_path, "--photos", photographs, "-o", out)
+    found = json.loads(impasto(*call, "--json").stdout)
+    assert found["file"] == str(out)
+    assert found["quantization"] == read_model_file(out).card.quantization.model_dump()
+    assert len(found["checked"]) == 6
+    assert "exists already" in impasto(*call).complaint
+
+
+def test_what_is_not_near_enough_writes_nothing(impasto, tmp_path, tiny_model_path, photographs):
+    call = ("models", "quantize", tiny_model_path, "--photos", photographs, "--min-psnr", 99)
+    done = impasto(*call)
+    assert done.status == 2
+    assert "expected 99" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "tiny.int8.onnx").exists()
+
+
+def test_int8_without_a_quantized_form_takes_one_line(impasto, tiny_model_path, photographs):
+    done = impasto(
+        "stylize",
+        photographs / "0.png",
+        "-s",
+        tiny_model_path,
+        "--precision",
+        "int8",
+        "-o",
+        "x.png",
+    )
+    assert "has no quantized form" in done.complaint

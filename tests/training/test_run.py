@@ -23,9 +23,9 @@ from impasto.errors import (
     TrainingInterrupted,
     UnknownModelError,
 )
-from impasto.export import load_network
 from impasto.loss_network import SHIPPED_WEIGHTS_SHA256
 from impasto.runtime.predictor import Predictor
+from impasto.trained_network import load_network
 from impasto.training.card_of_run import num_usable
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log

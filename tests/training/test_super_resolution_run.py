@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from impasto.errors import RecipeError, TrainingInterrupted
-from impasto.export import load_network
 from impasto.images.degradation import degrade
 from impasto.runtime.predictor import Predictor
+from impasto.trained_network import load_network
 from impasto.training.plan import plan_patches
 from impasto.training.recipe_file import load_recipe, parse_recipe
 from impasto.training.run import resumed_recipe, train_model

@@ -39,7 +39,8 @@ def test_a_card_of_format_1_is_read():
 
 def test_a_card_of_format_1_is_written_with_the_same_fields():
     written = json.loads(ModelCard.from_json(FORMAT_1).to_json())
-    assert written == json.loads(FORMAT_1) | {"degradation": None, "imported": None}
+    added = {"degradation": None, "imported": None, "quantization": None}
+    assert written == json.loads(FORMAT_1) | added
 
 
 @given(title=printable, scores=st.dictionaries(printable, json_values, max_size=3))

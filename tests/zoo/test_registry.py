@@ -7,7 +7,7 @@ import pytest
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
 from impasto.zoo import registry
 from impasto.zoo.registry import add_model, list_models, remove_model, resolve_model
-from model_fixtures import make_card, make_model_bytes
+from model_fixtures import make_card, make_model_bytes, make_quantized_bytes
 
 
 @pytest.fixture
@@ -195,3 +195,52 @@ def test_the_registry_works_in_a_folder_that_is_not_there(tmp_path):
         env={"IMPASTO_HOME": str(tmp_path / "nowhere")},
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# Quantized forms
+
+
+def test_a_quantized_form_is_found_beside_its_model_and_is_no_model_of_its_own(
+    released, user_models
+):
+    data = (released / "starry_night.onnx").read_bytes()
+    (released / "starry_night.int8.onnx").write_bytes(make_quantized_bytes(data))
+    found = resolve_model("starry_night", quantized=True)
+    assert found.path == released / "starry_night.int8.onnx"
+    assert resolve_model("starry_night").path == released / "starry_night.onnx"
+    assert resolve_model(found.path, quantized=True).path == found.path
+    assert names(list_models()) == [("starry_night", True)]
+
+
+def test_the_quantized_form_of_a_shipped_model_may_lie_among_the_user_s(released, user_models):
+    model = resolve_model("starry_night")
+    target = registry.place_of_quantized(model)
+    assert target == user_models / "starry_night.int8.onnx"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(make_quantized_bytes(model.data))
+    assert resolve_model("starry_night", quantized=True).path == target
+    assert names(list_models()) == [("starry_night", True)]
+
+
+def test_a_model_without_a_quantized_form_says_how_to_make_one(tiny_model_path, user_models):
+    with pytest.raises(ModelFileError, match=r"has no quantized form .*'impasto models quantize'"):
+        resolve_model(tiny_model_path, quantized=True)
+
+
+def test_the_quantized_form_of_another_file_is_refused(tmp_path, tiny_model_path, user_models):
+    other = make_quantized_bytes(make_model_bytes(bias=0.5))
+    (tmp_path / "tiny.int8.onnx").write_bytes(other)
+    with pytest.raises(ModelFileError, match=r"is not the quantized form of .* make it anew"):
+        resolve_model(tiny_model_path, quantized=True)
+
+
+def test_a_quantized_form_is_added_and_removed_with_its_model(
+    tmp_path, tiny_model_path, user_models
+):
+    quantized = tmp_path / "tiny.int8.onnx"
+    quantized.write_bytes(make_quantized_bytes(tiny_model_path.read_bytes()))
+    add_model(tiny_model_path)
+    add_model(quantized)
+    assert resolve_model("tiny_style", quantized=True).path == user_models / "tiny_style.int8.onnx"
+    remove_model("tiny_style")
+    assert list(user_models.iterdir()) == []

@@ -9,7 +9,7 @@ from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
 from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
-    from impasto.zoo.card import ModelCard
+    from impasto.zoo.card import ModelCard, QuantizationRecord
     from impasto.zoo.registry import ModelEntry
 
 app = typer.Typer(rich_markup_mode=None)
@@ -187,6 +187,58 @@ def import_(
     answer(str(import_checkpoint(file, output, name=name, title=title).path))
 
 
+@app.command(no_args_is_help=True)
+@one_line_errors
+def quantize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    *,
+    photos: Annotated[
+        Path, typer.Option(metavar="DIR", help="Photographs that show what values occur.")
+    ],
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photographs to compare on, if not some of those."),
+    ] = None,
+    min_psnr: Annotated[
+        float, typer.Option(metavar="DB", help="What the worst of them must reach against f32.")
+    ] = 35.0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="NAME.int8.onnx by default."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make the form of a model for --precision int8.
+
+    MODEL is a name, a file or an address. The form is written beside the file; that of a shipped
+    model goes to your own models. Nothing is trained; what harms is left in float.
+    """
+    from impasto.quantization import quantize_model, write_quantized
+    from impasto.zoo.registry import place_of_quantized, resolve_model
+
+    found = resolve_model(fetched(model))
+    target = output if output is not None else place_of_quantized(found)
+    if target.exists() and not overwrite:
+        raise fail(f"{target} exists already; give another name, or --overwrite")
+    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=tell)
+    write_quantized(quantized, target)
+    rows = [
+        {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
+        for picture, decibels in quantized.checked
+    ]
+    if json:
+        record = quantized.record.model_dump(mode="json")
+        answer_json({"file": str(target), "quantization": record, "checked": rows})
+        return
+    for row in rows:
+        answer(f"{row['psnr']:6.1f} dB  {row['size']:>5}²  {row['photograph']}")
+    answer(_quantization_in_words(quantized.record))
+    answer(str(target))
+
+
 def _draw_sheet(
     entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
 ) -> None:
@@ -231,6 +283,7 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
     return [
         *facts,
         ("network", _network_in_words(card)),
+        *([("quantized", _quantization_in_words(card.quantization))] if card.quantization else []),
         *_origin(card),
         ("created", f"{card.created} by impasto {card.impasto_version}"),
         ("licence of code", licences.code),
@@ -259,6 +312,16 @@ def _origin(card: "ModelCard") -> list[tuple[str, str]]:
         ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
         ("seed", str(training.seed)),
     ]
+
+
+def _quantization_in_words(record: "QuantizationRecord") -> str:
+    names = ", ".join(record.in_float) or "nothing"
+    return (
+        f"{record.activation_bits}-bit activations and {record.weight_bits}-bit weights; "
+        f"in float: {names} ({record.share_in_float:.0%} of the work); "
+        f"{record.min_psnr:.1f} dB at least, {record.median_psnr:.1f} in the median, "
+        f"on {record.checked}; ranges from {record.photographs}"
+    )
 
 
 def _network_in_words(card: "ModelCard") -> str:

@@ -1,41 +1,36 @@
 """Files in, pictures transformed, files out: what `stylize` and `upscale` have in common.
 
-What is particular to films is in `clips`.
+What is done for one of them is in `steps`, what is particular to films in `clips`.
 """
 
 import dataclasses
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from impasto.cli.clips import TransformClip, run_clip
 from impasto.cli.console import (
     EXIT_FAILED_FILES,
     answer_json,
     complain,
     fail,
     is_terminal,
-    silent_libraries,
     tell,
 )
 from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.progress import PictureProgress
-from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
+from impasto.cli.steps import Steps, Transformation, Writing, asked_bits, make_folder
+from impasto.errors import ImpastoError, PictureFileError
 from impasto.runtime.clips.suffixes import is_clip
 
 if TYPE_CHECKING:
-    from impasto.images.io import Animation, AskedBits, Picture
-    from impasto.runtime.large_pictures import LargeResult
     from impasto.runtime.memory import Tile as TileSize
-    from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.pipeline import Outcome as Done
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
 Output = Annotated[
@@ -43,9 +38,16 @@ Output = Annotated[
     typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, or - for a pipe."),
 ]
 Precision = Annotated[
-    Literal["auto", "f32", "bf16"],
+    Literal["auto", "f32", "bf16", "int8"],
     typer.Option(
-        metavar="auto|f32|bf16", help="Of the arithmetic; auto is what the processor is fast in."
+        metavar="auto|f32|bf16|int8",
+        help="Of the arithmetic; auto is what the processor is fast in, of f32 and bf16.",
+    ),
+]
+Backend = Annotated[
+    Literal["auto", "openvino", "onnxruntime", "torch"],
+    typer.Option(
+        metavar="auto|openvino|onnxruntime|torch", help="What runs the model; auto is OpenVINO."
     ),
 ]
 Quality = Annotated[
@@ -75,45 +77,6 @@ Memory = Annotated[
     str, typer.Option(metavar="SIZE", help="What the program may take, such as 1G or 512M.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Transformation:
-    """What is done to every picture.
-
-    Attributes:
-        name: of the model, for JSON.
-        key: what JSON calls that.
-        precision: that the model computes in, for one picture.
-        film_precision: that it computes in for films.
-        apply: one picture to another.
-        apply_to_clip: one film to another, from file to file.
-        smaller: what to do where memory is too small for a picture.
-        apply_to_file: transform a photograph from file to file by windows, told how to write and
-            whom to tell of each tile; gives what the result is, or None for a photograph that is
-            to be read whole.
-    """
-
-    name: str
-    key: str
-    precision: "Callable[[Picture], str]"
-    film_precision: str
-    apply: "Callable[[Picture], Picture]"
-    apply_to_clip: "TransformClip"
-    smaller: str
-    apply_to_file: "Callable[[Path, Path, Writing, Progress], LargeResult | None]"
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How results are written, and which of them."""
-
-    quality: int
-    lossless: bool
-    bits: Literal["auto", "8", "16"]
-    skip_existing: bool
-    overwrite: bool
-    json: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,146 +186,41 @@ def _run_all(
 ) -> None:
     """Do every job; a failure ends a single one with its error, and is noted among several."""
     with PictureProgress(len(jobs)) as progress:
-        for job in jobs:
-            try:
-                outcome.done.append(
-                    _run_clip(job, transformation, writing, progress)
-                    if is_clip(job.source)
-                    else _run(job, transformation, writing, progress.tile)
-                )
-            except VideoInterrupted:
-                raise
-            except ImpastoError as error:
-                if not are_many:
-                    raise
-                outcome.note_failure(job.source, error)
+        steps = Steps(transformation, writing, progress)
+        if not are_many:  # in this thread, which Ctrl-C reaches while a pipe is waited for
+            _note_done(jobs[0], steps.all_for(jobs[0]), outcome, steps)
+            return
+        for done in _outcomes(jobs, steps):
+            if done.error is not None:
+                outcome.note_failure(done.item.source, steps.known(done.item, done.error))
             else:
-                if not writing.json and job.target != PIPE:
-                    progress.say(job.target)
+                assert done.result is not None
+                _note_done(done.item, done.result, outcome, steps)
             progress.advance()
 
 
-def _run_clip(
-    job: Job, transformation: Transformation, writing: Writing, progress: PictureProgress
-) -> dict[str, Any]:
-    make_folder(Path(job.target).parent)
-    return run_clip(
-        job,
-        transformation.apply_to_clip,
-        quality=writing.quality,
-        overwrite=writing.overwrite,
-        progress=progress,
-    ) | {"precision": transformation.film_precision}
+def _outcomes(jobs: list[Job], steps: Steps) -> "Iterator[Done[Job, dict[str, Any]]]":
+    """What became of the jobs, in order; those read whole overlap with their neighbours."""
+    from impasto.runtime.pipeline import run_pipeline
+
+    for goes_by_file, group in groupby(jobs, steps.goes_by_file):
+        if goes_by_file:
+            yield from map(steps.one_by_one, group)
+        else:
+            yield from run_pipeline(
+                group, read=steps.read, transform=steps.transform, write=steps.write
+            )
 
 
-def _run(
-    job: Job, transformation: Transformation, writing: Writing, tell: "Progress"
-) -> dict[str, Any]:
-    started = time.perf_counter()
-    facts: dict[str, Any] = {}
-
-    def apply(picture: "Picture") -> "Picture":
-        result = transformation.apply(picture)
-        facts.update(width=result.width, height=result.height)
-        facts.update(precision=transformation.precision(picture))
-        return result
-
-    try:
-        if not _run_by_windows(job, transformation, writing, tell, facts):
-            _write(_applied(apply, _read(job), facts), job.target, writing)
-    except MemoryError:
-        raise PictureFileError(
-            f"{job.source}: there is not enough memory for a picture of this size; "
-            f"{transformation.smaller}"
-        ) from None
-    seconds = round(time.perf_counter() - started, 3)
-    return {"photo": job.source, "picture": job.target, **facts, "seconds": seconds}
-
-
-def _run_by_windows(
-    job: Job,
-    transformation: Transformation,
-    writing: Writing,
-    tell: "Progress",
-    facts: dict[str, Any],
-) -> bool:
-    """Whether a photograph was too large for memory, and so was done from file to file."""
-    if PIPE in (job.source, job.target):
-        return False
-    with silent_libraries():
-        result = transformation.apply_to_file(Path(job.source), Path(job.target), writing, tell)
-    if result is None:
-        return False
-    facts.update(width=result.width, height=result.height, precision=result.precision)
-    return True
+def _note_done(job: Job, result: dict[str, Any], outcome: Outcome, steps: Steps) -> None:
+    outcome.done.append(result)
+    if not steps.writing.json and job.target != PIPE:
+        steps.progress.say(job.target)
 
 
 def tile_of(text: str) -> "TileSize":
     """What --tile means: a word, or a number of pixels; other words are refused further down."""
     return int(text) if text.isdecimal() else text  # type: ignore[return-value]
-
-
-def _read(job: Job) -> "Picture | Animation":
-    """The picture or animation to transform: its first frame where only one can be written."""
-    from impasto.images.io import Animation, format_named, load_picture_or_animation
-
-    with silent_libraries():
-        given = load_picture_or_animation(sys.stdin.buffer if job.source == PIPE else job.source)
-    if not isinstance(given, Animation) or job.target == PIPE:
-        return given
-    file_format = format_named(Path(job.target).suffix)
-    if file_format.is_animated:
-        return given
-    complain(
-        f"{job.source} has {given.num_frames} frames and {file_format.name} files hold one: "
-        f"only the first goes into {job.target}"
-    )
-    return given.first()
-
-
-def _applied(
-    apply: "Callable[[Picture], Picture]", given: "Picture | Animation", facts: dict[str, Any]
-) -> "Picture | Animation":
-    from impasto.images.io import Animation
-
-    if not isinstance(given, Animation):
-        return apply(given)
-    facts["frames"] = given.num_frames
-    return given.transformed(apply)
-
-
-def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
-    from impasto.images.io import Animation, save_animation, save_picture
-
-    stream = BytesIO()  # so that a broken pipe is known for one
-    place = stream if target == PIPE else target
-    if target != PIPE:
-        make_folder(Path(target).parent)
-    save: Callable[..., None] = (
-        save_animation
-        if isinstance(result, Animation)
-        else partial(save_picture, bits=asked_bits(writing))
-    )
-    save(
-        result,
-        place,
-        quality=writing.quality,
-        lossless=writing.lossless,
-        overwrite=writing.overwrite,
-    )
-    if target == PIPE:
-        sys.stdout.buffer.write(stream.getvalue())
-        sys.stdout.buffer.flush()
-
-
-def asked_bits(writing: Writing) -> "AskedBits":
-    """What --bits means."""
-    match writing.bits:
-        case "8":
-            return 8
-        case "16":
-            return 16
-    return "auto"
 
 
 def _check_folder(folder: Path) -> None:
@@ -372,15 +230,3 @@ def _check_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise PictureFileError(f"cannot write into {folder} ({error.strerror})") from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, if they are missing.
-
-    Raises:
-        PictureFileError: it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PictureFileError(f"cannot make the folder {folder} ({error.strerror})") from error

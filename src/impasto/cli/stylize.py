@@ -1,12 +1,12 @@
 """`impasto stylize`: photographs and films in, repainted ones out."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
+    Backend,
     Bits,
     Json,
     Lossless,
@@ -18,16 +18,15 @@ from impasto.cli.pictures import (
     Quality,
     SkipExisting,
     Tile,
-    Transformation,
-    Writing,
-    asked_bits,
-    make_folder,
     tile_of,
     transform_files,
 )
+from impasto.cli.steps import Transformation, Writing, asked_bits
 
 if TYPE_CHECKING:
-    from impasto.runtime.large_pictures import LargeResult
+    from pathlib import Path
+
+    from impasto.runtime.large_pictures import LargePicture, LargeResult
     from impasto.runtime.tiled_predictor import Progress
     from impasto.runtime.video import VideoSummary
 
@@ -72,6 +71,7 @@ def stylize(
     keep_colors: KeepColors = False,
     stabilize: Stabilize = False,
     precision: Precision = "auto",
+    backend: Backend = "auto",
     quality: Quality = 92,
     lossless: Lossless = False,
     bits: Bits = "auto",
@@ -106,15 +106,20 @@ def stylize(
     def load() -> Transformation:
         from impasto.runtime.stylizer import Stylizer
 
-        stylizer = Stylizer(fetched(style), precision=precision, tile=tile_of(tile), memory=memory)
+        stylizer = Stylizer(
+            fetched(style),
+            precision=precision,
+            backend=backend,
+            tile=tile_of(tile),
+            memory=memory,
+        )
 
-        def stylize_file(
-            source: Path, target: Path, writing: Writing, progress: "Progress"
-        ) -> "LargeResult | None":
-            large = stylizer.find_large(source, target, size=size, strength=strength)
-            if large is None:
-                return None
-            make_folder(target.parent)
+        def find_large(source: "Path", target: "Path") -> "LargePicture | None":
+            return stylizer.find_large(source, target, size=size, strength=strength)
+
+        def apply_to_large(
+            large: "LargePicture", writing: Writing, progress: "Progress"
+        ) -> "LargeResult":
             return stylizer.stylize_large(
                 large,
                 strength=strength,
@@ -148,8 +153,9 @@ def stylize(
                 picture, size=size, strength=strength, keep_colors=keep_colors
             ),
             apply_to_clip=apply_to_clip,
+            find_large=find_large,
+            apply_to_large=apply_to_large,
             smaller="give a smaller one with --size",
-            apply_to_file=stylize_file,
         )
 
     transform_files(photos, output, load, writing)

@@ -1,12 +1,12 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
+    Backend,
     Bits,
     Json,
     Lossless,
@@ -18,16 +18,13 @@ from impasto.cli.pictures import (
     Quality,
     SkipExisting,
     Tile,
-    Transformation,
-    Writing,
-    asked_bits,
-    make_folder,
     tile_of,
     transform_files,
 )
+from impasto.cli.steps import Transformation, Writing, asked_bits
 
 if TYPE_CHECKING:
-    from impasto.runtime.large_pictures import LargeResult
+    from impasto.runtime.large_pictures import LargePicture, LargeResult
     from impasto.runtime.tiled_predictor import Progress
     from impasto.runtime.video import VideoSummary
 
@@ -58,6 +55,7 @@ def upscale(
     scale: Scale = None,
     match_histogram: MatchHistogram = False,
     precision: Precision = "auto",
+    backend: Backend = "auto",
     quality: Quality = 92,
     lossless: Lossless = False,
     bits: Bits = "auto",
@@ -93,18 +91,15 @@ def upscale(
             fetched(model),
             scale=scale,
             precision=precision,
+            backend=backend,
             match_histogram=match_histogram,
             tile=tile_of(tile),
             memory=memory,
         )
 
-        def upscale_file(
-            source: Path, target: Path, writing: Writing, progress: "Progress"
-        ) -> "LargeResult | None":
-            large = upscaler.find_large(source, target)
-            if large is None:
-                return None
-            make_folder(target.parent)
+        def apply_to_large(
+            large: "LargePicture", writing: Writing, progress: "Progress"
+        ) -> "LargeResult":
             return upscaler.upscale_large(
                 large,
                 quality=writing.quality,
@@ -125,8 +120,9 @@ def upscale(
             film_precision=upscaler.precision,
             apply=upscaler.upscale,
             apply_to_clip=apply_to_clip,
+            find_large=upscaler.find_large,
+            apply_to_large=apply_to_large,
             smaller="cut it into parts",
-            apply_to_file=upscale_file,
         )
 
     transform_files(photos, output, load, writing)

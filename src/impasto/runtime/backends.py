@@ -4,22 +4,32 @@ The only module that imports OpenVINO, and it does so when a backend is made. Ba
 N×3×H×W; pictures, padding and clipping are the predictor's.
 """
 
+import contextlib
 import functools
+import hashlib
+import io
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from math import prod
 from types import ModuleType
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
+from impasto.runtime.compiled_cache import CompiledModels, cache_key, compiled_models_folder
 
-Precision = Literal["auto", "f32", "bf16"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
+"""Of the arithmetic. `int8` is for quantized models: what they hold in 8 bits is computed so, the
+rest as with `auto`."""
 
+
+MAX_SHAPES_STORED = 4
+"""So many compiled shapes of a model go to disk in a process: the first picture is what matters,
+and a folder of pictures of all sizes would drive out everything else."""
 
 MAX_PIXELS_KEPT = 2 * 2**20
 """Compiled shapes are kept up to so many pixels in all; each takes some 200 bytes a pixel."""
@@ -34,7 +44,7 @@ class Backend(Protocol):
 
     Attributes:
         name: of the library and device.
-        precision: the one in use, `f32` or `bf16`.
+        precision: the one in use, `f32`, `bf16` or `int8`.
     """
 
     name: str
@@ -57,6 +67,8 @@ class OpenVinoBackend:
         data: the bytes of a verified model file.
         precision: of the arithmetic; `auto` is bf16 where the processor computes in it, else f32.
         num_threads: at most so many; None leaves it to OpenVINO (one per physical core).
+        cache_compiled: read and keep the first shapes compiled on disk, where there is a folder
+            for them (`compiled_cache`).
 
     Raises:
         ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
@@ -67,15 +79,21 @@ class OpenVinoBackend:
     name = "OpenVINO CPU"
 
     def __init__(
-        self, data: bytes, *, precision: Precision = "auto", num_threads: int | None = None
+        self,
+        data: bytes,
+        *,
+        precision: Precision = "auto",
+        num_threads: int | None = None,
+        cache_compiled: bool = False,
     ) -> None:
         self._core = _openvino_core()
-        self.precision = choose_precision(
+        of_floats = choose_precision(
             precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
+        self.precision = "int8" if precision == "int8" else of_floats
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_PRECISION_HINT": of_floats,
         }
         if num_threads is not None:
             if num_threads < 1:
@@ -83,10 +101,13 @@ class OpenVinoBackend:
             self._settings["INFERENCE_NUM_THREADS"] = num_threads
             # Pinned threads of several processes would all sit on the machine's first cores.
             self._settings["ENABLE_CPU_PINNING"] = False
-        try:
-            self._model = self._core.read_model(data)
-        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-            raise refusal("read the model", error) from None
+        self._data = data
+        self._digest = hashlib.sha256(data).hexdigest()
+        self._compiled = CompiledModels(compiled_models_folder() if cache_compiled else None)
+        self._num_stored = 0
+        self._read_model: Any = None
+        if not cache_compiled:
+            self._model()
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._lock = threading.Lock()  # a request and the ones kept serve one caller at a time
 
@@ -101,6 +122,8 @@ class OpenVinoBackend:
                 request = self._request_for(batch.shape)
                 request.infer([np.ascontiguousarray(batch)], share_inputs=True)
                 return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+            except ModelFileError:
+                raise
             except Exception as error:
                 size = f"{batch.shape[3]}×{batch.shape[2]}"
                 raise refusal(f"run the model at {size} pixels", error) from None
@@ -108,12 +131,42 @@ class OpenVinoBackend:
     def _request_for(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._requests:
             self._make_room_for(shape)
-            model = self._model.clone()
-            model.reshape(list(shape))
-            compiled = self._core.compile_model(model, "CPU", self._settings)
-            self._requests[shape] = compiled.create_infer_request()
+            self._requests[shape] = self._compiled_for(shape).create_infer_request()
         self._requests.move_to_end(shape)
         return self._requests[shape]
+
+    def _compiled_for(self, shape: tuple[int, ...]) -> Any:
+        key = self._cache_key(shape)
+        if (stored := self._compiled.read(key)) is not None:
+            with contextlib.suppress(Exception):  # of another build of OpenVINO: compiled anew
+                return self._core.import_model(io.BytesIO(stored), "CPU", self._settings)
+        model = self._model().clone()
+        model.reshape(list(shape))
+        compiled = self._core.compile_model(model, "CPU", self._settings)
+        if self._num_stored < MAX_SHAPES_STORED:
+            self._num_stored += 1
+            with contextlib.suppress(Exception):  # it would only have saved time
+                exported = io.BytesIO()
+                compiled.export_model(exported)
+                self._compiled.write(key, exported.getvalue())
+        return compiled
+
+    def _model(self) -> Any:
+        """The model, read when it is needed: one that lies compiled on disk need not be."""
+        if self._read_model is None:
+            try:
+                self._read_model = self._core.read_model(self._data)
+            except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+                raise refusal("read the model", error) from None
+        return self._read_model
+
+    def _cache_key(self, shape: tuple[int, ...]) -> str:
+        processor = [
+            self._core.get_property("CPU", name)
+            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+        ]
+        version = _import_openvino().__version__
+        return cache_key((self._digest, shape, sorted(self._settings.items()), version, processor))
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Forget the shapes used longest ago, before the new one takes its memory."""
@@ -145,18 +198,19 @@ def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph
 
 
 def choose_precision(precision: Precision, capabilities: Collection[str]) -> str:
-    """The precision to compute in, `f32` or `bf16`.
+    """The precision to compute floats in, `f32` or `bf16`.
 
     Args:
-        precision: asked for; `auto` is bf16 where the processor has it.
+        precision: asked for; `auto` and the float part of `int8` are bf16 where the processor
+            has it.
         capabilities: of the processor, as OpenVINO names them: `BF16`, `FP32`, `INT8`, ...
 
     Raises:
         ModelFileError: bf16 asked of a processor without it.
         ValueError: an unknown precision.
     """
-    if precision not in ("auto", "f32", "bf16"):
-        raise ValueError(f"precision is {precision!r}, expected 'auto', 'f32' or 'bf16'")
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision is {precision!r}, expected 'auto', 'f32', 'bf16' or 'int8'")
     if precision == "bf16" and "BF16" not in capabilities:
         raise ModelFileError(
             "the model cannot be run in bf16 on this processor, which does not compute in it; "

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.images.encoding import AskedBits
+from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
 from impasto.runtime.large_pictures import (
     Finish,
@@ -28,6 +29,7 @@ class FittingPredictor:
     Args:
         model: a verified model file.
         precision: `auto` is bf16 where the processor computes in it, else f32.
+        backend: what runs whole pictures; tiles are OpenVINO's.
         num_threads: at most so many; None leaves it to the backend.
         tile: `auto`, `off`, or the side of tiles in pixels.
         memory: of the whole process, such as `1G`; `auto` cuts what would take more.
@@ -43,13 +45,16 @@ class FittingPredictor:
         model: ModelFile,
         *,
         precision: Precision,
+        backend: BackendName = "auto",
         num_threads: int | None,
         tile: Tile,
         memory: str | int,
     ) -> None:
         self._tiling = Tiling(tile, memory_bytes(memory))
         self._model, self._num_threads, self._precision = model, num_threads, precision
-        self._whole = Predictor(model, precision=precision, num_threads=num_threads)
+        self._whole = Predictor(
+            model, precision=precision, backend=backend, num_threads=num_threads
+        )
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
 
     @property

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
-from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
+from impasto.runtime.backend_choice import BackendName, open_backend
+from impasto.runtime.backends import Backend, Precision
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -23,11 +24,14 @@ class Predictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
+        precision: `auto` is bf16 where the processor computes in it, else f32; a quantized model
+            is always run in `int8`.
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
+        MissingExtraError: the backend is not installed.
         ValueError: an unknown precision or fewer than one thread.
     """
 
@@ -36,12 +40,14 @@ class Predictor:
         model: ModelFile,
         *,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
     ) -> None:
         self._model = model
         self._card = model.card
+        self._backend_name = backend
         self._num_threads = num_threads
-        self._is_auto = precision == "auto"
+        self._is_auto = precision == "auto" and model.card.quantization is None
         self._backend = self._open(precision)
         self._exact_backend: Backend | None = None
 
@@ -92,8 +98,11 @@ class Predictor:
 
     def _open(self, precision: Precision) -> Backend:
         try:
-            return OpenVinoBackend(
-                self._model.data, precision=precision, num_threads=self._num_threads
+            return open_backend(
+                self._model,
+                backend=self._backend_name,
+                precision=precision,
+                num_threads=self._num_threads,
             )
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
@@ -107,9 +116,7 @@ class Predictor:
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape
-        given = with_grain(rgb) if self._card.task == "style-transfer" else rgb
-        padded = _pad_for(self._card.architecture, given)
-        batch = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
+        batch = network_batch(self._card, rgb)
         try:
             output = backend.run(batch)
             check_output(output, batch.shape, scale=self._card.scale)
@@ -138,6 +145,18 @@ def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: 
             "the output holds numbers that are not finite; try the precision 'f32', "
             "or train the model again"
         )
+
+
+def network_batch(card: ModelCard, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model's network is given for pictures: grainy, padded, float32 N×3×H'×W'.
+
+    Args:
+        card: of the model.
+        rgb: float32 N×H×W×3 in [0, 1].
+    """
+    given = with_grain(rgb) if card.task == "style-transfer" else rgb
+    padded = _pad_for(card.architecture, given)
+    return np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:

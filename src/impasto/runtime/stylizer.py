@@ -16,6 +16,7 @@ from impasto.errors import PictureError
 from impasto.images import colour
 from impasto.images.io import AskedBits, Picture, resize_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
+from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
@@ -37,7 +38,9 @@ class Stylizer:
         name_or_file: the name of a model, the path of a model file, an address, or a model that
             was read already.
         precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel.
+            pictures of 16 bits per channel. `int8` takes the model's quantized form
+            (`impasto models quantize`).
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
         tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
             or a number: always, with sides of so many pixels.
@@ -47,6 +50,7 @@ class Stylizer:
         UnknownModelError: no model of that name.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
+        MissingExtraError: the backend is not installed.
         PictureError: a tile size or an amount of memory out of range.
         ValueError: an unknown precision or fewer than one thread.
     """
@@ -56,13 +60,19 @@ class Stylizer:
         name_or_file: str | os.PathLike[str] | ModelFile,
         *,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
         tile: Tile = "auto",
         memory: str | int = DEFAULT_MEMORY,
     ) -> None:
-        model = resolve_model(name_or_file, task="style-transfer")
+        model = resolve_model(name_or_file, task="style-transfer", quantized=precision == "int8")
         self._predictor = FittingPredictor(
-            model, precision=precision, num_threads=num_threads, tile=tile, memory=memory
+            model,
+            precision=precision,
+            backend=backend,
+            num_threads=num_threads,
+            tile=tile,
+            memory=memory,
         )
 
     @property
@@ -72,7 +82,7 @@ class Stylizer:
 
     @property
     def precision(self) -> str:
-        """The precision in use, `f32` or `bf16`."""
+        """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.precision
 
     def precision_for(self, picture: Picture) -> str:

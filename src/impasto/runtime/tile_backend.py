@@ -85,10 +85,10 @@ class TileBackend(OpenVinoBackend):
         self, data: bytes, *, precision: Precision = "auto", num_threads: int | None = None
     ) -> None:
         super().__init__(data, precision=precision, num_threads=num_threads)
-        operators = {node.get_type_name() for node in self._model.get_ops()}
+        operators = {node.get_type_name() for node in self._model().get_ops()}
         if operators & _OTHER_WHOLE_PICTURE_OPERATORS:
             raise _cannot_be_cut()
-        self.num_norms = len(_norms(self._model))
+        self.num_norms = len(_norms(self._model()))
         if self.num_norms:
             self._settings["INFERENCE_PRECISION_HINT"] = self.precision = "f32"
 
@@ -134,7 +134,7 @@ class TileBackend(OpenVinoBackend):
         from openvino.passes import ConstantFolding, Manager
 
         try:
-            model = self._model.clone()
+            model = self._model().clone()
             model.reshape([1, 3, *shape])
             folding = Manager()
             folding.register_pass(ConstantFolding())

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.histogram import match_histogram
 from impasto.images.io import AskedBits, Picture
+from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
@@ -32,7 +33,9 @@ class Upscaler:
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
         precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel.
+            pictures of 16 bits per channel. `int8` takes the model's quantized form
+            (`impasto models quantize`).
+        backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
         match_histogram: give each channel the distribution of values that it has in the
             low-resolution picture, as the paper does afterwards; see `images.histogram`.
@@ -44,6 +47,7 @@ class Upscaler:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
+        MissingExtraError: the backend is not installed.
         PictureError: a tile size or an amount of memory out of range.
         ValueError: an unknown precision or fewer than one thread.
     """
@@ -54,14 +58,16 @@ class Upscaler:
         *,
         scale: int | None = None,
         precision: Precision = "auto",
+        backend: BackendName = "auto",
         num_threads: int | None = None,
         match_histogram: bool = False,
         tile: Tile = "auto",
         memory: str | int = DEFAULT_MEMORY,
     ) -> None:
         self._predictor = FittingPredictor(
-            resolve_upscaling_model(name_or_file, scale),
+            resolve_upscaling_model(name_or_file, scale, quantized=precision == "int8"),
             precision=precision,
+            backend=backend,
             num_threads=num_threads,
             tile=tile,
             memory=memory,
@@ -80,7 +86,7 @@ class Upscaler:
 
     @property
     def precision(self) -> str:
-        """The precision in use, `f32` or `bf16`."""
+        """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.precision
 
     def precision_for(self, picture: Picture) -> str:
@@ -167,7 +173,10 @@ class Upscaler:
 
 
 def resolve_upscaling_model(
-    name_or_file: str | os.PathLike[str] | ModelFile, scale: int | None = None
+    name_or_file: str | os.PathLike[str] | ModelFile,
+    scale: int | None = None,
+    *,
+    quantized: bool = False,
 ) -> ModelFile:
     """The model of a name that exists for several scales, or else of the name or file itself.
 
@@ -175,6 +184,7 @@ def resolve_upscaling_model(
         name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
+        quantized: its second form, see `zoo.registry`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -182,10 +192,11 @@ def resolve_upscaling_model(
     """
     if isinstance(name_or_file, str) and name_or_file.isidentifier():
         try:
-            return resolve_model(f"{name_or_file}_x{scale or USUAL_SCALE}", task="super-resolution")
+            name = f"{name_or_file}_x{scale or USUAL_SCALE}"
+            return resolve_model(name, task="super-resolution", quantized=quantized)
         except UnknownModelError:
             pass
-    model = resolve_model(name_or_file, task="super-resolution")
+    model = resolve_model(name_or_file, task="super-resolution", quantized=quantized)
     if scale is not None and model.card.scale != scale:
         raise ModelFileError(
             f"{name_or_file} enlarges {model.card.scale} times, {scale} times was asked for; "

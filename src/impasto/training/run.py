@@ -11,7 +11,8 @@ from impasto.data.photos import open_photographs
 from impasto.data.source import PhotoSource
 from impasto.data.stream import CropStream, SkippedPhotograph, StreamSettings
 from impasto.errors import CheckpointError, OutputExistsError, RecipeError, TrainingInterrupted
-from impasto.export import export_model, load_network
+from impasto.export import export_model
+from impasto.trained_network import load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric

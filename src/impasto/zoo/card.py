@@ -136,6 +136,36 @@ class Licences(_CardPart):
     note: Line = ""
 
 
+class QuantizationRecord(_CardPart):
+    """How a model was quantized to 8 bits, and how near it stays to the one it was made from.
+
+    Attributes:
+        made_from: sha256 of the file it was made from.
+        activation_bits: of what the quantized convolutions read.
+        weight_bits: of their weights.
+        photographs: which ones gave the ranges, in words.
+        num_photographs: how many.
+        range_share: how much of the ranges seen the 8 bits cover.
+        in_float: convolutions that are not quantized, by the names of their weights.
+        share_in_float: of all multiplications, those in these convolutions.
+        checked: pictures and sizes that the PSNR is of, in words.
+        min_psnr: in dB, of the 8-bit output against that in f32; of the worst picture.
+        median_psnr: the same, of the median picture.
+    """
+
+    made_from: Sha256
+    activation_bits: Annotated[int, Field(ge=2, le=16)]
+    weight_bits: Annotated[int, Field(ge=2, le=16)]
+    photographs: Line
+    num_photographs: Annotated[int, Field(ge=1)]
+    range_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    in_float: list[Line]
+    share_in_float: Annotated[float, Field(ge=0, le=1)]
+    checked: Line
+    min_psnr: float
+    median_psnr: float
+
+
 class ModelCard(_CardPart):
     """Everything a model file says about itself.
 
@@ -153,6 +183,7 @@ class ModelCard(_CardPart):
         imported: where that came from; none for what Impasto has trained.
         licences: on what terms it may be used.
         scores: named results of an evaluation, each with its protocol.
+        quantization: how it was quantized to 8 bits; none for a model as it was trained.
         impasto_version: of the program that wrote the file.
     """
 
@@ -169,6 +200,7 @@ class ModelCard(_CardPart):
     imported: ImportRecord | None = None
     licences: Licences
     scores: dict[str, Any] = {}
+    quantization: QuantizationRecord | None = None
     impasto_version: Line
 
     @model_validator(mode="after")

@@ -20,6 +20,9 @@ from impasto.zoo.model_file import ModelFile, read_model_file
 
 MODEL_SUFFIX = ".onnx"
 
+QUANTIZED_SUFFIX = ".int8.onnx"
+"""Of the second, quantized form of a model, which lies beside it and has no name of its own."""
+
 RELEASED_MODELS_FOLDER = Path(__file__).parent / "released"
 """Where the models are that ship with the package."""
 
@@ -67,7 +70,10 @@ def list_models(*, task: Task | None = None) -> list[ModelEntry]:
 
 
 def resolve_model(
-    name_or_file: str | os.PathLike[str] | ModelFile, *, task: Task | None = None
+    name_or_file: str | os.PathLike[str] | ModelFile,
+    *,
+    task: Task | None = None,
+    quantized: bool = False,
 ) -> ModelFile:
     """The verified model of that name, in that file or at that address.
 
@@ -78,10 +84,13 @@ def resolve_model(
     Args:
         name_or_file: what to look for; a model that was verified already is taken as it is.
         task: what the model must be for.
+        quantized: its second form, `NAME.int8.onnx` beside it or among the user's own models;
+            a quantized file that was given is taken as it is.
 
     Raises:
         UnknownModelError: neither a name nor a file.
-        ModelFileError: the file cannot be used, or the model is for another task.
+        ModelFileError: the file cannot be used, the model is for another task, or a second form
+            is asked for and there is none, or one of another file.
         DownloadError: the model cannot be had from its address.
     """
     model = name_or_file if isinstance(name_or_file, ModelFile) else _read(name_or_file)
@@ -90,7 +99,20 @@ def resolve_model(
             f"{name_or_file} is a model for {model.card.task}, expected one for {task}; "
             f"'impasto models' lists what there is"
         )
-    return model
+    return _quantized_form(model) if quantized and model.card.quantization is None else model
+
+
+def place_of_quantized(model: ModelFile) -> Path:
+    """Where to write a model's quantized form: beside it, or among one's own if it ships."""
+    path = model.path or Path(f"{model.card.name}{MODEL_SUFFIX}")
+    if path.parent == RELEASED_MODELS_FOLDER:
+        path = user_models_folder() / path.name
+    return quantized_path(path)
+
+
+def quantized_path(path: Path) -> Path:
+    """Where the quantized form of a model file is looked for: beside it, as `NAME.int8.onnx`."""
+    return path.with_name(path.name.removesuffix(MODEL_SUFFIX) + QUANTIZED_SUFFIX)
 
 
 def add_model(
@@ -104,13 +126,15 @@ def add_model(
         overwrite: replace a model of that name.
 
     Raises:
-        ModelFileError: the file cannot be used, or the name is unfit or that of a released model.
+        ModelFileError: the file cannot be used, or the name is unfit or that of a released model
+            (a quantized form has the name of its model).
         OutputExistsError: there is such a model already.
         DownloadError: the model cannot be had from its address.
     """
     model = download_model(path) if is_address(path) else read_model_file(path)
-    name = _checked_name(name if name is not None else model.card.name)
-    target = user_models_folder() / f"{name}{MODEL_SUFFIX}"
+    is_quantized = model.card.quantization is not None
+    name = _checked_name(name if name is not None else model.card.name, may_ship=is_quantized)
+    target = user_models_folder() / f"{name}{QUANTIZED_SUFFIX if is_quantized else MODEL_SUFFIX}"
     if target.exists() and not overwrite:
         raise OutputExistsError(
             f"there is a model {name!r} already ({target}); choose another name or overwrite it"
@@ -124,7 +148,9 @@ def add_model(
 
 
 def remove_model(name: str) -> Path:
-    """Delete one of the user's own models, or what an address has left; returns where it was.
+    """Delete one of the user's own models and its quantized form, or what an address has left.
+
+    Returns where its file was.
 
     Raises:
         UnknownModelError: no such model.
@@ -141,9 +167,32 @@ def remove_model(name: str) -> Path:
         )
     try:
         path.unlink()
+        quantized_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be deleted ({error.strerror})") from None
     return path
+
+
+def _quantized_form(model: ModelFile) -> ModelFile:
+    """The quantized form beside a model, or among the user's own; it must be of this very file."""
+    places = []
+    if model.path is not None:
+        beside = quantized_path(model.path)
+        places = [beside, user_models_folder() / beside.name]
+    for path in places:
+        if path.is_file():
+            found = read_model_file(path)
+            record = found.card.quantization
+            if record is None or record.made_from != model.sha256:
+                raise ModelFileError(
+                    f"{path} is not the quantized form of {model}, which was changed since; "
+                    f"make it anew with 'impasto models quantize'"
+                )
+            return found
+    raise ModelFileError(
+        f"{model} has no quantized form ({Path(places[0]).name if places else 'no file'} is not "
+        f"there); make one with 'impasto models quantize', or use another precision"
+    )
 
 
 def _paths_by_name() -> dict[str, tuple[Path, bool]]:
@@ -151,7 +200,7 @@ def _paths_by_name() -> dict[str, tuple[Path, bool]]:
     paths: dict[str, tuple[Path, bool]] = {}
     for folder, released in ((RELEASED_MODELS_FOLDER, True), (user_models_folder(), False)):
         for path in sorted(folder.glob(f"*{MODEL_SUFFIX}")):
-            if not path.name.startswith("."):
+            if not path.name.startswith(".") and not path.name.endswith(QUANTIZED_SUFFIX):
                 paths.setdefault(path.stem, (path, released))
     return paths
 
@@ -199,13 +248,13 @@ def _path_of(name: str) -> tuple[Path, bool]:
     )
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, *, may_ship: bool = False) -> str:
     if not re.fullmatch(MODEL_NAME_PATTERN, name) or _DEVICE_NAME.fullmatch(name):
         raise ModelFileError(
             f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
             f"'_' or '-', with a letter or digit first and last"
         )
-    if (RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}").exists():
+    if not may_ship and (RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}").exists():
         raise ModelFileError(
             f"{name!r} is the name of a model that ships with Impasto; choose another name"
         )

@@ -1,0 +1,14 @@
+#!/bin/sh
+# The quantized form of every shipped style, for --precision int8, beside its file:
+# runs/quantize.sh PHOTOS CHECK. One that cannot be made near enough says so, and gets none.
+set -u
+photos=$1
+check=$2
+cd "$(dirname "$0")/.."
+folder=src/impasto/zoo/released
+for file in "$folder"/*.onnx; do
+  case $file in *.int8.onnx) continue ;; esac
+  echo "$file"
+  "${IMPASTO:-impasto}" models quantize "$file" --photos "$photos" --check "$check" \
+    -o "${file%.onnx}.int8.onnx" --overwrite
+done

@@ -1,0 +1,253 @@
+"""One photograph or film on the command line: read, transformed, written.
+
+Which of them there are, and what is said of them, is in `pictures`; films have more in `clips`.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from impasto.cli.clips import TransformClip, run_clip
+from impasto.cli.console import complain, silent_libraries
+from impasto.cli.jobs import PIPE, Job
+from impasto.cli.progress import PictureProgress
+from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
+from impasto.runtime.clips.suffixes import is_clip
+
+if TYPE_CHECKING:
+    from impasto.images.io import Animation, AskedBits, Picture
+    from impasto.runtime.large_pictures import LargePicture, LargeResult
+    from impasto.runtime.pipeline import Outcome as Done
+    from impasto.runtime.tiled_predictor import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How results are written, and which of them."""
+
+    quality: int
+    lossless: bool
+    bits: Literal["auto", "8", "16"]
+    skip_existing: bool
+    overwrite: bool
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transformation:
+    """What is done to every picture.
+
+    Attributes:
+        name: of the model, for JSON.
+        key: what JSON calls that.
+        precision: that the model computes in, for one picture.
+        film_precision: that it computes in for films.
+        apply: one picture to another.
+        apply_to_clip: one film to another, from file to file.
+        find_large: a photograph and where it goes, if it is to go from file to file by windows;
+            None for one that is read whole.
+        apply_to_large: that way, told how to write and whom to tell of each tile.
+        smaller: what to do where memory is too small for a picture.
+    """
+
+    name: str
+    key: str
+    precision: "Callable[[Picture], str]"
+    film_precision: str
+    apply: "Callable[[Picture], Picture]"
+    apply_to_clip: "TransformClip"
+    find_large: "Callable[[Path, Path], LargePicture | None]"
+    apply_to_large: "Callable[[LargePicture, Writing, Progress], LargeResult]"
+    smaller: str
+
+
+@dataclass(slots=True)
+class Work:
+    """A picture on its way, and what JSON says of it."""
+
+    picture: "Picture | Animation"
+    facts: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What is done for a job: one after the other, or in threads of their own."""
+
+    transformation: Transformation
+    writing: Writing
+    progress: PictureProgress
+
+    def goes_by_file(self, job: Job) -> bool:
+        """Whether a job is a film, or a photograph too large for memory."""
+        return is_clip(job.source) or self._find_large(job) is not None
+
+    def all_for(self, job: Job) -> dict[str, Any]:
+        """Do a job from end to end."""
+        try:
+            if is_clip(job.source):
+                return self._run_clip(job)
+            large = self._find_large(job)
+            if large is not None:
+                return self._run_large(job, large)
+            return self.write(job, self.transform(self.read(job)))
+        except MemoryError as error:
+            raise self.known(job, error) from None
+
+    def one_by_one(self, job: Job) -> "Done[Job, dict[str, Any]]":
+        """Do a job from end to end; an error becomes part of the answer."""
+        from impasto.runtime.pipeline import Outcome as Done
+
+        try:
+            return Done(job, self.all_for(job), None)
+        except VideoInterrupted:
+            raise
+        except ImpastoError as error:
+            return Done(job, None, error)
+
+    def read(self, job: Job) -> Work:
+        """The photograph of a job."""
+        started = time.perf_counter()
+        return Work(_read(job), {}, time.perf_counter() - started)
+
+    def transform(self, work: Work) -> Work:
+        """The picture that it becomes."""
+        started = time.perf_counter()
+        facts: dict[str, Any] = {}
+
+        def apply(picture: "Picture") -> "Picture":
+            result = self.transformation.apply(picture)
+            facts.update(width=result.width, height=result.height)
+            facts.update(precision=self.transformation.precision(picture))
+            return result
+
+        picture = _applied(apply, work.picture, facts)
+        return Work(picture, facts, work.seconds + time.perf_counter() - started)
+
+    def write(self, job: Job, work: Work) -> dict[str, Any]:
+        """Put it where it belongs, and say what was done; waiting for a turn takes no time."""
+        started = time.perf_counter()
+        _write(work.picture, job.target, self.writing)
+        seconds = round(work.seconds + time.perf_counter() - started, 3)
+        return {"photo": job.source, "picture": job.target, **work.facts, "seconds": seconds}
+
+    def known(self, job: Job, error: Exception) -> ImpastoError:
+        """An error as the line that a person is told; what is a bug of ours is raised."""
+        if isinstance(error, MemoryError):
+            return PictureFileError(
+                f"{job.source}: there is not enough memory for a picture of this size; "
+                f"{self.transformation.smaller}"
+            )
+        if not isinstance(error, ImpastoError):
+            raise error
+        return error
+
+    def _find_large(self, job: Job) -> "LargePicture | None":
+        if PIPE in (job.source, job.target):
+            return None
+        with silent_libraries():
+            return self.transformation.find_large(Path(job.source), Path(job.target))
+
+    def _run_large(self, job: Job, large: "LargePicture") -> dict[str, Any]:
+        started = time.perf_counter()
+        make_folder(Path(job.target).parent)
+        with silent_libraries():
+            result = self.transformation.apply_to_large(large, self.writing, self.progress.tile)
+        return {
+            "photo": job.source,
+            "picture": job.target,
+            "width": result.width,
+            "height": result.height,
+            "precision": result.precision,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+
+    def _run_clip(self, job: Job) -> dict[str, Any]:
+        make_folder(Path(job.target).parent)
+        return run_clip(
+            job,
+            self.transformation.apply_to_clip,
+            quality=self.writing.quality,
+            overwrite=self.writing.overwrite,
+            progress=self.progress,
+        ) | {"precision": self.transformation.film_precision}
+
+
+def _read(job: Job) -> "Picture | Animation":
+    """The picture or animation to transform: its first frame where only one can be written."""
+    from impasto.images.io import Animation, format_named, load_picture_or_animation
+
+    with silent_libraries():
+        given = load_picture_or_animation(sys.stdin.buffer if job.source == PIPE else job.source)
+    if not isinstance(given, Animation) or job.target == PIPE:
+        return given
+    file_format = format_named(Path(job.target).suffix)
+    if file_format.is_animated:
+        return given
+    complain(
+        f"{job.source} has {given.num_frames} frames and {file_format.name} files hold one: "
+        f"only the first goes into {job.target}"
+    )
+    return given.first()
+
+
+def _applied(
+    apply: "Callable[[Picture], Picture]", given: "Picture | Animation", facts: dict[str, Any]
+) -> "Picture | Animation":
+    from impasto.images.io import Animation
+
+    if not isinstance(given, Animation):
+        return apply(given)
+    facts["frames"] = given.num_frames
+    return given.transformed(apply)
+
+
+def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
+    from impasto.images.io import Animation, save_animation, save_picture
+
+    stream = BytesIO()  # so that a broken pipe is known for one
+    place = stream if target == PIPE else target
+    if target != PIPE:
+        make_folder(Path(target).parent)
+    save: Callable[..., None] = (
+        save_animation
+        if isinstance(result, Animation)
+        else partial(save_picture, bits=asked_bits(writing))
+    )
+    save(
+        result,
+        place,
+        quality=writing.quality,
+        lossless=writing.lossless,
+        overwrite=writing.overwrite,
+    )
+    if target == PIPE:
+        sys.stdout.buffer.write(stream.getvalue())
+        sys.stdout.buffer.flush()
+
+
+def asked_bits(writing: Writing) -> "AskedBits":
+    """What --bits means."""
+    match writing.bits:
+        case "8":
+            return 8
+        case "16":
+            return 16
+    return "auto"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, if they are missing.
+
+    Raises:
+        PictureFileError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PictureFileError(f"cannot make the folder {folder} ({error.strerror})") from error

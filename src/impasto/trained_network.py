@@ -1,0 +1,47 @@
+"""The torch network of a model file: built from its card, filled with its named weights.
+
+Between the files and whoever computes with torch: fine-tuning, export, and the torch backend.
+"""
+
+import io
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from impasto.errors import ModelFileError
+from impasto.networks.building import build_network
+from impasto.zoo.model_file import ModelFile
+
+
+def load_network(model: ModelFile) -> nn.Module:
+    """Return the torch network of a model file, to fine-tune or to export again.
+
+    Raises:
+        ModelFileError: when the named weights are not those of the card's architecture, as in a
+            quantized file.
+    """
+    if model.card.quantization is not None:
+        raise ModelFileError(
+            f"{model} is quantized and holds its weights in {model.card.quantization.weight_bits} "
+            f"bits; give the model it was made from"
+        )
+    network = build_network(model.card.architecture)
+    graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    weights: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            weights[name] = value
+        elif name not in stored or tuple(stored[name].dims) != tuple(value.shape):
+            raise ModelFileError(
+                f"{model}: the weights {name} are missing or have another shape than the card's "
+                "architecture asks for; export the model again"
+            )
+        else:
+            array = numpy_helper.to_array(stored[name]).astype(np.float32)
+            weights[name] = torch.from_numpy(array.copy())
+    network.load_state_dict(weights)
+    return network.eval()
