@@ -71,3 +71,20 @@ def test_the_papers_loss_is_relu2_2_alone():
 def test_other_shapes_are_refused():
     with pytest.raises(PictureError, match="enlarged pictures have shape 2×3×8×8 and the truth"):
         SuperResolutionObjective(preset(l1_weight=1))(flat(0.5), torch.rand(2, 3, 8, 4))
+
+
+def test_grid_is_the_variance_of_the_differences_places_square_by_square():
+    # One place of 16 is 0.16 too bright: mean 0.01, variance (0.15² + 15 · 0.01²) / 16 = 0.0015.
+    # In the lower square it is as much too dark: the same there, and nothing over the whole.
+    truth = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(0)) / 2 + 0.25
+    enlarged = truth.clone()
+    enlarged[:, :, :32:4, ::4] += 0.16
+    enlarged[:, :, 32::4, ::4] -= 0.16
+    terms = SuperResolutionObjective(preset(grid_weight=2))(enlarged, truth)
+    assert float(terms.unweighted["grid"]) == pytest.approx(0.0015, rel=1e-3)
+    assert float(terms.weighted["grid"]) == pytest.approx(0.003, rel=1e-3)
+
+
+def test_patches_smaller_than_a_square_have_no_grid():
+    objective = SuperResolutionObjective(preset(grid_weight=1))
+    assert float(objective(flat(0.75), flat(0.5)).total) == 0

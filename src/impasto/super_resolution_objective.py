@@ -13,9 +13,17 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from impasto.loss_network import FeatureExtractor, LossNetwork
-from impasto.losses import feature_reconstruction_loss, named_features, pixel_loss
+from impasto.losses import (
+    feature_reconstruction_loss,
+    grid_loss,
+    named_features,
+    pixel_loss,
+)
 from impasto.objectives import LossTerms, NonNegative
 from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
+
+GRID_CELLS = 8
+"""Along a side of the squares whose grid is judged."""
 
 SuperResolutionLoss = Literal["feature", "pixel", "l1", "mix"]
 
@@ -29,8 +37,9 @@ class SuperResolutionPreset(BaseModel):
         feature_weight: of the feature reconstruction loss at every layer.
         layers: where that is taken.
         relative: divide it by the mean square of the truth's features.
-        window_margin: pixels of a patch that are not judged, in a window whose place changes: the
-            loss network's poolings then meet every phase, and no grid is left (measured).
+        grid_weight: of the grid loss of what is wrong with the picture: see `_grid`.
+        window_margin: pixels of a patch that are not judged, in a window whose place changes, so
+            that the loss network's poolings meet every phase.
         source: who says so.
     """
 
@@ -41,6 +50,7 @@ class SuperResolutionPreset(BaseModel):
     feature_weight: NonNegative = 0.0
     layers: tuple[str, ...] = ()
     relative: bool = False
+    grid_weight: NonNegative = 0.0
     window_margin: int = 0
     source: str
 
@@ -62,6 +72,7 @@ SUPER_RESOLUTION_PRESETS: Mapping[SuperResolutionLoss, SuperResolutionPreset] = 
         feature_weight=0.05,
         layers=("relu2_2", "relu3_3", "relu4_3", "relu5_3"),
         relative=True,
+        grid_weight=500.0,
         window_margin=7,
         source="ours",
     ),
@@ -75,13 +86,19 @@ class SuperResolutionObjective(nn.Module):
         preset: which terms.
         loss_network: returns the features of the preset's layers by name; none is needed where no
             layer is.
+        grid_period: of the grid loss, in pixels.
     """
 
     def __init__(
-        self, preset: SuperResolutionPreset, loss_network: FeatureExtractor | None = None
+        self,
+        preset: SuperResolutionPreset,
+        loss_network: FeatureExtractor | None = None,
+        *,
+        grid_period: int = 4,
     ) -> None:
         super().__init__()
         self.preset = preset
+        self.grid_period = grid_period
         self.loss_network = loss_network
 
     def forward(self, enlarged: Pictures, truth: TargetPictures) -> LossTerms:
@@ -114,10 +131,28 @@ class SuperResolutionObjective(nn.Module):
         if preset.l1_weight:
             distance = (enlarged.float() - truth.float()).abs().mean()
             terms["l1"] = (preset.l1_weight, distance)
+        if preset.grid_weight:
+            terms["grid"] = (preset.grid_weight, self._grid(enlarged, truth))
         if preset.feature_weight and preset.layers:
             losses = self._features(enlarged, truth)
             terms |= {layer: (preset.feature_weight, loss) for layer, loss in losses.items()}
         return terms
+
+    def _grid(self, enlarged: Tensor, truth: Tensor) -> Scalar:
+        """Return the grid loss of the difference to the truth, in squares of 8 cells each.
+
+        In small squares, so that a pattern counts that changes its sign from place to place.
+        """
+        side = GRID_CELLS * self.grid_period
+        difference = (enlarged.float() - truth.float()).clamp(-1, 1)
+        rows, columns = (size // side for size in difference.shape[2:])
+        if not (rows and columns):
+            return difference.sum() * 0
+        whole = difference[..., : rows * side, : columns * side]
+        squares = whole.unflatten(2, (rows, side)).unflatten(4, (columns, side))
+        squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+        # A grid loss takes pictures: half the difference around grey, and four times its square.
+        return 4 * grid_loss(0.5 + squares / 2, period=self.grid_period)
 
     def _features(self, enlarged: Tensor, truth: Tensor) -> dict[str, Scalar]:
         assert self.loss_network is not None, "a preset with layers needs a loss network"
@@ -134,7 +169,7 @@ class SuperResolutionObjective(nn.Module):
 
 
 def super_resolution_objective(
-    preset: SuperResolutionPreset, *, weights: Path | None = None
+    preset: SuperResolutionPreset, *, scale: int = 4, weights: Path | None = None
 ) -> SuperResolutionObjective:
     """Return an objective with the loss network that it needs, if any.
 
@@ -143,4 +178,4 @@ def super_resolution_objective(
     """
     needs_features = bool(preset.feature_weight and preset.layers)
     network = LossNetwork(preset.layers, weights=weights) if needs_features else None
-    return SuperResolutionObjective(preset, network)
+    return SuperResolutionObjective(preset, network, grid_period=max(4, scale))

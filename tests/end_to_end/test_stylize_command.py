@@ -25,6 +25,7 @@ SHIPPED = (
     "the_scream",
     "udnie",
 )
+ENLARGING = ("faithful_x4", "sharp_x4")
 STYLE = ("--style", "starry_night", "--size", "64")
 
 
@@ -85,10 +86,24 @@ def test_every_shipped_style_comes_with_its_recipe_and_card(impasto, style):
     assert hashlib.sha256(painting).hexdigest() == card["painting"]["sha256"]
 
 
-def test_the_shipped_styles_are_listed_with_their_licences(impasto):
+@pytest.mark.parametrize("model", ENLARGING)
+def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(impasto, model):
+    card = json.loads(impasto("models", "show", model, "--json").stdout)
+    recipes = Path(__file__).parents[2] / "recipes" / "sr"
+    assert json.loads((recipes / f"{model}.card.json").read_text("utf-8")) == card
+    recipe = tomllib.loads((recipes / f"{model}.toml").read_text("utf-8"))
+    told = card["training"]["recipe"]
+    for part in ("network", "objective", "optimizer"):
+        assert recipe[part].items() <= told[part].items()
+    for stage, said in zip(recipe["stages"], told["stages"], strict=True):
+        assert stage.items() <= said.items()
+    assert {"Set5 ×4", "Set14 ×4", "BSD100 ×4"} <= card["scores"].keys()
+
+
+def test_the_shipped_models_are_listed_with_their_licences(impasto):
     listed = json.loads(impasto("models", "--json").stdout)
     assert [(row["name"], row["released"], row["problem"]) for row in listed] == [
-        (name, True, None) for name in SHIPPED
+        (name, True, None) for name in sorted((*SHIPPED, *ENLARGING))
     ]
     shown = impasto("models", "show", "starry_night").stdout.decode()
     assert "Gogh" in shown

@@ -25,6 +25,8 @@ def test_super_resolution_recipes_have_the_scale_of_their_name(file):
     losses = {
         "faithful": "l1",
         "sharp": "mix",
+        "sharp_first": "mix",
+        "sharp_second": "mix",
         "srcnn": "pixel",
         "paper_pixel": "pixel",
         "paper_feature": "feature",

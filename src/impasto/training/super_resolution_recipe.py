@@ -49,6 +49,7 @@ class SuperResolutionObjectiveSection(Section):
         loss: `l1` and `pixel` compare pixels, `feature` is the paper's, `mix` joins L1 and several
             layers.
         feature_weight: of the feature terms, in place of the preset's.
+        grid_weight: of the grid loss, in place of the preset's.
         window_margin: how many pixels less than a patch are judged, in a window whose place
             changes, in place of the preset's.
         loss_network_weights: another VGG-16 file in place of the shipped one.
@@ -56,13 +57,18 @@ class SuperResolutionObjectiveSection(Section):
 
     loss: SuperResolutionLoss = "l1"
     feature_weight: NonNegative | None = None
+    grid_weight: NonNegative | None = None
     window_margin: Annotated[int, Field(ge=0, le=256)] | None = None
     loss_network_weights: AbsolutePath | None = None
 
     @property
     def preset(self) -> SuperResolutionPreset:
         """The loss with what is given in place of its own."""
-        given = {"feature_weight": self.feature_weight, "window_margin": self.window_margin}
+        given = {
+            "feature_weight": self.feature_weight,
+            "grid_weight": self.grid_weight,
+            "window_margin": self.window_margin,
+        }
         changes = {name: value for name, value in given.items() if value is not None}
         return SUPER_RESOLUTION_PRESETS[self.loss].model_copy(update=changes)
 

@@ -47,7 +47,9 @@ class SuperResolutionTask:
         self.scale = recipe.network.scale
         self.network = build_super_resolution_network(recipe.network)
         self.objective = super_resolution_objective(
-            recipe.objective.preset, weights=recipe.objective.loss_network_weights
+            recipe.objective.preset,
+            scale=self.scale,
+            weights=recipe.objective.loss_network_weights,
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
