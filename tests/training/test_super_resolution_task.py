@@ -57,7 +57,7 @@ def test_the_mixture_has_pixels_and_four_layers_and_moves_its_window(recipe_of):
     first, second = (
         task.loss_terms(task.network, photographs(), position=position) for position in (2, 4)
     )
-    assert set(first.weighted) == {"l1", "relu2_2", "relu3_3", "relu4_3", "relu5_3"}
+    assert set(first.weighted) == {"l1", "grid", "relu2_2", "relu3_3", "relu4_3", "relu5_3"}
     assert first.total.item() != second.total.item()
 
 
