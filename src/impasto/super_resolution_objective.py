@@ -149,7 +149,7 @@ class SuperResolutionObjective(nn.Module):
         if not (rows and columns):
             return difference.sum() * 0
         whole = difference[..., : rows * side, : columns * side]
-        squares = whole.unflatten(2, (rows, side)).unflatten(4, (columns, side))
+        squares = whole.reshape(*difference.shape[:2], rows, side, columns, side)
         squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
         # A grid loss takes pictures: half the difference around grey, and four times its square.
         return 4 * grid_loss(0.5 + squares / 2, period=self.grid_period)
