@@ -67,20 +67,41 @@ def let_go_of_stdout() -> None:
 
 @contextlib.contextmanager
 def silent_libraries() -> Iterator[None]:
-    """Keep what C libraries print to stderr of damaged files out of sight; our line says it."""
+    """Keep what C libraries print to stderr of damaged files out of sight; our line says it.
+
+    Python's own stderr goes on through a copy of the descriptor. The descriptor is the whole
+    process's: enter this once, around all threads.
+    """
     try:
-        stderr = os.dup(2)
+        copy = os.dup(2)
     except OSError:  # closed: there is nothing to see
         yield
         return
+    ours = sys.stderr
+    if _writes_to(ours, 2):
+        ours.flush()
+        sys.stderr = open(  # noqa: SIM115  (a descriptor, closed below)
+            copy, "w", buffering=1, encoding=ours.encoding, errors=ours.errors, closefd=False
+        )
     nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
     try:
-        os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(stderr, 2)
-        os.close(nowhere)
-        os.close(stderr)
+        if sys.stderr is not ours:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            sys.stderr = ours
+        os.dup2(copy, 2)
+        os.close(copy)
+
+
+def _writes_to(stream: TextIO | None, descriptor: int) -> bool:
+    try:
+        return stream is not None and stream.fileno() == descriptor
+    except (OSError, ValueError):  # a stream of something else than a file
+        return False
 
 
 def is_terminal(stream: TextIO | None) -> bool:

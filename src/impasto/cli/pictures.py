@@ -20,6 +20,7 @@ from impasto.cli.console import (
     complain,
     fail,
     is_terminal,
+    silent_libraries,
     tell,
 )
 from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
@@ -185,7 +186,7 @@ def _run_all(
     are_many: bool,
 ) -> None:
     """Do every job; a failure ends a single one with its error, and is noted among several."""
-    with PictureProgress(len(jobs)) as progress:
+    with silent_libraries(), PictureProgress(len(jobs)) as progress:
         steps = Steps(transformation, writing, progress)
         if not are_many:  # in this thread, which Ctrl-C reaches while a pipe is waited for
             _note_done(jobs[0], steps.all_for(jobs[0]), outcome, steps)

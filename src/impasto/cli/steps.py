@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from impasto.cli.clips import TransformClip, run_clip
-from impasto.cli.console import complain, silent_libraries
+from impasto.cli.console import complain
 from impasto.cli.jobs import PIPE, Job
 from impasto.cli.progress import PictureProgress
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
@@ -150,14 +150,12 @@ class Steps:
     def _find_large(self, job: Job) -> "LargePicture | None":
         if PIPE in (job.source, job.target):
             return None
-        with silent_libraries():
-            return self.transformation.find_large(Path(job.source), Path(job.target))
+        return self.transformation.find_large(Path(job.source), Path(job.target))
 
     def _run_large(self, job: Job, large: "LargePicture") -> dict[str, Any]:
         started = time.perf_counter()
         make_folder(Path(job.target).parent)
-        with silent_libraries():
-            result = self.transformation.apply_to_large(large, self.writing, self.progress.tile)
+        result = self.transformation.apply_to_large(large, self.writing, self.progress.tile)
         return {
             "photo": job.source,
             "picture": job.target,
@@ -182,8 +180,7 @@ def _read(job: Job) -> "Picture | Animation":
     """The picture or animation to transform: its first frame where only one can be written."""
     from impasto.images.io import Animation, format_named, load_picture_or_animation
 
-    with silent_libraries():
-        given = load_picture_or_animation(sys.stdin.buffer if job.source == PIPE else job.source)
+    given = load_picture_or_animation(sys.stdin.buffer if job.source == PIPE else job.source)
     if not isinstance(given, Animation) or job.target == PIPE:
         return given
     file_format = format_named(Path(job.target).suffix)
