@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from impasto.errors import PictureError
+from impasto.losses import spectrum_loss
 from impasto.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
     SuperResolutionObjective,
@@ -45,6 +46,13 @@ def test_relative_features_are_divided_by_the_truths_mean_square():
     assert float(relative(flat(0.75), flat(0.25)).total) == pytest.approx(4.0)
 
 
+def test_a_layers_weight_comes_on_top():
+    given = {"feature_weight": 2, "layers": ("twice",), "layer_weights": {"twice": 3, "other": 5}}
+    terms = SuperResolutionObjective(preset(**given), Doubler())(flat(0.75), flat(0.25))
+    assert float(terms.weighted["twice"]) == pytest.approx(6.0)  # 2 · 3 · (1.5 − 0.5)²
+    assert float(terms.unweighted["twice"]) == pytest.approx(1.0)
+
+
 def test_terms_without_weight_are_not_computed():
     objective = SuperResolutionObjective(preset(l1_weight=1, layers=("twice",)))
     assert set(objective(flat(0.5), flat(0.5)).weighted) == {"l1"}
@@ -85,6 +93,16 @@ def test_grid_is_the_variance_of_the_differences_places_square_by_square():
     assert float(terms.weighted["grid"]) == pytest.approx(0.003, rel=1e-3)
 
 
-def test_patches_smaller_than_a_square_have_no_grid():
-    objective = SuperResolutionObjective(preset(grid_weight=1))
+def test_spectrum_is_the_spectrum_loss_of_the_grids_period():
+    generator = torch.Generator().manual_seed(0)
+    enlarged, truth = torch.rand(2, 2, 3, 48, 48, generator=generator)
+    objective = SuperResolutionObjective(preset(spectrum_weight=3), grid_period=8)
+    terms = objective(enlarged, truth)
+    torch.testing.assert_close(
+        terms.weighted["spectrum"], 3 * spectrum_loss(enlarged, truth, period=8)
+    )
+
+
+def test_patches_smaller_than_a_square_have_no_grid_and_no_spectrum():
+    objective = SuperResolutionObjective(preset(grid_weight=1, spectrum_weight=1))
     assert float(objective(flat(0.75), flat(0.5)).total) == 0

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from impasto.errors import PictureError
 from impasto.loss_network import FeatureExtractor
 from impasto.tensors import (
+    LUMINANCE_WEIGHTS,
     Features,
     GramMatrices,
     LayerFeatures,
@@ -31,6 +32,8 @@ from impasto.tensors import (
 )
 
 Reduction = Literal["sum", "mean"]
+
+_GREY_LEVEL = 1 / 255
 
 
 def feature_reconstruction_loss(features: Features, target: TargetFeatures) -> Scalar:
@@ -169,6 +172,78 @@ def grid_loss(pictures: Pictures, *, period: int = 4) -> Scalar:
     cells = whole.reshape(*pictures.shape[:2], rows, period, columns, period)
     places = cells.mean(dim=(2, 4))
     return _mean_square(places, places.mean(dim=(2, 3), keepdim=True))
+
+
+def spectrum_loss(
+    pictures: Pictures, target: TargetPictures, *, window: int = 32, period: int = 4
+) -> Scalar:
+    """Return how far the local power spectra of pictures are from the target's.
+
+    Phases do not count: it asks for as much detail as the target has, not for the same. Powers of
+    the luminance are compared in overlapping windows by the Itakura–Saito divergence, r − log r − 1
+    with r the target's power over the picture's, which the expected power makes least: neither
+    less of it (blur) nor more. The sum of two means: over all windows and frequencies, each
+    frequency with its 3×3 neighbourhood; and over the frequencies of a grid alone, each over all
+    windows, relative to the target's power in each, which finds a pattern that is faint but
+    everywhere. Powers far below one grey level of noise do not count.
+
+    Args:
+        pictures: N×3×H×W in [0, 1].
+        target: the same shape, or a batch of one for all.
+        window: side of the windows in pixels, even; half of it is the step between them.
+        period: of the grid in pixels, from 2, a divisor of the window.
+
+    Raises:
+        PictureError: when either is no picture, the shapes disagree, window and period do not fit
+            each other, or a picture is smaller than the window.
+        NotFiniteError: when either contains NaN or infinity.
+
+    Source: ours; Itakura and Saito 1968 have the divergence.
+    """
+    check_pictures(pictures)
+    check_pictures(target, name="target pictures")
+    check_same_shape(pictures, target, names=("pictures", "target pictures"))
+    _check_window(window, period)
+    if min(pictures.shape[2:]) < window:
+        raise PictureError(
+            f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; the spectrum loss of "
+            f"window {window} needs at least {window}×{window}"
+        )
+    power, target_power = _local_power(pictures, window), _local_power(target, window)
+    expected = _over_frequencies(target_power)
+    by_window = _itakura_saito(expected, _over_frequencies(power))
+    grid, target_grid = (
+        (found / expected)[..., :: window // period, :: window // period].mean(dim=(0, 1, 2))
+        for found in (power, target_power)
+    )
+    return by_window + _itakura_saito(target_grid.flatten()[1:], grid.flatten()[1:])
+
+
+def _local_power(pictures: Tensor, window: int) -> Tensor:
+    """N×rows×columns of windows, each window×window, with one grey level of noise in it."""
+    with torch.autocast(pictures.device.type, enabled=False):
+        values = _at_least_float32(pictures)
+        luminance = torch.einsum("c,nchw->nhw", values.new_tensor(LUMINANCE_WEIGHTS), values)
+        squares = luminance.unfold(1, window, window // 2).unfold(2, window, window // 2)
+        squares = squares - squares.mean(dim=(3, 4), keepdim=True)
+        slope = torch.hann_window(
+            window, periodic=False, dtype=values.dtype, device=pictures.device
+        )
+        taper = slope[:, None] * slope
+        power: Tensor = torch.fft.fft2(squares * taper).abs().square()
+        return power / taper.square().sum() + _GREY_LEVEL**2
+
+
+def _over_frequencies(power: Tensor) -> Tensor:
+    """The mean over every frequency's 3×3 neighbourhood, which wraps around."""
+    planes = nn.functional.pad(power.flatten(0, 2)[:, None], (1, 1, 1, 1), mode="circular")
+    smooth: Tensor = nn.functional.avg_pool2d(planes, 3, stride=1)
+    return smooth.view(power.shape)
+
+
+def _itakura_saito(expected: Tensor, power: Tensor) -> Tensor:
+    ratio = expected / power
+    return (ratio - ratio.log() - 1).mean()
 
 
 def pixel_loss(pictures: Pictures, target: TargetPictures) -> Scalar:
@@ -320,6 +395,24 @@ class GridLoss(nn.Module):
         return grid_loss(pictures, period=self.period)
 
 
+class SpectrumLoss(nn.Module):
+    """The distance of local power spectra."""
+
+    def __init__(self, *, window: int = 32, period: int = 4) -> None:
+        """Keep window and period; see `spectrum_loss`.
+
+        Raises:
+            PictureError: when they do not fit each other.
+        """
+        super().__init__()
+        _check_window(window, period)
+        self.window, self.period = window, period
+
+    def forward(self, pictures: Pictures, target: TargetPictures) -> Scalar:
+        """Return the loss between two batches, N×3×H×W in [0, 1]. See `spectrum_loss`."""
+        return spectrum_loss(pictures, target, window=self.window, period=self.period)
+
+
 class PixelLoss(nn.Module):
     """The squared distance of pixels."""
 
@@ -369,6 +462,14 @@ def _known_period(period: int) -> int:
     if period < 2:
         raise PictureError(f"the period of the grid is {period}; expected at least 2 pixels")
     return period
+
+
+def _check_window(window: int, period: int) -> None:
+    if window % 2 or window % _known_period(period) or window < 8:
+        raise PictureError(
+            f"the window is {window} and the period {period}; expected an even window of 8 or more "
+            "pixels that the period divides"
+        )
 
 
 def _known(reduction: Reduction) -> Reduction:

@@ -18,12 +18,16 @@ from impasto.losses import (
     grid_loss,
     named_features,
     pixel_loss,
+    spectrum_loss,
 )
 from impasto.objectives import LossTerms, NonNegative
 from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
 
 GRID_CELLS = 8
 """Along a side of the squares whose grid is judged."""
+
+SPECTRUM_WINDOW = 32
+"""Side in pixels of the windows whose spectra are compared."""
 
 SuperResolutionLoss = Literal["feature", "pixel", "l1", "mix"]
 
@@ -36,8 +40,10 @@ class SuperResolutionPreset(BaseModel):
         l1_weight: of their absolute distance.
         feature_weight: of the feature reconstruction loss at every layer.
         layers: where that is taken.
+        layer_weights: of single layers, on top of `feature_weight`; 1 for those not named.
         relative: divide it by the mean square of the truth's features.
         grid_weight: of the grid loss of what is wrong with the picture: see `_grid`.
+        spectrum_weight: of the distance of local power spectra.
         window_margin: pixels of a patch that are not judged, in a window whose place changes, so
             that the loss network's poolings meet every phase.
         source: who says so.
@@ -49,8 +55,10 @@ class SuperResolutionPreset(BaseModel):
     l1_weight: NonNegative = 0.0
     feature_weight: NonNegative = 0.0
     layers: tuple[str, ...] = ()
+    layer_weights: Mapping[str, NonNegative] = {}
     relative: bool = False
     grid_weight: NonNegative = 0.0
+    spectrum_weight: NonNegative = 0.0
     window_margin: int = 0
     source: str
 
@@ -86,7 +94,7 @@ class SuperResolutionObjective(nn.Module):
         preset: which terms.
         loss_network: returns the features of the preset's layers by name; none is needed where no
             layer is.
-        grid_period: of the grid loss, in pixels.
+        grid_period: of grid and spectrum loss, in pixels.
     """
 
     def __init__(
@@ -133,9 +141,14 @@ class SuperResolutionObjective(nn.Module):
             terms["l1"] = (preset.l1_weight, distance)
         if preset.grid_weight:
             terms["grid"] = (preset.grid_weight, self._grid(enlarged, truth))
+        if preset.spectrum_weight:
+            terms["spectrum"] = (preset.spectrum_weight, self._spectrum(enlarged, truth))
         if preset.feature_weight and preset.layers:
             losses = self._features(enlarged, truth)
-            terms |= {layer: (preset.feature_weight, loss) for layer, loss in losses.items()}
+            terms |= {
+                layer: (preset.feature_weight * preset.layer_weights.get(layer, 1.0), loss)
+                for layer, loss in losses.items()
+            }
         return terms
 
     def _grid(self, enlarged: Tensor, truth: Tensor) -> Scalar:
@@ -153,6 +166,12 @@ class SuperResolutionObjective(nn.Module):
         squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
         # A grid loss takes pictures: half the difference around grey, and four times its square.
         return 4 * grid_loss(0.5 + squares / 2, period=self.grid_period)
+
+    def _spectrum(self, enlarged: Tensor, truth: Tensor) -> Scalar:
+        """Return the spectrum loss; nothing of patches that are smaller than a window of it."""
+        if min(truth.shape[2:]) < SPECTRUM_WINDOW:
+            return (enlarged - truth).sum() * 0
+        return spectrum_loss(enlarged, truth, window=SPECTRUM_WINDOW, period=self.grid_period)
 
     def _features(self, enlarged: Tensor, truth: Tensor) -> dict[str, Scalar]:
         assert self.loss_network is not None, "a preset with layers needs a loss network"

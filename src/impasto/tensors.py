@@ -29,6 +29,9 @@ GramMatrices = Float[Tensor, "n c c"]
 TargetGramMatrices = Float[Tensor, "#n c c"]
 Scalar = Float[Tensor, ""]
 
+LUMINANCE_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of red, green and blue, ITU-R BT.601, as in MATLAB's `rgb2ycbcr`."""
+
 RANGE_TOLERANCE = 0.25
 
 

@@ -13,6 +13,8 @@ from training_fixtures import environment, impasto_command
 from video_fixtures import draw_noise, make_film
 
 PATIENCE_SECONDS = 200
+LONG_FILM = 3000
+"""Frames; too many to be done before a test has looked."""
 
 
 def num_frames(path):
@@ -84,7 +86,7 @@ def test_a_missing_film_is_one_line(negative, tmp_path):
 
 
 def test_ctrl_c_leaves_the_finished_part_and_says_where(tmp_path, tiny_model_path):
-    times = range(0, 600 * 512, 512)
+    times = range(0, LONG_FILM * 512, 512)
     film = make_film(
         tmp_path / "film.mp4",
         times=times,
@@ -105,12 +107,12 @@ def test_ctrl_c_leaves_the_finished_part_and_says_where(tmp_path, tiny_model_pat
         process.kill()
     assert process.returncode == 130
     said = re.fullmatch(
-        r"impasto: interrupted after (\d+) of 600 frames; they are in (\S+)",
+        rf"impasto: interrupted after (\d+) of {LONG_FILM} frames; they are in (\S+)",
         stderr.splitlines()[-1],
     )
     assert said, stderr
     assert said[2] == str(tmp_path / "out.partial.mp4")
-    assert num_frames(said[2]) == int(said[1]) < 600
+    assert num_frames(said[2]) == int(said[1]) < LONG_FILM
     assert {path.name for path in tmp_path.glob("*.mp4")} == {"film.mp4", "out.partial.mp4"}
     assert not list(tmp_path.glob(".impasto-*"))
 
@@ -123,7 +125,7 @@ def wait_for_bytes(process, folder):
     while time.monotonic() < deadline and process.poll() is None:
         if any(path.stat().st_size > 4_000 for path in folder.glob(".impasto-*.tmp")):
             return
-        time.sleep(0.02)
+        time.sleep(0.005)
     raise AssertionError("no frame was written")
 
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from impasto.errors import RecipeError
 from impasto.images.degradation import degrade
 from impasto.networks.super_resolution import BicubicEnlargement
+from impasto.super_resolution_objective import SUPER_RESOLUTION_PRESETS
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.super_resolution_task import SuperResolutionTask, degrade_batch
 
@@ -50,6 +52,20 @@ def test_before_training_the_loss_is_that_of_bicubic(recipe_of):
     terms = task.loss_terms(task.network, truth)
     assert terms.total.item() == pytest.approx(expected.item(), rel=1e-4)
     assert set(terms.weighted) == {"pixel"}
+
+
+def test_a_recipe_weighs_terms_in_place_of_its_loss(recipe_of):
+    given = {"feature_weight": 0.2, "layer_weights": {"relu2_2": 3.0}, "spectrum_weight": 0.01}
+    preset = recipe_of(objective={"loss": "mix", **given}).objective.preset
+    assert {name: getattr(preset, name) for name in given} == given
+    assert preset.grid_weight == SUPER_RESOLUTION_PRESETS["mix"].grid_weight
+
+
+def test_weights_of_layers_that_do_not_count_are_refused(recipe_of):
+    with pytest.raises(RecipeError, match="name relu9_9; the loss mix has relu2_2, relu3_3"):
+        recipe_of(objective={"loss": "mix", "layer_weights": {"relu9_9": 1}})
+    with pytest.raises(RecipeError, match="name relu2_2; the loss l1 has no layers"):
+        recipe_of(objective={"loss": "l1", "layer_weights": {"relu2_2": 1}})
 
 
 def test_the_mixture_has_pixels_and_four_layers_and_moves_its_window(recipe_of):

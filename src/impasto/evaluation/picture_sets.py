@@ -3,7 +3,7 @@
 Everything that can be wrong with a set is found before anything is measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,20 @@ def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = Non
         _check_all_used(paired, lows, folder)
     places = tuple(_place(name, path, paired.get(name), scale) for name, path in truths.items())
     return PictureSet(folder.resolve().name, places)
+
+
+def pictures_of(name: str, truths: Sequence[Path], *, scale: int) -> PictureSet:
+    """The test pictures in these files, whose low resolutions are made from them.
+
+    Args:
+        name: of the set.
+        truths: files, with names that differ in more than the suffix.
+        scale: by how much the low resolutions are smaller.
+
+    Raises:
+        PictureFileError: a file is no picture.
+    """
+    return PictureSet(name, tuple(_place(path.stem, path, None, scale) for path in truths))
 
 
 def load_test_picture(

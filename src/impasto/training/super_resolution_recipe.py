@@ -49,7 +49,9 @@ class SuperResolutionObjectiveSection(Section):
         loss: `l1` and `pixel` compare pixels, `feature` is the paper's, `mix` joins L1 and several
             layers.
         feature_weight: of the feature terms, in place of the preset's.
+        layer_weights: of single layers, on top of `feature_weight`, in place of the preset's.
         grid_weight: of the grid loss, in place of the preset's.
+        spectrum_weight: of the distance of local power spectra, in place of the preset's.
         window_margin: how many pixels less than a patch are judged, in a window whose place
             changes, in place of the preset's.
         loss_network_weights: another VGG-16 file in place of the shipped one.
@@ -57,16 +59,31 @@ class SuperResolutionObjectiveSection(Section):
 
     loss: SuperResolutionLoss = "l1"
     feature_weight: NonNegative | None = None
+    layer_weights: dict[str, NonNegative] | None = None
     grid_weight: NonNegative | None = None
+    spectrum_weight: NonNegative | None = None
     window_margin: Annotated[int, Field(ge=0, le=256)] | None = None
     loss_network_weights: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _weights_are_of_layers_that_count(self) -> Self:
+        layers = SUPER_RESOLUTION_PRESETS[self.loss].layers
+        unknown = sorted(set(self.layer_weights or {}) - set(layers))
+        if unknown:
+            raise ValueError(
+                f"layer_weights name {', '.join(unknown)}; the loss {self.loss} has "
+                f"{', '.join(layers) or 'no layers'}"
+            )
+        return self
 
     @property
     def preset(self) -> SuperResolutionPreset:
         """The loss with what is given in place of its own."""
         given = {
             "feature_weight": self.feature_weight,
+            "layer_weights": self.layer_weights,
             "grid_weight": self.grid_weight,
+            "spectrum_weight": self.spectrum_weight,
             "window_margin": self.window_margin,
         }
         changes = {name: value for name, value in given.items() if value is not None}

@@ -10,6 +10,7 @@ from PIL import Image
 from impasto.errors import DataError, UnknownModelError
 from impasto.evaluation.reproduction.catalogue import TARGETS, reproduce
 from impasto.evaluation.reproduction.speed import ITERATIONS
+from impasto.zoo import registry
 
 
 def measured(name, settings, folder, **changes):
@@ -126,9 +127,9 @@ def test_semantics_needs_photographs_with_boxes(tiny_settings, tmp_path):
 
 
 def test_super_resolution_says_which_models_are_missing(
-    tiny_settings, tmp_path, tmp_path_factory, truths, user_models
+    tiny_settings, tmp_path, tmp_path_factory, truths, user_models, monkeypatch
 ):
-    del user_models  # an empty place
+    monkeypatch.setattr(registry, "RELEASED_MODELS_FOLDER", user_models)  # none there either
     out = tmp_path_factory.mktemp("results")
     content, pictures, _ = measured("super-resolution", tiny_settings, out, data=tmp_path)
     assert truths.parent == tmp_path

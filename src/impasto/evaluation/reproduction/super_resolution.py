@@ -17,7 +17,7 @@ from impasto.evaluation.comparison import ComparisonSheet
 from impasto.evaluation.enlargers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.picture_sets import PictureSet, find_pictures
+from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_of
 from impasto.evaluation.report import table, to_json
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.target import Effort, Result, Settings
@@ -217,9 +217,9 @@ def _differences(scores: Scores | None, bicubic: Scores | None) -> list[str]:
 
 def _sheet(shown: Sequence[Path], enlargers: list[Enlarger], protocol: Protocol) -> Pixels:
     """Crops of photographs that may be shown, enlarged by all, where most detail is lost."""
-    folder = find_pictures(shown[0].parent, scale=protocol.scale)
+    pictures = pictures_of("shown", shown, scale=protocol.scale)
     sheet = ComparisonSheet()
-    evaluate([folder], enlargers, [fidelity(protocol)], protocol=protocol, on_picture=sheet.add)
+    evaluate([pictures], enlargers, [fidelity(protocol)], protocol=protocol, on_picture=sheet.add)
     return sheet.draw()
 
 
