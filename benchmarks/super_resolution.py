@@ -21,37 +21,13 @@ from impasto.evaluation.features import feature_measure
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import table, to_json, to_markdown
+from impasto.evaluation.reproduction.super_resolution import PAPER
 from impasto.images.io import Picture, save_picture
 from impasto.metrics import Protocol
 
 SETS = ("Set5", "Set14", "BSD100")
 FAMILIES = ("faithful", "sharp", "srcnn", "paper_pixel", "paper_feature")
 PAPER_ROWS = {"paper_pixel": "ℓ_pixel", "srcnn": "SRCNN", "paper_feature": "ℓ_feat"}
-
-# Johnson et al. 2016, section 4.2 (PSNR, SSIM); nothing is printed for SRCNN ×8.
-PUBLISHED = {
-    ("Set5", 4): {
-        BICUBIC: (28.43, 0.8114), "paper_pixel": (28.40, 0.8205), "srcnn": (30.48, 0.8628),
-        "paper_feature": (27.09, 0.7680),
-    },
-    ("Set14", 4): {
-        BICUBIC: (25.99, 0.7301), "paper_pixel": (25.75, 0.6994), "srcnn": (27.49, 0.7503),
-        "paper_feature": (24.99, 0.6731),
-    },
-    ("BSD100", 4): {
-        BICUBIC: (25.96, 0.682), "paper_pixel": (25.91, 0.6680), "srcnn": (26.90, 0.7101),
-        "paper_feature": (24.95, 0.6317),
-    },
-    ("Set5", 8): {
-        BICUBIC: (23.80, 0.6455), "paper_pixel": (24.77, 0.6864), "paper_feature": (23.26, 0.7058),
-    },
-    ("Set14", 8): {
-        BICUBIC: (22.37, 0.5518), "paper_pixel": (23.02, 0.5787), "paper_feature": (21.64, 0.5837),
-    },
-    ("BSD100", 8): {
-        BICUBIC: (22.11, 0.5322), "paper_pixel": (22.54, 0.5526), "paper_feature": (21.35, 0.5474),
-    },
-}  # fmt: skip
 
 
 def main() -> None:
@@ -123,7 +99,7 @@ def _compared(result: Evaluation) -> list[list[str]]:
     scale, rows = result.protocol.scale, []
     for scores in result.sets:
         means = {model.name: model.means for model in scores.models}
-        published = PUBLISHED.get((scores.name, scale), {})
+        published = PAPER.get((scores.name, scale), {})
         for family, title in PAPER_ROWS.items():
             ours = means.get(f"{family}_x{scale}")
             if ours is None or family not in published:

@@ -111,6 +111,12 @@ impasto stylize photo.jpg --style {name} -o photo-painted.jpg
 ```{{literalinclude}} ../../recipes/style/{name}.toml
 :language: toml
 ```
+
+What it begins from, a network that still painted a frame and a pattern of 4 pixels:
+
+```{{literalinclude}} ../../recipes/style/first/{name}.toml
+:language: toml
+```
 """
 
 

@@ -5,8 +5,8 @@
 set -eu
 [ $# -eq 2 ] || { echo "usage: runs/time_and_photos.sh PHOTOS OUT" >&2; exit 2; }
 photos=$1 out=$2
-recipe=$(dirname "$0")/../recipes/style/starry_night.toml
-train() { "$(dirname "$0")/one.sh" "$out/$1.onnx" --recipe "$recipe" --photos "$2" --minutes "$3"; }
+painting=$(dirname "$0")/../examples/paintings/starry_night.jpg
+train() { "$(dirname "$0")/one.sh" "$out/$1.onnx" "$painting" --photos "$2" --minutes "$3"; }
 mkdir -p "$out"
 for number in 100 1000; do
   folder=$out/photos_$number

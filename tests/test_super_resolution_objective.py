@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from impasto.errors import PictureError
-from impasto.losses import spectrum_loss
+from impasto.losses import grid_spectrum_loss, spectrum_loss
 from impasto.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
     SuperResolutionObjective,
@@ -93,16 +93,16 @@ def test_grid_is_the_variance_of_the_differences_places_square_by_square():
     assert float(terms.weighted["grid"]) == pytest.approx(0.003, rel=1e-3)
 
 
-def test_spectrum_is_the_spectrum_loss_of_the_grids_period():
+def test_spectra_are_those_of_the_grids_period():
     generator = torch.Generator().manual_seed(0)
     enlarged, truth = torch.rand(2, 2, 3, 48, 48, generator=generator)
-    objective = SuperResolutionObjective(preset(spectrum_weight=3), grid_period=8)
-    terms = objective(enlarged, truth)
-    torch.testing.assert_close(
-        terms.weighted["spectrum"], 3 * spectrum_loss(enlarged, truth, period=8)
-    )
+    given = preset(spectrum_weight=3, grid_spectrum_weight=5)
+    weighted = SuperResolutionObjective(given, grid_period=8)(enlarged, truth).weighted
+    torch.testing.assert_close(weighted["spectrum"], 3 * spectrum_loss(enlarged, truth))
+    expected = 5 * grid_spectrum_loss(enlarged, truth, period=8)
+    torch.testing.assert_close(weighted["grid_spectrum"], expected)
 
 
 def test_patches_smaller_than_a_square_have_no_grid_and_no_spectrum():
-    objective = SuperResolutionObjective(preset(grid_weight=1, spectrum_weight=1))
-    assert float(objective(flat(0.75), flat(0.5)).total) == 0
+    given = preset(l1_weight=1, grid_weight=1, spectrum_weight=1, grid_spectrum_weight=1)
+    assert float(SuperResolutionObjective(given)(flat(0.75), flat(0.5)).total) == 0.25

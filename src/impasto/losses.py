@@ -174,18 +174,43 @@ def grid_loss(pictures: Pictures, *, period: int = 4) -> Scalar:
     return _mean_square(places, places.mean(dim=(2, 3), keepdim=True))
 
 
-def spectrum_loss(
-    pictures: Pictures, target: TargetPictures, *, window: int = 32, period: int = 4
-) -> Scalar:
+def spectrum_loss(pictures: Pictures, target: TargetPictures, *, window: int = 32) -> Scalar:
     """Return how far the local power spectra of pictures are from the target's.
 
     Phases do not count: it asks for as much detail as the target has, not for the same. Powers of
-    the luminance are compared in overlapping windows by the Itakura–Saito divergence, r − log r − 1
-    with r the target's power over the picture's, which the expected power makes least: neither
-    less of it (blur) nor more. The sum of two means: over all windows and frequencies, each
-    frequency with its 3×3 neighbourhood; and over the frequencies of a grid alone, each over all
-    windows, relative to the target's power in each, which finds a pattern that is faint but
-    everywhere. Powers far below one grey level of noise do not count.
+    the luminance are compared in overlapping windows, each frequency with its 3×3 neighbourhood, by
+    the Itakura–Saito divergence, r − log r − 1 with r the target's power over the picture's, which
+    the expected power makes least: neither less of it (blur) nor more. Powers far below one grey
+    level of noise do not count.
+
+    Args:
+        pictures: N×3×H×W in [0, 1].
+        target: the same shape, or a batch of one for all.
+        window: side of the windows in pixels, even; half of it is the step between them.
+
+    Returns:
+        The mean over frequencies, windows and pictures.
+
+    Raises:
+        PictureError: when either is no picture, the shapes disagree, the window is odd or below 8,
+            or a picture is smaller than it.
+        NotFiniteError: when either contains NaN or infinity.
+
+    Source: ours; Itakura and Saito 1968 have the divergence.
+    """
+    power, target_power = _local_powers(pictures, target, window)
+    ratio = _over_frequencies(target_power) / _over_frequencies(power)
+    return _itakura_saito(ratio)
+
+
+def grid_spectrum_loss(
+    pictures: Pictures, target: TargetPictures, *, window: int = 32, period: int = 4
+) -> Scalar:
+    """Return how far the power of pictures at the frequencies of a grid is from the target's.
+
+    As `spectrum_loss`, but for the multiples of 1/period alone, each over all windows of all
+    pictures and relative to the target's power in each window: it finds a pattern that is faint
+    but everywhere. Unlike `grid_loss` it does not call for less detail than there should be.
 
     Args:
         pictures: N×3×H×W in [0, 1].
@@ -193,30 +218,36 @@ def spectrum_loss(
         window: side of the windows in pixels, even; half of it is the step between them.
         period: of the grid in pixels, from 2, a divisor of the window.
 
+    Returns:
+        The mean over the period² − 1 frequencies.
+
     Raises:
-        PictureError: when either is no picture, the shapes disagree, window and period do not fit
-            each other, or a picture is smaller than the window.
+        PictureError: as `spectrum_loss`, or when the period does not divide the window.
         NotFiniteError: when either contains NaN or infinity.
 
     Source: ours; Itakura and Saito 1968 have the divergence.
     """
+    power, target_power = _local_powers(pictures, target, window)
+    _check_grid(window, period)
+    expected = _over_frequencies(target_power)
+    step = window // period
+    grid, target_grid = (
+        (found / expected)[..., ::step, ::step].mean(dim=(0, 1, 2)).flatten()[1:]
+        for found in (power, target_power)
+    )
+    return _itakura_saito(target_grid / grid)
+
+
+def _local_powers(pictures: Tensor, target: Tensor, window: int) -> tuple[Tensor, Tensor]:
     check_pictures(pictures)
     check_pictures(target, name="target pictures")
     check_same_shape(pictures, target, names=("pictures", "target pictures"))
-    _check_window(window, period)
-    if min(pictures.shape[2:]) < window:
+    if min(pictures.shape[2:]) < _known_window(window):
         raise PictureError(
-            f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; the spectrum loss of "
-            f"window {window} needs at least {window}×{window}"
+            f"pictures are {pictures.shape[3]}×{pictures.shape[2]} pixels; the spectrum of windows "
+            f"of {window} needs at least {window}×{window}"
         )
-    power, target_power = _local_power(pictures, window), _local_power(target, window)
-    expected = _over_frequencies(target_power)
-    by_window = _itakura_saito(expected, _over_frequencies(power))
-    grid, target_grid = (
-        (found / expected)[..., :: window // period, :: window // period].mean(dim=(0, 1, 2))
-        for found in (power, target_power)
-    )
-    return by_window + _itakura_saito(target_grid.flatten()[1:], grid.flatten()[1:])
+    return _local_power(pictures, window), _local_power(target, window)
 
 
 def _local_power(pictures: Tensor, window: int) -> Tensor:
@@ -241,8 +272,7 @@ def _over_frequencies(power: Tensor) -> Tensor:
     return smooth.view(power.shape)
 
 
-def _itakura_saito(expected: Tensor, power: Tensor) -> Tensor:
-    ratio = expected / power
+def _itakura_saito(ratio: Tensor) -> Tensor:
     return (ratio - ratio.log() - 1).mean()
 
 
@@ -398,19 +428,36 @@ class GridLoss(nn.Module):
 class SpectrumLoss(nn.Module):
     """The distance of local power spectra."""
 
+    def __init__(self, *, window: int = 32) -> None:
+        """Keep the window; see `spectrum_loss`.
+
+        Raises:
+            PictureError: when it is odd, or below 8.
+        """
+        super().__init__()
+        self.window = _known_window(window)
+
+    def forward(self, pictures: Pictures, target: TargetPictures) -> Scalar:
+        """Return the loss between two batches, N×3×H×W in [0, 1]. See `spectrum_loss`."""
+        return spectrum_loss(pictures, target, window=self.window)
+
+
+class GridSpectrumLoss(nn.Module):
+    """The distance of the power at a grid's frequencies."""
+
     def __init__(self, *, window: int = 32, period: int = 4) -> None:
-        """Keep window and period; see `spectrum_loss`.
+        """Keep window and period; see `grid_spectrum_loss`.
 
         Raises:
             PictureError: when they do not fit each other.
         """
         super().__init__()
-        _check_window(window, period)
+        _check_grid(window, period)
         self.window, self.period = window, period
 
     def forward(self, pictures: Pictures, target: TargetPictures) -> Scalar:
-        """Return the loss between two batches, N×3×H×W in [0, 1]. See `spectrum_loss`."""
-        return spectrum_loss(pictures, target, window=self.window, period=self.period)
+        """Return the loss between two batches, N×3×H×W in [0, 1]. See `grid_spectrum_loss`."""
+        return grid_spectrum_loss(pictures, target, window=self.window, period=self.period)
 
 
 class PixelLoss(nn.Module):
@@ -464,11 +511,16 @@ def _known_period(period: int) -> int:
     return period
 
 
-def _check_window(window: int, period: int) -> None:
-    if window % 2 or window % _known_period(period) or window < 8:
+def _known_window(window: int) -> int:
+    if window < 8 or window % 2:
+        raise PictureError(f"the window is {window}; expected an even number of 8 or more pixels")
+    return window
+
+
+def _check_grid(window: int, period: int) -> None:
+    if _known_window(window) % _known_period(period):
         raise PictureError(
-            f"the window is {window} and the period {period}; expected an even window of 8 or more "
-            "pixels that the period divides"
+            f"the period of the grid is {period}; expected a divisor of the window of {window}"
         )
 
 

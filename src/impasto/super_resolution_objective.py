@@ -16,6 +16,7 @@ from impasto.loss_network import FeatureExtractor, LossNetwork
 from impasto.losses import (
     feature_reconstruction_loss,
     grid_loss,
+    grid_spectrum_loss,
     named_features,
     pixel_loss,
     spectrum_loss,
@@ -44,6 +45,7 @@ class SuperResolutionPreset(BaseModel):
         relative: divide it by the mean square of the truth's features.
         grid_weight: of the grid loss of what is wrong with the picture: see `_grid`.
         spectrum_weight: of the distance of local power spectra.
+        grid_spectrum_weight: of the distance of the power at a grid's frequencies.
         window_margin: pixels of a patch that are not judged, in a window whose place changes, so
             that the loss network's poolings meet every phase.
         source: who says so.
@@ -59,6 +61,7 @@ class SuperResolutionPreset(BaseModel):
     relative: bool = False
     grid_weight: NonNegative = 0.0
     spectrum_weight: NonNegative = 0.0
+    grid_spectrum_weight: NonNegative = 0.0
     window_margin: int = 0
     source: str
 
@@ -94,7 +97,7 @@ class SuperResolutionObjective(nn.Module):
         preset: which terms.
         loss_network: returns the features of the preset's layers by name; none is needed where no
             layer is.
-        grid_period: of grid and spectrum loss, in pixels.
+        grid_period: of the grid, in pixels.
     """
 
     def __init__(
@@ -141,8 +144,9 @@ class SuperResolutionObjective(nn.Module):
             terms["l1"] = (preset.l1_weight, distance)
         if preset.grid_weight:
             terms["grid"] = (preset.grid_weight, self._grid(enlarged, truth))
-        if preset.spectrum_weight:
-            terms["spectrum"] = (preset.spectrum_weight, self._spectrum(enlarged, truth))
+        # Patches smaller than a window have no spectrum.
+        if min(truth.shape[2:]) >= SPECTRUM_WINDOW:
+            terms |= self._spectra(enlarged, truth)
         if preset.feature_weight and preset.layers:
             losses = self._features(enlarged, truth)
             terms |= {
@@ -167,11 +171,16 @@ class SuperResolutionObjective(nn.Module):
         # A grid loss takes pictures: half the difference around grey, and four times its square.
         return 4 * grid_loss(0.5 + squares / 2, period=self.grid_period)
 
-    def _spectrum(self, enlarged: Tensor, truth: Tensor) -> Scalar:
-        """Return the spectrum loss; nothing of patches that are smaller than a window of it."""
-        if min(truth.shape[2:]) < SPECTRUM_WINDOW:
-            return (enlarged - truth).sum() * 0
-        return spectrum_loss(enlarged, truth, window=SPECTRUM_WINDOW, period=self.grid_period)
+    def _spectra(self, enlarged: Tensor, truth: Tensor) -> dict[str, tuple[float, Scalar]]:
+        preset, window, period = self.preset, SPECTRUM_WINDOW, self.grid_period
+        terms: dict[str, tuple[float, Scalar]] = {}
+        if preset.spectrum_weight:
+            loss = spectrum_loss(enlarged, truth, window=window)
+            terms["spectrum"] = (preset.spectrum_weight, loss)
+        if preset.grid_spectrum_weight:
+            loss = grid_spectrum_loss(enlarged, truth, window=window, period=period)
+            terms["grid_spectrum"] = (preset.grid_spectrum_weight, loss)
+        return terms
 
     def _features(self, enlarged: Tensor, truth: Tensor) -> dict[str, Scalar]:
         assert self.loss_network is not None, "a preset with layers needs a loss network"

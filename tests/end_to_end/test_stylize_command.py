@@ -25,7 +25,7 @@ SHIPPED = (
     "the_scream",
     "udnie",
 )
-ENLARGING = ("faithful_x4", "sharp_x4")
+ENLARGING = ("faithful_x2", "faithful_x4", "faithful_x8", "sharp_x4")
 STYLE = ("--style", "starry_night", "--size", "64")
 
 
@@ -97,7 +97,8 @@ def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(imp
         assert recipe[part].items() <= told[part].items()
     for stage, said in zip(recipe["stages"], told["stages"], strict=True):
         assert stage.items() <= said.items()
-    assert {"Set5 ×4", "Set14 ×4", "BSD100 ×4"} <= card["scores"].keys()
+    scale = f"×{card['architecture']['scale']}"
+    assert {f"{name} {scale}" for name in ("Set5", "Set14", "BSD100")} <= card["scores"].keys()
 
 
 def test_the_shipped_models_are_listed_with_their_licences(impasto):

@@ -9,11 +9,13 @@ from impasto.training.recipe_file import load_recipe
 ROOT = Path(__file__).parents[2] / "recipes"
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("style/*.toml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(ROOT.glob("style/**/*.toml")), ids=lambda file: file.stem)
 def test_style_recipes_name_their_painting_and_its_terms(file):
     recipe = load_recipe(file, task="style-transfer")
     assert recipe.painting.file.resolve().stem == file.stem
     assert recipe.licences.painting.startswith("public domain")
+    if recipe.initialise_from is not None:
+        assert (file.parent / "first" / recipe.initialise_from.name).with_suffix(".toml").exists()
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("sr/*.toml")), ids=lambda file: file.stem)
@@ -26,11 +28,12 @@ def test_super_resolution_recipes_have_the_scale_of_their_name(file):
         "faithful": "l1",
         "sharp": "mix",
         "sharp_first": "mix",
-        "sharp_second": "mix",
         "srcnn": "pixel",
         "paper_pixel": "pixel",
+        "paper_pixel_blur": "pixel",
         "paper_feature": "feature",
     }
     assert recipe.objective.loss == losses[name]
+    assert recipe.degradation == ("blur-bicubic" if name.endswith("blur") else "bicubic")
     if recipe.initialise_from is not None:
         assert (file.parent / recipe.initialise_from.name).with_suffix(".toml").exists()

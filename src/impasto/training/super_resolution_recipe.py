@@ -52,6 +52,7 @@ class SuperResolutionObjectiveSection(Section):
         layer_weights: of single layers, on top of `feature_weight`, in place of the preset's.
         grid_weight: of the grid loss, in place of the preset's.
         spectrum_weight: of the distance of local power spectra, in place of the preset's.
+        grid_spectrum_weight: of that of the power at a grid's frequencies, likewise.
         window_margin: how many pixels less than a patch are judged, in a window whose place
             changes, in place of the preset's.
         loss_network_weights: another VGG-16 file in place of the shipped one.
@@ -62,6 +63,7 @@ class SuperResolutionObjectiveSection(Section):
     layer_weights: dict[str, NonNegative] | None = None
     grid_weight: NonNegative | None = None
     spectrum_weight: NonNegative | None = None
+    grid_spectrum_weight: NonNegative | None = None
     window_margin: Annotated[int, Field(ge=0, le=256)] | None = None
     loss_network_weights: AbsolutePath | None = None
 
@@ -84,6 +86,7 @@ class SuperResolutionObjectiveSection(Section):
             "layer_weights": self.layer_weights,
             "grid_weight": self.grid_weight,
             "spectrum_weight": self.spectrum_weight,
+            "grid_spectrum_weight": self.grid_spectrum_weight,
             "window_margin": self.window_margin,
         }
         changes = {name: value for name, value in given.items() if value is not None}
