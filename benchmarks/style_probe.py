@@ -21,8 +21,8 @@ import numpy as np
 from measure import RESULTS, publish
 from numpy.typing import NDArray
 from scipy import ndimage
-from style_terms import Pixels, square, stylized
 
+from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, save_picture
 from impasto.runtime.predictor import Predictor
