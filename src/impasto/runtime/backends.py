@@ -34,7 +34,7 @@ and a folder of pictures of all sizes would drive out everything else."""
 
 MAX_PIXELS_KEPT = 2 * 2**20
 """Compiled shapes are kept up to so many pixels in all, each as often as there are
-requests; they take some 200 bytes a pixel."""
+requests; it takes some 200 bytes a pixel."""
 
 
 Graph = Callable[..., NDArray[np.float32]]
@@ -134,11 +134,13 @@ class OpenVinoBackend:
                     requests = self._requests_for(batch.shape)
                 request = requests.get()
                 try:
-                    request.start_async([np.ascontiguousarray(batch)], share_inputs=True)
+                    given = np.ascontiguousarray(batch)  # shared, so it has to live on
+                    request.start_async([given], share_inputs=True)
                     request.wait()
                     return np.array(request.get_output_tensor(0).data, dtype=np.float32)
                 finally:
-                    request.wait()  # Ctrl-C may have come before the first
+                    with contextlib.suppress(Exception):  # Ctrl-C may have come before the first
+                        request.wait()
                     requests.put(request)
             except ModelFileError:
                 raise
