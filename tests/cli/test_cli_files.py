@@ -162,6 +162,27 @@ def test_failures_are_reported_at_the_end_and_the_others_are_done(negative, fold
     assert complaints[1] == "impasto: 2 done, 1 failed"
 
 
+def test_pictures_at_once_are_those_one_by_one(negative, folder, noise, sticker, tmp_path):
+    (folder / "b" / "a.png").write_bytes(noise.read_bytes())  # before the one that is none
+    (folder / "d.gif").write_bytes(sticker.read_bytes())
+    alone = negative(folder, "-o", tmp_path / "alone")
+    numbers = ("--batch-size", 3, "--requests", 2)
+    done = negative(folder, *numbers, "-o", tmp_path / "out", "--json")
+    assert (alone.status, done.status, done.stderr) == (1, 1, alone.stderr)
+    names = ["a.png", "b/a.png", "c.png", "d.gif"]
+    assert files_below(tmp_path / "out") == files_below(tmp_path / "alone") == names
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    rows = json.loads(done.stdout)["done"]
+    assert [Path(row["picture"]).relative_to(tmp_path / "out").as_posix() for row in rows] == names
+    assert [(row["width"], row["precision"]) for row in rows] == [(24, "f32")] * 4
+    assert rows[3]["frames"] == 3
+
+
+def test_a_batch_of_none_is_refused(negative, photo, tmp_path):
+    assert "--batch-size" in negative(photo, "--batch-size", 0, "-o", tmp_path / "o.png").complaint
+
+
 @pytest.fixture
 def open_folder(folder, tiny_model_path):
     """The tree of photographs and a model where every user may look."""

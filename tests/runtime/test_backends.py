@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,28 @@ def test_the_precision_asked_for_is_used_and_named(tiny_model_bytes):
     assert (backend.name, backend.precision) == ("OpenVINO CPU", "f32")
 
 
+@pytest.mark.parametrize("num_requests", [1, 2, 3])
+def test_callers_at_once_get_each_its_own_result(tiny_model_bytes, num_requests):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32", num_requests=num_requests)
+    shapes = [(1, 3, 16, 16), (2, 3, 24, 31), (1, 3, 64, 48)]
+    batches = [
+        np.random.default_rng(seed).random(shapes[seed % len(shapes)], dtype=np.float32)
+        for seed in range(24)
+    ]
+    with ThreadPoolExecutor(6) as callers:
+        results = list(callers.map(backend.run, batches))
+    for batch, result in zip(batches, results, strict=True):
+        np.testing.assert_allclose(result, 1 - batch, atol=1e-6)
+
+
+def test_a_request_that_failed_serves_the_next():
+    backend = OpenVinoBackend(graph_that_fails_at_16_pixels(), num_requests=2)
+    for _ in range(3):
+        with pytest.raises(ModelFileError):
+            backend.run(noise(1, 3, 16, 16))
+        assert backend.run(noise(1, 3, 32, 32)).shape == (1, 3, 72, 72)
+
+
 @pytest.mark.parametrize(
     ("asked", "capabilities", "expected"),
     [
@@ -80,6 +103,8 @@ def test_unknown_settings_are_refused(tiny_model_bytes):
         OpenVinoBackend(tiny_model_bytes, precision="int4")
     with pytest.raises(ValueError, match="num_threads is 0"):
         OpenVinoBackend(tiny_model_bytes, num_threads=0)
+    with pytest.raises(ValueError, match="num_requests is 0"):
+        OpenVinoBackend(tiny_model_bytes, num_requests=0)
 
 
 def test_a_graph_openvino_cannot_read_is_refused_in_one_line():
@@ -90,12 +115,16 @@ def test_a_graph_openvino_cannot_read_is_refused_in_one_line():
     assert "\n" not in str(raised.value)
 
 
-def test_a_graph_that_fails_at_a_size_is_refused_in_one_line():
+def graph_that_fails_at_16_pixels():
     model = make_onnx()
     model.graph.node[0].attribute[0].s = b"reflect"
     pads = next(tensor for tensor in model.graph.initializer if tensor.name == "pads")
     pads.raw_data = np.array([0, 0, 20, 20, 0, 0, 20, 20], np.int64).tobytes()
-    backend = OpenVinoBackend(model.SerializeToString())
+    return model.SerializeToString()
+
+
+def test_a_graph_that_fails_at_a_size_is_refused_in_one_line():
+    backend = OpenVinoBackend(graph_that_fails_at_16_pixels())
     assert backend.run(noise(1, 3, 32, 32)).shape == (1, 3, 72, 72)
     with pytest.raises(
         ModelFileError, match="OpenVINO cannot run the model at 16×16 pixels"

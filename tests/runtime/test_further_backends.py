@@ -12,6 +12,7 @@ from model_fixtures import make_model_file
 
 PROGRAM = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from impasto.errors import ModelFileError
 from impasto.runtime.predictor import Predictor
@@ -21,7 +22,11 @@ predictor = Predictor(model, backend=backend, precision=precision, num_threads=1
 pictures = np.load("pictures.npy")
 assert ("torch" in sys.modules) == (backend == "torch")
 assert ("onnxruntime" in sys.modules) == (backend == "onnxruntime")
-np.save("painted.npy", predictor.predict_batch(pictures))
+painted = predictor.predict_batch(pictures)
+np.save("painted.npy", painted)
+with ThreadPoolExecutor(2) as threads:  # each alone, both at once
+    alone = np.stack(list(threads.map(predictor, pictures)))
+assert np.abs(alone - painted).max() < (1 / 255 if precision == "f32" else 0.1)
 print(predictor.backend.name, predictor.backend.precision)
 """
 

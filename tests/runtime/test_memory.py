@@ -3,7 +3,7 @@
 import pytest
 
 from impasto.errors import PictureError
-from impasto.runtime.memory import Tiling, memory_bytes, whole_picture_bytes
+from impasto.runtime.memory import PROCESS_BYTES, Tiling, memory_bytes, whole_picture_bytes
 from model_fixtures import make_card
 
 
@@ -32,6 +32,14 @@ def test_auto_cuts_what_would_take_more_than_the_memory():
     assert tiling.applies_to(card, 1001, 1000)
     assert not Tiling("off", 2**29).applies_to(card, 100_000, 100_000)
     assert Tiling(128, 2**40).applies_to(card, 10, 10)
+
+
+@pytest.mark.parametrize("num_pictures", [1, 2, 5])
+def test_as_many_pictures_fit_at_once_as_their_memory_says(num_pictures):
+    card = make_card()
+    room = whole_picture_bytes(card, 200, 300) - PROCESS_BYTES
+    tiling = Tiling("auto", PROCESS_BYTES + num_pictures * room)
+    assert num_pictures * tiling.share_of(card, 200, 300) == pytest.approx(1)
 
 
 def test_less_memory_makes_smaller_tiles():

@@ -60,6 +60,13 @@ def test_a_batch_is_its_pictures_one_by_one(negative):
     np.testing.assert_array_equal(negative.predict_batch(batch), expected)
 
 
+def test_the_precision_of_a_batch_follows_its_bits(negative):
+    predictor = Predictor(make_model_file(), precision="auto")
+    batch = noise(2, 16, 16, 3)
+    expected = negative.predict_batch(batch)
+    np.testing.assert_array_equal(predictor.predict_batch(batch, bits=16), expected)
+
+
 def test_the_result_is_clipped():
     predictor = Predictor(make_model_file(bias=2.0), precision="f32")  # 2 - x, at least 1
     assert np.unique(predictor(noise(16, 16, 3))).tolist() == [1.0]

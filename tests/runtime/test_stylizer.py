@@ -229,6 +229,33 @@ def test_a_missing_photograph_is_refused(negative, tmp_path):
         negative(tmp_path / "ghost.jpg")
 
 
+def test_many_pictures_become_what_each_becomes(tmp_path, negative):
+    (tmp_path / "model.onnx").write_bytes(make_model_bytes())
+    stylizer = Stylizer(tmp_path / "model.onnx", precision="f32", batch_size=2)
+    alpha = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
+    pictures = [
+        Picture(noise(20, 20, 3)),
+        Picture(noise(20, 20, 3, seed=1), alpha=alpha),
+        Picture(noise(20, 30, 3, seed=2)),
+        Picture(noise(20, 20, 3, seed=3), bits=16),
+    ]
+    options = {"size": 24, "strength": 0.5, "keep_colors": True}
+    painted = stylizer.stylize_all(pictures, **options)
+    for picture, found in zip(pictures, painted, strict=True):
+        expected = negative.stylize(picture, **options)
+        np.testing.assert_allclose(found.rgb, expected.rgb, atol=1e-6)
+        assert (found.alpha is None, found.bits) == (picture.alpha is None, picture.bits)
+
+
+def test_pictures_that_become_one_size_go_together(negative):
+    batching = negative.batching(size=32)
+    square, large, wide = (
+        batching.load(Picture(noise(*size, 3))) for size in ((20, 20), (40, 40), (20, 40))
+    )
+    assert square.kind == large.kind != wide.kind
+    assert (square.share, wide.share) == (large.share, large.share / 2)  # 32 × 32, 32 × 16
+
+
 def test_an_unknown_style_is_refused(user_models):
     with pytest.raises(UnknownModelError, match="there is no model 'van_dogh'"):
         Stylizer("van_dogh")

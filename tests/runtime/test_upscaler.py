@@ -75,6 +75,19 @@ def test_colours_under_transparency_do_not_bleed(double):
     assert np.allclose(double.upscale(Picture(rgb=rgb, alpha=alpha)).rgb, 0.5, atol=1e-3)
 
 
+def test_many_pictures_become_what_each_becomes(double, tmp_path):
+    upscaler = Upscaler(tmp_path / "double.onnx", precision="f32", batch_size=2)
+    pictures = [
+        Picture(np.random.default_rng(seed).random((*size, 3), dtype=np.float32))
+        for seed, size in enumerate([(5, 7), (5, 7), (7, 5), (5, 7)])
+    ]
+    enlarged = upscaler.upscale_all(pictures)
+    for picture, found in zip(pictures, enlarged, strict=True):
+        np.testing.assert_allclose(found.rgb, double.upscale(picture).rgb, atol=1e-6)
+    kinds = [upscaler.batching().load(picture).kind for picture in pictures]
+    assert (kinds[0] == kinds[1] == kinds[3], kinds[0] == kinds[2]) == (True, False)
+
+
 def test_the_tones_of_the_picture_given_can_be_kept(tmp_path):
     # The model adds 0.1 to every pixel; matching takes it back.
     card = make_card(name="brighter", task="super-resolution", scale=2)

@@ -59,6 +59,20 @@ def test_frames_are_transformed_in_their_order_at_their_times(negatives, film, t
         assert_negative(frame, draw_frame(number))
 
 
+@pytest.mark.parametrize("stabilize", [False, True])
+def test_frames_at_once_are_those_one_by_one(tiny_model_path, tmp_path, stabilize):
+    film, pixels = tmp_path / "film.mkv", []
+    make_film(film, times=TIMES[:5])
+    for numbers in ({}, {"batch_size": 2, "num_requests": 2}):
+        stylizer = Stylizer(tiny_model_path, precision="f32", **numbers)
+        out = tmp_path / "out.mkv"
+        stylize_video(stylizer, film, out, stabilize=stabilize, overwrite=True)
+        times, frames = frames_of(out)
+        assert len(times) == 5
+        pixels.append(np.stack(frames).astype(int))
+    assert np.abs(pixels[0] - pixels[1]).max() <= 1
+
+
 def test_sound_and_title_are_copied(negatives, film, tmp_path):
     stylize_video(negatives, film, tmp_path / "out.mp4")
     assert sound_of(tmp_path / "out.mp4") == sound_of(film)

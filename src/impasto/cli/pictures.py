@@ -5,7 +5,8 @@ What is done for one of them is in `steps`, what is particular to films in `clip
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -76,6 +77,13 @@ Tile = Annotated[
 ]
 Memory = Annotated[
     str, typer.Option(metavar="SIZE", help="What the program may take, such as 1G or 512M.")
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, help="So many pictures of one size at once, if they fit."),
+]
+Requests = Annotated[
+    int, typer.Option(metavar="N", min=1, help="So many computed side by side, if they fit.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
@@ -191,16 +199,17 @@ def _run_all(
         if not are_many:  # in this thread, which Ctrl-C reaches while a pipe is waited for
             _note_done(jobs[0], steps.all_for(jobs[0]), outcome, steps)
             return
-        for done in _outcomes(jobs, steps):
-            if done.error is not None:
-                outcome.note_failure(done.item.source, steps.known(done.item, done.error))
-            else:
-                assert done.result is not None
-                _note_done(done.item, done.result, outcome, steps)
-            progress.advance()
+        with closing(_outcomes(jobs, steps)) as outcomes:
+            for done in outcomes:
+                if done.error is not None:
+                    outcome.note_failure(done.item.source, steps.known(done.item, done.error))
+                else:
+                    assert done.result is not None
+                    _note_done(done.item, done.result, outcome, steps)
+                progress.advance()
 
 
-def _outcomes(jobs: list[Job], steps: Steps) -> "Iterator[Done[Job, dict[str, Any]]]":
+def _outcomes(jobs: list[Job], steps: Steps) -> "Generator[Done[Job, dict[str, Any]], None, None]":
     """What became of the jobs, in order; those read whole overlap with their neighbours."""
     from impasto.runtime.pipeline import run_pipeline
 
@@ -209,7 +218,11 @@ def _outcomes(jobs: list[Job], steps: Steps) -> "Iterator[Done[Job, dict[str, An
             yield from map(steps.one_by_one, group)
         else:
             yield from run_pipeline(
-                group, read=steps.read, transform=steps.transform, write=steps.write
+                group,
+                read=steps.read,
+                transform=steps.transform,
+                write=steps.write,
+                batching=steps.batching,
             )
 
 

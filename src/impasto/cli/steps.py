@@ -5,7 +5,7 @@ Which of them there are, and what is said of them, is in `pictures`; films have 
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -21,6 +21,7 @@ from impasto.runtime.clips.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.images.io import Animation, AskedBits, Picture
+    from impasto.runtime.batching import Batching, Load
     from impasto.runtime.large_pictures import LargePicture, LargeResult
     from impasto.runtime.pipeline import Outcome as Done
     from impasto.runtime.tiled_predictor import Progress
@@ -47,7 +48,8 @@ class Transformation:
         key: what JSON calls that.
         precision: that the model computes in, for one picture.
         film_precision: that it computes in for films.
-        apply: one picture to another.
+        apply: pictures to as many others.
+        batching: which may be given to it together.
         apply_to_clip: one film to another, from file to file.
         find_large: a photograph and where it goes, if it is to go from file to file by windows;
             None for one that is read whole.
@@ -59,7 +61,8 @@ class Transformation:
     key: str
     precision: "Callable[[Picture], str]"
     film_precision: str
-    apply: "Callable[[Picture], Picture]"
+    apply: "Callable[[Sequence[Picture]], Sequence[Picture]]"
+    batching: "Batching[Picture]"
     apply_to_clip: "TransformClip"
     find_large: "Callable[[Path, Path], LargePicture | None]"
     apply_to_large: "Callable[[LargePicture, Writing, Progress], LargeResult]"
@@ -95,7 +98,7 @@ class Steps:
             large = self._find_large(job)
             if large is not None:
                 return self._run_large(job, large)
-            return self.write(job, self.transform(self.read(job)))
+            return self.write(job, self.transform([self.read(job)])[0])
         except MemoryError as error:
             raise self.known(job, error) from None
 
@@ -115,19 +118,35 @@ class Steps:
         started = time.perf_counter()
         return Work(_read(job), {}, time.perf_counter() - started)
 
-    def transform(self, work: Work) -> Work:
-        """The picture that it becomes."""
+    @property
+    def batching(self) -> "Batching[Work]":
+        """What may be transformed together."""
+        from impasto.images.io import Animation
+        from impasto.runtime.batching import Load
+
+        batching = self.transformation.batching
+
+        def load(work: Work) -> "Load":
+            if isinstance(work.picture, Animation):  # done while it is written
+                return Load(None, 0.0)
+            return batching.load(work.picture)
+
+        return batching.by(load)
+
+    def transform(self, works: Sequence[Work]) -> list[Work]:
+        """The pictures that they become."""
+        from impasto.images.io import Animation
+
         started = time.perf_counter()
-        facts: dict[str, Any] = {}
-
-        def apply(picture: "Picture") -> "Picture":
-            result = self.transformation.apply(picture)
-            facts.update(width=result.width, height=result.height)
-            facts.update(precision=self.transformation.precision(picture))
-            return result
-
-        picture = _applied(apply, work.picture, facts)
-        return Work(picture, facts, work.seconds + time.perf_counter() - started)
+        if isinstance(works[0].picture, Animation):  # alone
+            return [self._transform_animation(works[0].picture, works[0].seconds)]
+        given = [work.picture for work in works if not isinstance(work.picture, Animation)]
+        made = self.transformation.apply(given)
+        seconds = (time.perf_counter() - started) / len(works)
+        return [
+            Work(result, self._facts(picture, result), work.seconds + seconds)
+            for work, picture, result in zip(works, given, made, strict=True)
+        ]
 
     def write(self, job: Job, work: Work) -> dict[str, Any]:
         """Put it where it belongs, and say what was done; waiting for a turn takes no time."""
@@ -135,6 +154,20 @@ class Steps:
         _write(work.picture, job.target, self.writing)
         seconds = round(work.seconds + time.perf_counter() - started, 3)
         return {"photo": job.source, "picture": job.target, **work.facts, "seconds": seconds}
+
+    def _transform_animation(self, given: "Animation", seconds: float) -> Work:
+        facts: dict[str, Any] = {"frames": given.num_frames}
+
+        def apply(picture: "Picture") -> "Picture":
+            (result,) = self.transformation.apply([picture])
+            facts.update(self._facts(picture, result))
+            return result
+
+        return Work(given.transformed(apply), facts, seconds)
+
+    def _facts(self, picture: "Picture", result: "Picture") -> dict[str, Any]:
+        precision = self.transformation.precision(picture)
+        return {"width": result.width, "height": result.height, "precision": precision}
 
     def known(self, job: Job, error: Exception) -> ImpastoError:
         """An error as the line that a person is told; what is a bug of ours is raised."""
@@ -191,17 +224,6 @@ def _read(job: Job) -> "Picture | Animation":
         f"only the first goes into {job.target}"
     )
     return given.first()
-
-
-def _applied(
-    apply: "Callable[[Picture], Picture]", given: "Picture | Animation", facts: dict[str, Any]
-) -> "Picture | Animation":
-    from impasto.images.io import Animation
-
-    if not isinstance(given, Animation):
-        return apply(given)
-    facts["frames"] = given.num_frames
-    return given.transformed(apply)
 
 
 def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:

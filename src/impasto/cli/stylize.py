@@ -7,6 +7,7 @@ import typer
 from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Backend,
+    BatchSize,
     Bits,
     Json,
     Lossless,
@@ -16,6 +17,7 @@ from impasto.cli.pictures import (
     Photos,
     Precision,
     Quality,
+    Requests,
     SkipExisting,
     Tile,
     tile_of,
@@ -78,6 +80,8 @@ def stylize(
     skip_existing: SkipExisting = False,
     tile: Tile = "auto",
     memory: Memory = "1G",
+    batch_size: BatchSize = 1,
+    requests: Requests = 1,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -112,6 +116,8 @@ def stylize(
             backend=backend,
             tile=tile_of(tile),
             memory=memory,
+            batch_size=batch_size,
+            num_requests=requests,
         )
 
         def find_large(source: "Path", target: "Path") -> "LargePicture | None":
@@ -149,9 +155,10 @@ def stylize(
             key="style",
             precision=stylizer.precision_for,
             film_precision=stylizer.precision,
-            apply=lambda picture: stylizer.stylize(
-                picture, size=size, strength=strength, keep_colors=keep_colors
+            apply=lambda pictures: stylizer.stylize_all(
+                pictures, size=size, strength=strength, keep_colors=keep_colors
             ),
+            batching=stylizer.batching(size=size),
             apply_to_clip=apply_to_clip,
             find_large=find_large,
             apply_to_large=apply_to_large,

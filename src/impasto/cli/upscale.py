@@ -7,6 +7,7 @@ import typer
 from impasto.cli.downloads import fetched
 from impasto.cli.pictures import (
     Backend,
+    BatchSize,
     Bits,
     Json,
     Lossless,
@@ -16,6 +17,7 @@ from impasto.cli.pictures import (
     Photos,
     Precision,
     Quality,
+    Requests,
     SkipExisting,
     Tile,
     tile_of,
@@ -62,6 +64,8 @@ def upscale(
     skip_existing: SkipExisting = False,
     tile: Tile = "auto",
     memory: Memory = "1G",
+    batch_size: BatchSize = 1,
+    requests: Requests = 1,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -95,6 +99,8 @@ def upscale(
             match_histogram=match_histogram,
             tile=tile_of(tile),
             memory=memory,
+            batch_size=batch_size,
+            num_requests=requests,
         )
 
         def apply_to_large(
@@ -118,7 +124,8 @@ def upscale(
             key="model",
             precision=upscaler.precision_for,
             film_precision=upscaler.precision,
-            apply=upscaler.upscale,
+            apply=upscaler.upscale_all,
+            batching=upscaler.batching(),
             apply_to_clip=apply_to_clip,
             find_large=upscaler.find_large,
             apply_to_large=apply_to_large,

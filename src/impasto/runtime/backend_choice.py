@@ -16,6 +16,7 @@ def open_backend(
     backend: BackendName = "auto",
     precision: Precision = "auto",
     num_threads: int | None = None,
+    num_requests: int = 1,
 ) -> Backend:
     """A backend with the model opened.
 
@@ -24,11 +25,13 @@ def open_backend(
         backend: which one.
         precision: of the arithmetic; quantized models take `auto` or `int8`, others the rest.
         num_threads: at most so many; None leaves it to the backend.
+        num_requests: so many batches that OpenVINO computes at once, see there; the others take
+            what is asked of them at once on the same threads.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
-        ValueError: an unknown backend or precision, or fewer than one thread.
+        ValueError: an unknown backend or precision, or fewer than one thread or request.
     """
     if backend not in get_args(BackendName):
         raise ValueError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
@@ -48,6 +51,7 @@ def open_backend(
         model.data,
         precision=precision,
         num_threads=num_threads,
+        num_requests=num_requests,
         cache_compiled=model.path is not None,  # what lies in memory is seldom seen again
     )
 

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import queue
 import sys
 import threading
 from collections import OrderedDict
@@ -32,7 +33,8 @@ MAX_SHAPES_STORED = 4
 and a folder of pictures of all sizes would drive out everything else."""
 
 MAX_PIXELS_KEPT = 2 * 2**20
-"""Compiled shapes are kept up to so many pixels in all; each takes some 200 bytes a pixel."""
+"""Compiled shapes are kept up to so many pixels in all, each as often as there are
+requests; it takes some 200 bytes a pixel."""
 
 
 Graph = Callable[..., NDArray[np.float32]]
@@ -40,7 +42,7 @@ Graph = Callable[..., NDArray[np.float32]]
 
 
 class Backend(Protocol):
-    """Runs one model.
+    """Runs one model; several threads may ask it at once.
 
     Attributes:
         name: of the library and device.
@@ -67,13 +69,15 @@ class OpenVinoBackend:
         data: the bytes of a verified model file.
         precision: of the arithmetic; `auto` is bf16 where the processor computes in it, else f32.
         num_threads: at most so many; None leaves it to OpenVINO (one per physical core).
+        num_requests: so many batches are computed at once, if as many threads ask for it: each
+            gets its share of the processor's threads, and memory of its own. Further ones wait.
         cache_compiled: read and keep the first shapes compiled on disk, where there is a folder
             for them (`compiled_cache`).
 
     Raises:
         ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
             without it.
-        ValueError: an unknown precision or fewer than one thread.
+        ValueError: an unknown precision, or fewer than one thread or request.
     """
 
     name = "OpenVINO CPU"
@@ -84,6 +88,7 @@ class OpenVinoBackend:
         *,
         precision: Precision = "auto",
         num_threads: int | None = None,
+        num_requests: int = 1,
         cache_compiled: bool = False,
     ) -> None:
         self._core = _openvino_core()
@@ -95,6 +100,10 @@ class OpenVinoBackend:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": of_floats,
         }
+        if num_requests < 1:
+            raise ValueError(f"num_requests is {num_requests}, expected 1 or more")
+        if num_requests > 1:
+            self._settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": num_requests}
         if num_threads is not None:
             if num_threads < 1:
                 raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
@@ -108,8 +117,10 @@ class OpenVinoBackend:
         self._read_model: Any = None
         if not cache_compiled:
             self._model()
-        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._lock = threading.Lock()  # a request and the ones kept serve one caller at a time
+        self._num_requests = num_requests
+        self._requests: OrderedDict[tuple[int, ...], queue.SimpleQueue[Any]] = OrderedDict()
+        self._lock = threading.Lock()  # of what is kept, while that changes
+        self._places = threading.Semaphore(num_requests)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's output N×3×H'×W' for a float32 batch N×3×H×W.
@@ -117,21 +128,34 @@ class OpenVinoBackend:
         Raises:
             ModelFileError: OpenVINO cannot compile or run the model at this size.
         """
-        with self._lock:
+        with self._places:
             try:
-                request = self._request_for(batch.shape)
-                request.infer([np.ascontiguousarray(batch)], share_inputs=True)
-                return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+                with self._lock:
+                    requests = self._requests_for(batch.shape)
+                request = requests.get()
+                try:
+                    given = np.ascontiguousarray(batch)  # shared, so it has to live on
+                    request.start_async([given], share_inputs=True)
+                    request.wait()
+                    return np.array(request.get_output_tensor(0).data, dtype=np.float32)
+                finally:
+                    with contextlib.suppress(Exception):  # Ctrl-C may have come before the first
+                        request.wait()
+                    requests.put(request)
             except ModelFileError:
                 raise
             except Exception as error:
                 size = f"{batch.shape[3]}×{batch.shape[2]}"
                 raise refusal(f"run the model at {size} pixels", error) from None
 
-    def _request_for(self, shape: tuple[int, ...]) -> Any:
+    def _requests_for(self, shape: tuple[int, ...]) -> "queue.SimpleQueue[Any]":
+        """The requests for batches of a shape that nobody is using."""
         if shape not in self._requests:
             self._make_room_for(shape)
-            self._requests[shape] = self._compiled_for(shape).create_infer_request()
+            compiled = self._compiled_for(shape)
+            self._requests[shape] = queue.SimpleQueue()
+            for _ in range(self._num_requests):
+                self._requests[shape].put(compiled.create_infer_request())
         self._requests.move_to_end(shape)
         return self._requests[shape]
 
@@ -170,7 +194,8 @@ class OpenVinoBackend:
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Forget the shapes used longest ago, before the new one takes its memory."""
-        while self._requests and sum(map(prod, (*self._requests, shape))) > 3 * MAX_PIXELS_KEPT:
+        room = 3 * MAX_PIXELS_KEPT // self._num_requests
+        while self._requests and sum(map(prod, (*self._requests, shape))) > room:
             self._requests.popitem(last=False)
 
 

@@ -1,7 +1,13 @@
-"""A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files."""
+"""A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files.
 
+And that takes several pictures at once where they fit.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +15,7 @@ from numpy.typing import NDArray
 from impasto.images.encoding import AskedBits
 from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
+from impasto.runtime.batching import Batching, Load, batches
 from impasto.runtime.large_pictures import (
     Finish,
     LargePicture,
@@ -22,6 +29,8 @@ from impasto.runtime.tiled_predictor import ArraySource, Progress, TiledPredicto
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
+Given = TypeVar("Given")
+
 
 class FittingPredictor:
     """A model ready for pictures of any size.
@@ -33,11 +42,14 @@ class FittingPredictor:
         num_threads: at most so many; None leaves it to the backend.
         tile: `auto`, `off`, or the side of tiles in pixels.
         memory: of the whole process, such as `1G`; `auto` cuts what would take more.
+        batch_size: at most so many pictures of one size go through the network together, and
+            no more than fit into the memory.
+        num_requests: at most so many batches are computed at once, if several threads ask.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision or fewer than one thread.
+        ValueError: an unknown precision, or a number below one.
     """
 
     def __init__(
@@ -49,13 +61,21 @@ class FittingPredictor:
         num_threads: int | None,
         tile: Tile,
         memory: str | int,
+        batch_size: int = 1,
+        num_requests: int = 1,
     ) -> None:
+        self._batching = Batching(batch_size, num_requests, self._load_of_array)
         self._tiling = Tiling(tile, memory_bytes(memory))
         self._model, self._num_threads, self._precision = model, num_threads, precision
         self._whole = Predictor(
-            model, precision=precision, backend=backend, num_threads=num_threads
+            model,
+            precision=precision,
+            backend=backend,
+            num_threads=num_threads,
+            num_requests=num_requests,
         )
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
+        self._lock = threading.Lock()  # while one is opened
 
     @property
     def card(self) -> ModelCard:
@@ -74,11 +94,51 @@ class FittingPredictor:
     def _tiled(self, bits: int) -> TiledPredictor:
         """The model in tiles, in the precision for so many bits per channel."""
         precision: Precision = "f32" if self.precision_for(bits) == "f32" else self._precision
-        if precision not in self._tiled_predictors:
-            self._tiled_predictors[precision] = TiledPredictor(
-                self._model, precision=precision, num_threads=self._num_threads
-            )
-        return self._tiled_predictors[precision]
+        with self._lock:
+            if precision not in self._tiled_predictors:
+                self._tiled_predictors[precision] = TiledPredictor(
+                    self._model, precision=precision, num_threads=self._num_threads
+                )
+            return self._tiled_predictors[precision]
+
+    def batching_by(self, load: Callable[[Given], Load]) -> Batching[Given]:
+        """The batching asked for, of things whose load is told in some way by `load_of`."""
+        return self._batching.by(load)
+
+    def load_of(self, height: int, width: int, *, bits: int) -> Load:
+        """What a picture of this size, with so many bits per channel, asks of the model."""
+        if self._tiling.applies_to(self.card, height, width):
+            return Load(None, 1.0)  # tiles are made to fill the memory
+        share = self._tiling.share_of(self.card, height, width)
+        return Load((height, width, self.precision_for(bits)), share)
+
+    def _load_of_array(self, picture: tuple[NDArray[np.float32], int]) -> Load:
+        rgb, bits = picture
+        return self.load_of(*rgb.shape[:2], bits=bits)
+
+    def predict_all(
+        self, pictures: Sequence[tuple[NDArray[np.float32], int]]
+    ) -> list[NDArray[np.float32]]:
+        """The transformed pictures, as each alone would be, in their order.
+
+        Those of one size that follow each other go through the network together.
+
+        Args:
+            pictures: each as for a call, with its bits.
+
+        Raises:
+            PictureError: one is no such array.
+            ModelFileError: the model cannot be run, or not in tiles.
+        """
+        results: list[NDArray[np.float32]] = []
+        for batch, _ in batches(pictures, self._batching):
+            (first, bits), *others = batch
+            if others:
+                together = np.stack([rgb for rgb, _ in batch])
+                results.extend(self._whole.predict_batch(together, bits=bits))
+            else:
+                results.append(self(first, bits=bits))
+        return results
 
     def __call__(self, rgb: NDArray[np.float32], *, bits: int = 8) -> NDArray[np.float32]:
         """The transformed picture, float32 (H·scale)×(W·scale)×3 in [0, 1].

@@ -78,6 +78,13 @@ class Tiling:
             return True
         return self.tile == "auto" and whole_picture_bytes(card, height, width) > self.memory
 
+    def share_of(self, card: ModelCard, height: int, width: int) -> float:
+        """The share of the memory for pictures that one of this size takes, its result included.
+
+        Each picture of a batch takes as much, and each batch that is under way.
+        """
+        return height * width * bytes_per_pixel(card) / (self.memory - PROCESS_BYTES)
+
     def tile_size(self, card: ModelCard) -> int:
         """The side of tiles, in pixels of the given picture."""
         if isinstance(self.tile, int):

@@ -3,6 +3,8 @@
 Arrays in and out; files, alpha and colour belong to the stylizer and the images room.
 """
 
+import threading
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,11 +30,13 @@ class Predictor:
             is always run in `int8`.
         backend: what runs it; `auto` is OpenVINO.
         num_threads: at most so many; None leaves it to the backend.
+        num_requests: so many batches are computed at once, if as many threads ask for it: see
+            `backends.OpenVinoBackend`.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
-        ValueError: an unknown precision or fewer than one thread.
+        ValueError: an unknown precision, or fewer than one thread or request.
     """
 
     def __init__(
@@ -42,14 +46,16 @@ class Predictor:
         precision: Precision = "auto",
         backend: BackendName = "auto",
         num_threads: int | None = None,
+        num_requests: int = 1,
     ) -> None:
         self._model = model
         self._card = model.card
         self._backend_name = backend
-        self._num_threads = num_threads
+        self._num_threads, self._num_requests = num_threads, num_requests
         self._is_auto = precision == "auto" and model.card.quantization is None
         self._backend = self._open(precision)
         self._exact_backend: Backend | None = None
+        self._lock = threading.Lock()  # while it is opened
 
     @property
     def card(self) -> ModelCard:
@@ -83,18 +89,21 @@ class Predictor:
         transformed: NDArray[np.float32] = self._run(rgb[np.newaxis], self._backend_for(bits))[0]
         return transformed
 
-    def predict_batch(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict_batch(self, rgb: NDArray[np.float32], *, bits: int = 8) -> NDArray[np.float32]:
         """The transformed pictures, float32 N×(H·scale)×(W·scale)×3 in [0, 1].
+
+        Each is what it would be alone, but for the last bits. All go through the network at once.
 
         Args:
             rgb: float32 N×H×W×3 in [0, 1], sRGB, of any size from 1×1.
+            bits: per channel that the pictures came with: see `precision_for`.
 
         Raises:
             PictureError: not such an array.
             ModelFileError: the model cannot be run, or its output is no picture.
         """
         _check_pictures(rgb, "N×H×W×3", rank=4)
-        return self._run(rgb, self._backend)
+        return self._run(rgb, self._backend_for(bits))
 
     def _open(self, precision: Precision) -> Backend:
         try:
@@ -103,6 +112,7 @@ class Predictor:
                 backend=self._backend_name,
                 precision=precision,
                 num_threads=self._num_threads,
+                num_requests=self._num_requests,
             )
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
@@ -110,9 +120,10 @@ class Predictor:
     def _backend_for(self, bits: int) -> Backend:
         if self.precision_for(bits) == self._backend.precision:
             return self._backend
-        if self._exact_backend is None:
-            self._exact_backend = self._open("f32")
-        return self._exact_backend
+        with self._lock:
+            if self._exact_backend is None:
+                self._exact_backend = self._open("f32")
+            return self._exact_backend
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
         _, height, width, _ = rgb.shape

@@ -4,6 +4,7 @@ Resize, fill what is transparent, transform, give the photograph its colours or 
 """
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from impasto.errors import PictureError
 from impasto.images import colour
 from impasto.images.io import AskedBits, Picture, resize_longer_side
+from impasto.images.resize import fit_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
 from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
+from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.large_pictures import LargePicture, LargeResult
@@ -45,6 +48,10 @@ class Stylizer:
         tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
             or a number: always, with sides of so many pixels.
         memory: what the whole process may take, such as `1G` or `512M`.
+        batch_size: at most so many pictures of one size go through the network together, and
+            no more than fit into the memory; for `stylize_all` and films.
+        num_requests: at most so many batches are computed at once, in folders and films; see
+            `backends.OpenVinoBackend`.
 
     Raises:
         UnknownModelError: no model of that name.
@@ -52,7 +59,7 @@ class Stylizer:
             in this precision.
         MissingExtraError: the backend is not installed.
         PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision or fewer than one thread.
+        ValueError: an unknown precision, or a number below one.
     """
 
     def __init__(
@@ -64,6 +71,8 @@ class Stylizer:
         num_threads: int | None = None,
         tile: Tile = "auto",
         memory: str | int = DEFAULT_MEMORY,
+        batch_size: int = 1,
+        num_requests: int = 1,
     ) -> None:
         model = resolve_model(name_or_file, task="style-transfer", quantized=precision == "int8")
         self._predictor = FittingPredictor(
@@ -73,6 +82,8 @@ class Stylizer:
             num_threads=num_threads,
             tile=tile,
             memory=memory,
+            batch_size=batch_size,
+            num_requests=num_requests,
         )
 
     @property
@@ -157,13 +168,64 @@ class Stylizer:
             PictureError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
+        (painted,) = self.stylize_all(
+            [picture], size=size, strength=strength, keep_colors=keep_colors
+        )
+        return painted
+
+    def stylize_all(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        size: int | None = None,
+        strength: float = 1.0,
+        keep_colors: bool = False,
+    ) -> list[Picture]:
+        """The repainted pictures, in their order, each as `stylize` makes it.
+
+        Those of one size that follow each other go through the network together, `batch_size` at
+        most.
+
+        Args:
+            pictures: the photographs.
+            size: as for `stylize`.
+            strength: as for `stylize`.
+            keep_colors: as for `stylize`.
+
+        Raises:
+            PictureError: a setting is out of range.
+            ModelFileError: the model cannot be run.
+        """
         check_settings(size, strength)
-        photograph = picture if size is None else resize_longer_side(picture, size)
+        photographs = [
+            picture if size is None else resize_longer_side(picture, size) for picture in pictures
+        ]
         if strength == 0:
-            return photograph
-        stylized = self._predictor(fill_transparent(photograph), bits=photograph.bits)
-        finished = _finished(stylized, photograph.rgb, strength=strength, keep_colors=keep_colors)
-        return photograph.with_rgb(finished)
+            return photographs
+        stylized = self._predictor.predict_all(
+            [(fill_transparent(photograph), photograph.bits) for photograph in photographs]
+        )
+        return [
+            photograph.with_rgb(
+                _finished(rgb, photograph.rgb, strength=strength, keep_colors=keep_colors)
+            )
+            for photograph, rgb in zip(photographs, stylized, strict=True)
+        ]
+
+    def batching(self, *, size: int | None = None) -> Batching[Picture]:
+        """Which pictures may go to `stylize_all` together, and how many calls may be under way.
+
+        Args:
+            size: as for `stylize`.
+        """
+
+        def load(picture: Picture) -> Load:
+            width, height = picture.width, picture.height
+            if size is not None:
+                width, height = fit_longer_side(width, height, size)
+            return self._predictor.load_of(height, width, bits=picture.bits)
+
+        return self._predictor.batching_by(load)
 
     def find_large(
         self, source: Path, target: Path, *, size: int | None = None, strength: float = 1.0

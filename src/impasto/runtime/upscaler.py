@@ -1,6 +1,7 @@
 """Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -12,6 +13,7 @@ from impasto.images.histogram import match_histogram
 from impasto.images.io import AskedBits, Picture
 from impasto.runtime.backend_choice import BackendName
 from impasto.runtime.backends import Precision
+from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.large_pictures import LargePicture, LargeResult
@@ -42,6 +44,10 @@ class Upscaler:
         tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
             or a number: always, with sides of so many pixels of the given picture.
         memory: what the whole process may take, such as `1G` or `512M`.
+        batch_size: at most so many pictures of one size go through the network together, and
+            no more than fit into the memory; for `upscale_all` and films.
+        num_requests: at most so many batches are computed at once, in folders and films; see
+            `backends.OpenVinoBackend`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -49,7 +55,7 @@ class Upscaler:
             in this precision.
         MissingExtraError: the backend is not installed.
         PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision or fewer than one thread.
+        ValueError: an unknown precision, or a number below one.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Upscaler:
         match_histogram: bool = False,
         tile: Tile = "auto",
         memory: str | int = DEFAULT_MEMORY,
+        batch_size: int = 1,
+        num_requests: int = 1,
     ) -> None:
         self._predictor = FittingPredictor(
             resolve_upscaling_model(name_or_file, scale, quantized=precision == "int8"),
@@ -71,6 +79,8 @@ class Upscaler:
             num_threads=num_threads,
             tile=tile,
             memory=memory,
+            batch_size=batch_size,
+            num_requests=num_requests,
         )
         self._match_histogram = match_histogram
 
@@ -122,11 +132,33 @@ class Upscaler:
         Raises:
             ModelFileError: the model cannot be run.
         """
-        low_resolution = fill_transparent(picture)
-        enlarged = self._predictor(low_resolution, bits=picture.bits)
+        (enlarged,) = self.upscale_all([picture])
+        return enlarged
+
+    def upscale_all(self, pictures: Sequence[Picture]) -> list[Picture]:
+        """The enlarged pictures, in their order, each as `upscale` makes it.
+
+        Those of one size that follow each other go through the network together, `batch_size` at
+        most.
+
+        Raises:
+            ModelFileError: the model cannot be run.
+        """
+        given = [(fill_transparent(picture), picture.bits) for picture in pictures]
+        enlarged = self._predictor.predict_all(given)
         if self._match_histogram:
-            enlarged = match_histogram(enlarged, low_resolution)
-        return picture.with_rgb(enlarged)
+            enlarged = [
+                match_histogram(rgb, low) for rgb, (low, _) in zip(enlarged, given, strict=True)
+            ]
+        return [picture.with_rgb(rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
+
+    def batching(self) -> Batching[Picture]:
+        """Which pictures may go to `upscale_all` together, and how many calls may be under way."""
+
+        def load(picture: Picture) -> Load:
+            return self._predictor.load_of(picture.height, picture.width, bits=picture.bits)
+
+        return self._predictor.batching_by(load)
 
     def find_large(self, source: Path, target: Path) -> LargePicture | None:
         """A file that is too large for memory and is to be enlarged by `upscale_large`.

@@ -4,10 +4,11 @@ The files are the room `clips`'s, what steadies a film `stabilization`'s.
 """
 
 import os
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ from impasto.files import put_in_place, remove_temporary, temporary_beside
 from impasto.images.io import Picture
 from impasto.images.reading import shown
 from impasto.images.resize import fit_longer_side
-from impasto.runtime.clips.clip import ClipFacts, even
+from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
+from impasto.runtime.clips.clip import ClipFacts, ClipFrame, even
 from impasto.runtime.clips.reading import ClipReader
 from impasto.runtime.clips.writing import ClipTarget, ClipWriter, check_video_target
-from impasto.runtime.pipelining import Ahead
+from impasto.runtime.pipeline import run_stages
 from impasto.runtime.stabilization import Stabilizer
 from impasto.runtime.stylizer import Stylizer, check_settings
 from impasto.runtime.upscaler import Upscaler
@@ -29,8 +31,8 @@ from impasto.runtime.upscaler import Upscaler
 NUM_AHEAD = 3
 """Frames that wait between two stages."""
 
-Transform = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""From one frame to another, float32 H×W×3 in [0, 1]."""
+Transform = Callable[[Sequence[Picture]], Sequence[Picture]]
+"""From frames that follow each other to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class _Task:
     """What is done to which film."""
 
     transform: Transform
+    batching: Batching[Picture]
     scale: int
     target: ClipTarget
     on_progress: OnProgress | None
@@ -133,13 +136,12 @@ def stylize_video(
     """
     check_settings(size, strength)
 
-    def paint(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        picture = Picture(rgb)
-        return stylizer.stylize(picture, strength=strength, keep_colors=keep_colors).rgb
-
+    paint = partial(stylizer.stylize_all, strength=strength, keep_colors=keep_colors)
     clip_target = _target(target, quality=quality, overwrite=overwrite)
-    transform = Stabilizer(paint) if stabilize else paint
-    return _transform(Path(source), _Task(transform, 1, clip_target, on_progress), size=size)
+    task = _Task(paint, stylizer.batching(), 1, clip_target, on_progress)
+    if stabilize:  # each frame needs the painting before
+        task = replace(task, transform=_steady(paint), batching=ONE_BY_ONE)
+    return _transform(Path(source), task, size=size)
 
 
 def upscale_video(
@@ -168,13 +170,21 @@ def upscale_video(
         PictureError: the quality is out of range.
         ModelFileError: the model cannot be run.
     """
-
-    def enlarge(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        return upscaler.upscale(Picture(rgb)).rgb
-
     clip_target = _target(target, quality=quality, overwrite=overwrite)
-    task = _Task(enlarge, upscaler.scale, clip_target, on_progress)
+    task = _Task(
+        upscaler.upscale_all, upscaler.batching(), upscaler.scale, clip_target, on_progress
+    )
     return _transform(Path(source), task, size=None)
+
+
+def _steady(paint: Transform) -> Transform:
+    """The same with less flicker, for the frames of one film."""
+
+    def paint_one(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        return paint([Picture(rgb)])[0].rgb
+
+    stabilizer = Stabilizer(paint_one)
+    return lambda frames: [Picture(stabilizer(frame.rgb)) for frame in frames]
 
 
 def partial_path(target: str | os.PathLike[str]) -> Path:
@@ -239,25 +249,28 @@ def _write_clip(
 
 
 def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, height: int) -> None:
-    """Three threads at work; this one only waits, so that Ctrl-C finds nothing half done."""
     started = time.perf_counter()
-    stop = threading.Event()
-    frames = Ahead(reader.frames(width=width, height=height), num_ahead=NUM_AHEAD, stop=stop)
-    painted = Ahead(
-        (frame.with_rgb(task.transform(frame.rgb)) for frame in frames),
+
+    def transform(given: Sequence[tuple[ClipFrame, Picture]]) -> Sequence[ClipFrame]:
+        made = task.transform([picture for _, picture in given])
+        return [frame.with_rgb(it.rgb) for (frame, _), it in zip(given, made, strict=True)]
+
+    written = run_stages(
+        reader.frames(width=width, height=height),
+        partial(map, lambda frame: (frame, Picture(frame.rgb))),
+        partial(
+            transform_batches,
+            transform=transform,
+            batching=task.batching.by(lambda given: task.batching.load(given[1])),
+        ),
+        partial(map, writer.write),
         num_ahead=NUM_AHEAD,
-        stop=stop,
     )
-    written = Ahead(map(writer.write, painted), num_ahead=NUM_AHEAD, stop=stop)
-    try:
+    with closing(written):
         for num_done in written:
             if task.on_progress is not None:
                 seconds = time.perf_counter() - started
                 task.on_progress(VideoProgress(num_done, reader.facts.num_frames, seconds))
-    finally:
-        stop.set()
-        for stage in (frames, painted, written):
-            stage.join()
 
 
 def _with_part_kept(
