@@ -29,6 +29,7 @@ BLOCK = re.compile(
     r"(?P<before>[^\n]*)\n(?P<blank>\n?)```(?P<language>\w+)\n(?P<code>.*?)```", re.DOTALL
 )
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
+TIMEOUT_SECONDS = 1500  # a machine may be busy
 FILE_NAME = re.compile(r"This is `(?P<name>[\w.-]+)`")
 STAGES = "stages=[{steps=3, crop_size=32, batch_size=2}, {steps=2, crop_size=48, batch_size=2}]"
 SETTINGS = {
@@ -147,7 +148,7 @@ def run_shell(code):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
@@ -172,7 +173,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
