@@ -14,9 +14,13 @@ from impasto.optimization_run import (
     objective_settings,
     optimize_photograph,
 )
-from impasto.training.run import train_model
+from impasto.training.card_of_run import facts_of, trained_card
+from impasto.training.checkpoint import load_checkpoint
+from impasto.training.loop import CHECKPOINT_NAME
+from impasto.training.run import run_folder
+from impasto.zoo.card import ModelCard
 from model_fixtures import make_card
-from training_fixtures import draw, tiny_recipe
+from training_fixtures import draw, leave_unfinished, tiny_recipe
 
 LAYERS = ("relu1_2", "relu2_2")
 
@@ -112,11 +116,13 @@ def test_leaning_doubles_the_weight_of_style():
 
 def test_the_objective_of_a_style_is_that_of_its_training(painting, photos, tmp_path):
     objective = {"num_probe_pictures": 2, "style_balance": 3.0, "padding": "zeros"}
-    outcome = train_model(
-        tiny_recipe(painting, photos, objective=objective), tmp_path / "style.onnx"
-    )
-    found = objective_of(outcome.model.card)
-    assert found.scales.model_dump() == outcome.model.card.training.scales
+    recipe, output = tiny_recipe(painting, photos, objective=objective), tmp_path / "style.onnx"
+    leave_unfinished(recipe, output)
+    state = load_checkpoint(run_folder(output) / CHECKPOINT_NAME).state
+    facts = facts_of(recipe, output)
+    card = trained_card(facts, recipe, state, num_photographs=6, hardware="a test's")
+    found = objective_of(ModelCard.from_json(card.to_json()))
+    assert found.scales == state.scales
     assert found.weights.style == 3 * PRESETS["default"].weights.style
     assert found.padding == "zeros"
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -41,6 +42,25 @@ def tiny_recipe(painting, photos, /, **changes):
         "loop": {"log_every_steps": 1, "checkpoint_every_steps": 2, "contact_sheet_minutes": 60},
     }
     return parse_recipe(table | changes)
+
+
+def stop_at(step):
+    """Press Ctrl-C as soon as that step is logged."""
+
+    def watch(progress):
+        if progress.step == step and not progress.message:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return watch
+
+
+def leave_unfinished(recipe, output):
+    """Train to the first step only; its checkpoint is left, and no model is exported."""
+    from impasto.errors import TrainingInterrupted
+    from impasto.training.run import train_model
+
+    with pytest.raises(TrainingInterrupted):
+        train_model(recipe, output, on_progress=stop_at(1))
 
 
 @pytest.fixture(scope="session")

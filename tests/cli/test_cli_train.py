@@ -5,7 +5,7 @@ from impasto.cli.train import PlainLines, ProgressBar, _tell_skipped
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
 from impasto.zoo.model_file import read_model_file
-from training_fixtures import draw
+from training_fixtures import draw, leave_unfinished, tiny_recipe
 
 STEP = Progress(
     step=30,
@@ -221,10 +221,8 @@ def test_super_resolution_that_cannot_be_takes_one_line(impasto, tmp_path, words
     assert said.stderr.count("\n") == 1
 
 
-def test_a_style_is_not_resumed_as_super_resolution(impasto, train, tmp_path):
-    tiny = ("--set", "stages=[{steps=1, crop_size=32, batch_size=1}]")
-    small = ("--set", "network.channels=[4,4,8]", "--set", "objective.num_probe_pictures=2")
-    assert train(*tiny, *small).status == 0
-    said = impasto("train", "sr", "--resume", "--overwrite", "-o", tmp_path / "style.onnx")
+def test_a_style_is_not_resumed_as_super_resolution(impasto, painting, photos, tmp_path):
+    leave_unfinished(tiny_recipe(painting, photos), tmp_path / "style.onnx")
+    said = impasto("train", "sr", "--resume", "-o", tmp_path / "style.onnx")
     assert said.status == 2
     assert "is a training of style-transfer; resume it as that" in said.stderr

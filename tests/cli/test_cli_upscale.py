@@ -2,12 +2,14 @@
 
 import json
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from impasto.images.io import Picture, load_picture, load_picture_or_animation, save_picture
 from model_fixtures import make_card, make_model_bytes
+from video_fixtures import draw_frame
 
 IDENTITY = np.eye(3, dtype=np.float16)[:, :, None, None]
 
@@ -94,3 +96,30 @@ def test_an_animation_and_sixteen_bits_are_enlarged(upscale, tmp_path):
     assert (enlarged.bits, enlarged.width) == (16, 20)
     np.testing.assert_allclose(enlarged.rgb[::2, ::2], rgb, atol=2 / 65_535)
     assert json.loads(done.stdout)["done"][1]["precision"] == "f32"
+
+
+def read_film(path):
+    """Times of the frames in seconds, their pixels, and the sound as it is encoded."""
+    with av.open(str(path)) as opened:
+        frames = list(opened.decode(video=0))
+    with av.open(str(path)) as opened:
+        sound = [bytes(packet) for packet in opened.demux(audio=0) if packet.size]
+    pixels = [frame.to_ndarray(format="rgb24", src_colorspace="ITU709") for frame in frames]
+    return [frame.pts * frame.time_base for frame in frames], pixels, sound
+
+
+def test_a_film_becomes_twice_as_large_and_keeps_its_sound(upscale, film, tmp_path):
+    done = upscale(film, "-o", tmp_path / "out.mp4", "--json")
+    assert done.status == 0, done
+    (made,) = json.loads(done.stdout)["done"]
+    assert (made["width"], made["height"], made["frames"]) == (128, 96, 12)
+    times, pixels, sound = read_film(tmp_path / "out.mp4")
+    times_before, _, sound_before = read_film(film)
+    assert times == times_before
+    assert sound == sound_before
+    for number, frame in enumerate(pixels):
+        assert frame.shape == (96, 128, 3)
+        for row, column in ((12, 16), (36, 48)):  # the middles of the corner and of the rest
+            expected = draw_frame(number)[row, column].astype(int)
+            difference = frame[2 * row, 2 * column] - expected
+            assert np.abs(difference).max() <= 8, (number, row)  # two encodings

@@ -18,9 +18,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from impasto.errors import TrainingInterrupted
 from impasto.training.run import train_model
-from training_fixtures import TINY_SETTINGS, draw, environment, tiny_recipe
+from training_fixtures import TINY_SETTINGS, draw, environment, leave_unfinished, tiny_recipe
 from video_fixtures import make_film
 
 ROOT = Path(__file__).parents[2]
@@ -30,13 +29,14 @@ BLOCK = re.compile(
     r"(?P<before>[^\n]*)\n(?P<blank>\n?)```(?P<language>\w+)\n(?P<code>.*?)```", re.DOTALL
 )
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+) -->")
+TIMEOUT_SECONDS = 1500  # a machine may be busy
 FILE_NAME = re.compile(r"This is `(?P<name>[\w.-]+)`")
 STAGES = "stages=[{steps=3, crop_size=32, batch_size=2}, {steps=2, crop_size=48, batch_size=2}]"
 SETTINGS = {
-    "train style": (*TINY_SETTINGS, STAGES),
+    "train style": (*TINY_SETTINGS, "network.num_residual_blocks=0", STAGES),
     "train sr": (
         "network.channels=4",
-        "network.num_residual_blocks=1",
+        "network.num_residual_blocks=0",
         "stages=[{steps=2, crop_size=32, batch_size=2}]",
     ),
 }
@@ -122,17 +122,8 @@ def prepare(page, folder, tiny_style):
     if page.name == "video.md":
         make_film(folder / "clip.mp4")
     if page.name == "resuming.md":
-        leave_unfinished(folder)
-
-
-def leave_unfinished(folder):
-    def stop_at_once(progress):
-        if progress.step:
-            os.kill(os.getpid(), 2)
-
-    recipe = tiny_recipe(folder / "painting.jpg", folder / "my-photos")
-    with pytest.raises(TrainingInterrupted):
-        train_model(recipe, folder / "my-style.onnx", on_progress=stop_at_once)
+        recipe = tiny_recipe(folder / "painting.jpg", folder / "my-photos")
+        leave_unfinished(recipe, folder / "my-style.onnx")
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
@@ -157,7 +148,7 @@ def run_shell(code):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
@@ -182,7 +173,7 @@ def test_the_site_builds_without_a_warning(tmp_path):
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -32,7 +32,7 @@ from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.run import resumed_recipe, run_folder, train_model
 from impasto.zoo.model_file import read_model_file
-from training_fixtures import draw, tiny_recipe
+from training_fixtures import draw, leave_unfinished, stop_at, tiny_recipe
 
 STAGES = [
     {"steps": 3, "crop_size": 32, "batch_size": 2},
@@ -49,16 +49,6 @@ def trained(tmp_path_factory, painting, photos):
     reports, skipped = [], []
     outcome = train_model(recipe, output, on_progress=reports.append, on_skipped=skipped.append)
     return outcome, reports, skipped
-
-
-def stop_at(step):
-    """Press Ctrl-C as soon as that step is logged."""
-
-    def watch(progress):
-        if progress.step == step and not progress.message:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    return watch
 
 
 def test_a_training_leaves_a_model_that_paints(trained):
@@ -207,8 +197,7 @@ def test_beginning_anew_leaves_no_checkpoint_of_the_older_run(tmp_path, painting
 
 def test_missing_folders_of_the_output_are_made(tmp_path, painting, photos):
     output = tmp_path / "new" / "folder" / "style.onnx"
-    with pytest.raises(TrainingInterrupted):
-        train_model(tiny_recipe(painting, photos), output, on_progress=stop_at(1))
+    leave_unfinished(tiny_recipe(painting, photos), output)
     assert (tmp_path / "new" / "folder" / "style.run" / CHECKPOINT_NAME).is_file()
 
 
@@ -264,8 +253,7 @@ def test_unfit_photographs_are_refused(tmp_path, painting):
 def test_photographs_that_went_away_are_named_on_resuming(tmp_path, painting, photos):
     moved, output = tmp_path / "photos", tmp_path / "style.onnx"
     shutil.copytree(photos, moved)
-    with pytest.raises(TrainingInterrupted):
-        train_model(tiny_recipe(painting, moved), output, on_progress=stop_at(1))
+    leave_unfinished(tiny_recipe(painting, moved), output)
     shutil.rmtree(moved)
     with pytest.raises(DataError, match=f"{moved} does not exist"):
         train_model(resumed_recipe(output), output, resume=True)

@@ -1,7 +1,6 @@
 """Super-resolution through the same run as styles: trained, resumed, begun from another."""
 
-import os
-import signal
+import functools
 
 import numpy as np
 import pytest
@@ -10,13 +9,16 @@ from PIL import Image
 
 from impasto.errors import RecipeError, TrainingInterrupted
 from impasto.images.degradation import degrade
+from impasto.images.resize import imresize
 from impasto.runtime.predictor import Predictor
 from impasto.trained_network import load_network
+from impasto.training.checkpoint import load_checkpoint
+from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.plan import plan_patches
 from impasto.training.recipe_file import load_recipe, parse_recipe
-from impasto.training.run import resumed_recipe, train_model
+from impasto.training.run import resumed_recipe, run_folder, train_model
 from impasto.training.sections import Stage
-from training_fixtures import draw
+from training_fixtures import draw, stop_at
 
 ARCHITECTURES = {
     "subpixel": {"kind": "subpixel", "channels": 4, "num_residual_blocks": 1},
@@ -37,17 +39,21 @@ def recipe_of(photos, /, *, kind="subpixel", scale=2, **changes):
     return parse_recipe(table | changes)
 
 
-def stop_at(step):
-    def watch(progress):
-        if progress.step == step and not progress.message:
-            os.kill(os.getpid(), signal.SIGINT)
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, photos):
+    """Trains a network of a kind once, ×2; the model is read only."""
 
-    return watch
+    @functools.cache
+    def train(kind):
+        output = tmp_path_factory.mktemp(kind) / "x2.onnx"
+        return train_model(recipe_of(photos, kind=kind), output).model
+
+    return train
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_a_training_leaves_a_model_that_enlarges(kind, photos, tmp_path):
-    model = train_model(recipe_of(photos, kind=kind), tmp_path / "sr.onnx").model
+def test_a_training_leaves_a_model_that_enlarges(kind, trained):
+    model = trained(kind)
     assert (model.card.task, model.card.scale) == ("super-resolution", 2)
     assert (model.card.degradation, model.card.painting) == ("bicubic", None)
     low = np.asarray(draw(3, 21, 17), np.float32) / 255
@@ -59,23 +65,29 @@ def test_a_training_leaves_a_model_that_enlarges(kind, photos, tmp_path):
     assert np.abs(enlarged - expected.permute(1, 2, 0).numpy()).max() < 1e-3
 
 
-def test_a_training_that_was_stopped_ends_in_the_same_weights(photos, tmp_path):
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(photos, tmp_path):
     recipe = recipe_of(photos, objective={"loss": "mix"})
-    unbroken = train_model(recipe, tmp_path / "unbroken.onnx").model
-    output = tmp_path / "broken.onnx"
+    unbroken, broken = tmp_path / "unbroken.onnx", tmp_path / "broken.onnx"
+    with pytest.raises(TrainingInterrupted):
+        train_model(recipe, unbroken, on_progress=stop_at(5))
     with pytest.raises(TrainingInterrupted, match=r"impasto train sr --resume -o .*broken\.onnx"):
-        train_model(recipe, output, on_progress=stop_at(3))
-    resumed = train_model(resumed_recipe(output), output, resume=True).model
-    before, after = load_network(unbroken).state_dict(), load_network(resumed).state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+        train_model(recipe, broken, on_progress=stop_at(3))
+    with pytest.raises(TrainingInterrupted):
+        train_model(resumed_recipe(broken), broken, resume=True, on_progress=stop_at(5))
+    before, after = (
+        load_checkpoint(run_folder(output) / CHECKPOINT_NAME) for output in (unbroken, broken)
+    )
+    assert before.state.step == after.state.step == 5
+    assert before.tensors.keys() == after.tensors.keys()
+    assert all(torch.equal(before.tensors[name], after.tensors[name]) for name in before.tensors)
 
 
-def test_a_larger_scale_begins_with_all_but_the_end_of_a_smaller_one(photos, tmp_path):
-    first = train_model(recipe_of(photos), tmp_path / "x2.onnx").model
+def test_a_larger_scale_begins_with_all_but_the_end_of_a_smaller_one(trained, photos, tmp_path):
+    first = trained("subpixel")
     recipe = recipe_of(
         photos,
         scale=4,
-        initialise_from=tmp_path / "x2.onnx",
+        initialise_from=first.path,
         stages=[{"steps": 1, "crop_size": 32, "batch_size": 2}],
         optimizer={"learning_rate": 1e-9},
     )
@@ -130,14 +142,13 @@ def squares(tmp_path):
 def test_training_learns_to_enlarge_better_than_bicubic(squares, tmp_path):
     stages = [{"steps": 80, "crop_size": 48, "batch_size": 4}]
     recipe = recipe_of(squares, stages=stages, optimizer={"learning_rate": 5e-3})
-    start = recipe_of(squares, optimizer={"learning_rate": 1e-9})
-    trained = Predictor(train_model(recipe, tmp_path / "a.onnx").model, precision="f32")
-    untrained = Predictor(train_model(start, tmp_path / "b.onnx").model, precision="f32")
+    predictor = Predictor(train_model(recipe, tmp_path / "sr.onnx").model, precision="f32")
     with Image.open(squares / "0.png") as picture:
         truth = np.asarray(picture, np.float32) / 255
     low = degrade(truth, scale=2)
+    bicubic = imresize(low, width=truth.shape[1], height=truth.shape[0])
 
-    def error(predictor):
-        return float(np.square(predictor(low) - truth).mean())
+    def error(enlarged):
+        return float(np.square(enlarged - truth).mean())
 
-    assert error(trained) < 0.7 * error(untrained)
+    assert error(predictor(low)) < 0.7 * error(bicubic)
