@@ -111,8 +111,15 @@ impasto stylize photo.jpg --style {name} -o photo-painted.jpg
 ```{{literalinclude}} ../../recipes/style/{name}.toml
 :language: toml
 ```
+{_first_leg(name)}"""
 
-What it begins from, a network that still painted a frame and a pattern of 4 pixels:
+
+def _first_leg(name: str) -> str:
+    """The recipe of what a style's training began from, where it was no random network."""
+    if not (ROOT / "recipes/style/first" / f"{name}.toml").is_file():
+        return ""
+    return f"""
+It began from another that was trained before, whose pictures had a frame and a pattern of 4 pixels:
 
 ```{{literalinclude}} ../../recipes/style/first/{name}.toml
 :language: toml
