@@ -67,7 +67,7 @@ def main() -> None:
         sheet.append(list(results.values()))
     labels = ["as given", *(Path(model).stem for model in models)]
     drawn = contact_sheet(sheet, cell_size=SIZE, row_labels=labels, column_labels=list(pictures))
-    save_picture(Picture(rgb=drawn), RESULTS / "style_probe.jpg", quality=85, overwrite=True)
+    save_picture(Picture(rgb=drawn), RESULTS / "style_probe.jpg", quality=70, overwrite=True)
     publish(
         "style_probe",
         command="python benchmarks/style_probe.py",

@@ -5,15 +5,18 @@
 For every shipped style (or those named): content, style and total variation at 256² and 512²
 beside the untouched photographs, and which of all paintings is nearest by style loss. A style's
 own painting is the one of its name in `examples/paintings`, as it was trained on; `--paintings` are
-the others, compared with it. See `style_terms.py` for the protocol.
+the others, compared with it. With names, the rows of other styles stay as they were measured
+before, if that was on as many photographs. See `style_terms.py` for the protocol.
 """
 
 import argparse
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from measure import publish
+from measure import RESULTS, publish
 from numpy.typing import NDArray
 from style_terms import SHORT_SIDE, StyleTerms, total_variation
 
@@ -50,6 +53,9 @@ def main() -> None:
     predictors = {name: Predictor(resolve_model(name)) for name in models}
     photos = list_pictures(arguments.photos)[: arguments.limit]
     rows = {size: rows_at(size, predictors, terms, photos) for size in SIZES}
+    before = json.loads((RESULTS / "style_strength.json").read_text())
+    if (before["num_photographs"], before["paintings"]) == (len(photos), terms.names):
+        rows = {size: as_rows(before["rows"][str(size)]) | found for size, found in rows.items()}
     tables = [
         strength_table(rows, terms.names),
         *(confusion(rows[s], terms.names, s) for s in SIZES),
@@ -123,7 +129,7 @@ def confusion(found: dict[str, Row], paintings: list[str], size: int) -> str:
     return "\n".join(lines)
 
 
-def as_lists(found: dict[str, Row]) -> dict[str, dict[str, object]]:
+def as_lists(found: dict[str, Row]) -> dict[str, dict[str, list[Any]]]:
     return {
         name: {
             "content": [float(f"{value:.6g}") for value in row.content],
@@ -131,6 +137,13 @@ def as_lists(found: dict[str, Row]) -> dict[str, dict[str, object]]:
             "styles": [[float(f"{v:.5g}") for v in styles] for styles in row.styles],
         }
         for name, row in found.items()
+    }
+
+
+def as_rows(lists: dict[str, dict[str, list[Any]]]) -> dict[str, Row]:
+    return {
+        name: Row(row["content"], row["total_variation"], [np.array(s) for s in row["styles"]])
+        for name, row in lists.items()
     }
 
 

@@ -46,7 +46,7 @@ def main() -> None:
         repainted = (stylizer.stylize(photo) for photo in photos)
         gallery.append([square(painting), *map(square, repainted)])
     sheet = Picture(rgb=contact_sheet(gallery, cell_size=320))
-    save_picture(sheet, folder / "gallery.jpg", quality=85, overwrite=True)
+    save_picture(sheet, folder / "gallery.jpg", quality=70, overwrite=True)
 
 
 def square(picture: Picture) -> NDArray[np.float32]:
