@@ -25,7 +25,7 @@ SHIPPED = (
     "the_scream",
     "udnie",
 )
-ENLARGING = ("faithful_x2", "faithful_x4", "faithful_x8", "sharp_x4")
+ENLARGING = ("faithful_x2", "faithful_x4", "faithful_x8", "sharp_x2", "sharp_x4")
 STYLE = ("--style", "starry_night", "--size", "64")
 
 
