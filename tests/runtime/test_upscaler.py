@@ -113,8 +113,12 @@ def test_a_scale_that_the_model_has_not_is_refused(double, own, tmp_path):
     with pytest.raises(ModelFileError, match=r"enlarges 2 times, 4 times was asked for"):
         Upscaler(tmp_path / "double.onnx", scale=4)
     own("mine_x2", 2)
-    with pytest.raises(UnknownModelError, match="there is no model 'mine'; did you mean 'mine_x2'"):
+    own("other_x8", 8)
+    complaint = r"there is no model 'mine_x8'; take mine_x2, or of that scale .*other_x8"
+    with pytest.raises(UnknownModelError, match=complaint):
         Upscaler("mine", scale=8)
+    with pytest.raises(UnknownModelError, match="there is no model 'nothing'"):
+        Upscaler("nothing", scale=8)
 
 
 def test_a_style_is_no_super_resolution():

@@ -21,7 +21,7 @@ from impasto.runtime.memory import DEFAULT_MEMORY, Tile
 from impasto.runtime.tiled_predictor import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
-from impasto.zoo.registry import resolve_model
+from impasto.zoo.registry import list_models, resolve_model
 
 USUAL_SCALE = 4
 
@@ -226,8 +226,10 @@ def resolve_upscaling_model(
         try:
             name = f"{name_or_file}_x{scale or USUAL_SCALE}"
             return resolve_model(name, task="super-resolution", quantized=quantized)
-        except UnknownModelError:
-            pass
+        except UnknownModelError as error:
+            others = _models_in_place_of(name_or_file, scale or USUAL_SCALE)
+            if others:
+                raise UnknownModelError(f"there is no model {name!r}; {others}") from error
     model = resolve_model(name_or_file, task="super-resolution", quantized=quantized)
     if scale is not None and model.card.scale != scale:
         raise ModelFileError(
@@ -235,3 +237,18 @@ def resolve_upscaling_model(
             f"leave the scale out, or give another model"
         )
     return model
+
+
+def _models_in_place_of(name: str, scale: int) -> str:
+    """What there is of a name that exists for other scales alone; nothing of any other name."""
+    scales = {
+        entry.name: entry.card.scale
+        for entry in list_models(task="super-resolution")
+        if entry.card is not None
+    }
+    same = sorted(each for each in scales if each.startswith(f"{name}_x"))
+    if name in scales or not same:
+        return ""
+    fitting = sorted(each for each, of_model in scales.items() if of_model == scale)
+    for_scale = f", or of that scale {', '.join(fitting)}" if fitting else ""
+    return f"take {', '.join(same)}{for_scale}"
