@@ -13,7 +13,7 @@ from training_fixtures import environment, impasto_command
 from video_fixtures import draw_noise, make_film
 
 PATIENCE_SECONDS = 200
-LONG_FILM = 3000
+LONG_FILM = 1200
 """Frames; too many to be done before a test has looked."""
 
 

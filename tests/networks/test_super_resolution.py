@@ -10,7 +10,7 @@ from impasto.networks.architecture import (
     SubpixelArchitecture,
 )
 from impasto.networks.super_resolution import (
-    LUMINANCE,
+    LUMINANCE_WEIGHTS,
     BicubicEnlargement,
     build_super_resolution_network,
 )
@@ -81,7 +81,7 @@ def test_srcnn_leaves_the_chroma_of_the_bicubic_enlargement():
     change = network(given) - BicubicEnlargement(4)(given)
     assert change.abs().max() > 1e-3
     assert (change - change.mean(dim=1, keepdim=True)).abs().max() < 1e-5
-    assert sum(LUMINANCE) == pytest.approx(1)
+    assert sum(LUMINANCE_WEIGHTS) == pytest.approx(1)
 
 
 def test_papers_output_is_a_picture():
