@@ -97,7 +97,12 @@ def test_ctrl_c_leaves_the_finished_part_and_says_where(tmp_path, tiny_model_pat
     )
     words = ("stylize", film, "--style", tiny_model_path, "-o", tmp_path / "out.mp4")
     process = subprocess.Popen(
-        impasto_command(*words), env=environment(), stderr=subprocess.PIPE, text=True
+        impasto_command(*words),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever starts the tests in the background has them ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         wait_for_bytes(process, tmp_path)
