@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from impasto.errors import PictureError
-from impasto.losses import grid_spectrum_loss, spectrum_loss
+from impasto.spectrum_losses import grid_spectrum_loss, spectrum_loss
 from impasto.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
     SuperResolutionObjective,

@@ -16,12 +16,11 @@ from impasto.loss_network import FeatureExtractor, LossNetwork
 from impasto.losses import (
     feature_reconstruction_loss,
     grid_loss,
-    grid_spectrum_loss,
     named_features,
     pixel_loss,
-    spectrum_loss,
 )
 from impasto.objectives import LossTerms, NonNegative
+from impasto.spectrum_losses import grid_spectrum_loss, spectrum_loss
 from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
 
 GRID_CELLS = 8

@@ -142,3 +142,8 @@ def _check_float(tensor: Tensor, *, name: str, remedy: str) -> None:
 
 def _shape(tensor: Tensor) -> str:
     return "×".join(str(size) for size in tensor.shape) or "of a single number"
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Return float32 and float64 as they are, and other types as float32."""
+    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

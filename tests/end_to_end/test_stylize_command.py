@@ -16,6 +16,7 @@ from PIL import Image
 
 IMPASTO = Path(sys.executable).with_name("impasto")
 PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "chelsea.png"
+RECIPES = Path(__file__).parents[2] / "recipes"
 PYTHON_SETTINGS = {"PYTHONUNBUFFERED", "PYTHONUTF8"}  # they would hide failing flushes and names
 SHIPPED = (
     "composition_vii",
@@ -71,32 +72,34 @@ def test_the_shipped_style_repaints_a_photograph(impasto, tmp_path):
     assert np.abs(difference).mean() > 10  # of 255: it was repainted
 
 
+def shipped_with(impasto, model, recipes):
+    """The card and the recipe of a shipped model; both say how it was trained."""
+    card = json.loads(impasto("models", "show", model, "--json").stdout)
+    assert json.loads((recipes / f"{model}.card.json").read_text("utf-8")) == card
+    recipe = tomllib.loads((recipes / f"{model}.toml").read_text("utf-8"))
+    told = card["training"]["recipe"]
+    for stage, said in zip(recipe["stages"], told["stages"], strict=True):
+        assert stage.items() <= said.items()
+    return card, recipe
+
+
 @pytest.mark.parametrize("style", SHIPPED)
 def test_every_shipped_style_comes_with_its_recipe_and_card(impasto, style):
-    card = json.loads(impasto("models", "show", style, "--json").stdout)
-    recipes = Path(__file__).parents[2] / "recipes" / "style"
-    assert json.loads((recipes / f"{style}.card.json").read_text("utf-8")) == card
-    recipe = tomllib.loads((recipes / f"{style}.toml").read_text("utf-8"))
+    recipes = RECIPES / "style"
+    card, recipe = shipped_with(impasto, style, recipes)
     told = card["training"]["recipe"]
     assert recipe["seed"] == told["seed"]
     assert recipe["network"].items() <= told["network"].items()
-    for stage, said in zip(recipe["stages"], told["stages"], strict=True):
-        assert stage.items() <= said.items()
     painting = (recipes / recipe["painting"]["file"]).read_bytes()
     assert hashlib.sha256(painting).hexdigest() == card["painting"]["sha256"]
 
 
 @pytest.mark.parametrize("model", ENLARGING)
 def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(impasto, model):
-    card = json.loads(impasto("models", "show", model, "--json").stdout)
-    recipes = Path(__file__).parents[2] / "recipes" / "sr"
-    assert json.loads((recipes / f"{model}.card.json").read_text("utf-8")) == card
-    recipe = tomllib.loads((recipes / f"{model}.toml").read_text("utf-8"))
+    card, recipe = shipped_with(impasto, model, RECIPES / "sr")
     told = card["training"]["recipe"]
     for part in ("network", "objective", "optimizer"):
         assert recipe[part].items() <= told[part].items()
-    for stage, said in zip(recipe["stages"], told["stages"], strict=True):
-        assert stage.items() <= said.items()
     scale = f"×{card['architecture']['scale']}"
     assert {f"{name} {scale}" for name in ("Set5", "Set14", "BSD100")} <= card["scores"].keys()
 
