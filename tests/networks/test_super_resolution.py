@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from impasto.errors import PictureError
 from impasto.images.resize import imresize
@@ -82,6 +83,34 @@ def test_srcnn_leaves_the_chroma_of_the_bicubic_enlargement():
     assert change.abs().max() > 1e-3
     assert (change - change.mean(dim=1, keepdim=True)).abs().max() < 1e-5
     assert sum(LUMINANCE_WEIGHTS) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_papers_network_can_start_as_an_enlargement(scale):
+    network = build_super_resolution_network(
+        PaperSuperResolutionArchitecture(scale=scale, channels=12, num_residual_blocks=2)
+    )
+    network.start_as_enlargement()
+    given = F.interpolate(pictures(6, 6), size=24, mode="bicubic").clamp(0, 1)
+    inner = slice(2 * scale, -2 * scale)  # zeros, not the picture, go on past the border
+    found = network(given)[..., inner, inner]
+    bicubic = BicubicEnlargement(scale)(given)[..., inner, inner]
+    linear = F.interpolate(given, scale_factor=scale, mode="bilinear")
+    moved = linear.roll((1, 1), (2, 3))[..., inner, inner]
+    assert (found - bicubic).abs().mean() < 0.02
+    assert (found - linear[..., inner, inner]).abs().mean() < (found - moved).abs().mean()
+
+
+def test_batch_norm_of_a_start_as_an_enlargement_keeps_its_statistics():
+    network = build_super_resolution_network(
+        PaperSuperResolutionArchitecture(scale=2, channels=9, num_residual_blocks=1)
+    )
+    network.start_as_enlargement()
+    before = {name: b.clone() for name, b in network.named_buffers()}
+    trained = network.train()(pictures())
+    assert all(torch.equal(b, before[name]) for name, b in network.named_buffers())
+    assert torch.equal(trained, network.eval()(pictures()))
+    assert all(p.requires_grad for p in network.parameters())
 
 
 def test_papers_output_is_a_picture():

@@ -29,6 +29,7 @@ def test_super_resolution_recipes_have_the_scale_of_their_name(file):
         "sharp": "mix",
         "sharp_first": "mix",
         "srcnn": "pixel",
+        "srcnn_first": "pixel",
         "paper_pixel": "pixel",
         "paper_pixel_blur": "pixel",
         "paper_feature": "feature",

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from impasto.errors import RecipeError
 from impasto.images.degradation import degrade
@@ -52,6 +53,26 @@ def test_before_training_the_loss_is_that_of_bicubic(recipe_of):
     terms = task.loss_terms(task.network, truth)
     assert terms.total.item() == pytest.approx(expected.item(), rel=1e-4)
     assert set(terms.weighted) == {"pixel"}
+
+
+def test_a_recipe_starts_the_papers_network_as_an_enlargement(recipe_of):
+    network = {"kind": "paper-super-resolution", "scale": 4, "channels": 9}
+    smooth = F.interpolate(photographs(size=6), size=64, mode="bicubic").clamp(0, 1)
+    losses = {}
+    for start in ("random", "enlargement"):
+        task = SuperResolutionTask(
+            recipe_of(network=network, start=start, objective={"loss": "pixel"})
+        )
+        losses[start] = task.loss_terms(task.network, smooth).total.item()
+    assert losses["enlargement"] < 0.2 * losses["random"]
+
+
+def test_only_the_papers_network_starts_as_an_enlargement(recipe_of):
+    with pytest.raises(RecipeError, match="of 9 channels or more; given: 'subpixel'; leave start"):
+        recipe_of(start="enlargement")
+    few = {"kind": "paper-super-resolution", "scale": 4, "channels": 8}
+    with pytest.raises(RecipeError, match="of 9 channels or more"):
+        recipe_of(network=few, start="enlargement")
 
 
 def test_a_recipe_weighs_terms_in_place_of_its_loss(recipe_of):

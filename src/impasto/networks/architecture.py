@@ -154,6 +154,10 @@ class SubpixelArchitecture(_SuperResolutionArchitecture):
         return 2 + 2 * self.num_residual_blocks
 
 
+NUM_ENLARGEMENT_CHANNELS = 9
+"""Of the paper's network when it starts as an enlargement: three for each colour."""
+
+
 class PaperSuperResolutionArchitecture(_SuperResolutionArchitecture):
     """The network of Johnson et al. 2016, table 2 of the supplement.
 

@@ -5,6 +5,7 @@ need of bicubic enlargement or colour conversion is inside, so that a model file
 """
 
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from impasto.errors import PictureError
 from impasto.images.resize import resize_matrix
 from impasto.networks.architecture import (
     MINIMUM_LOW_RESOLUTION,
+    NUM_ENLARGEMENT_CHANNELS,
     PaperSuperResolutionArchitecture,
     SrcnnArchitecture,
     SubpixelArchitecture,
@@ -24,6 +26,9 @@ from impasto.tensors import LUMINANCE_WEIGHTS, Features, Pictures, check_picture
 
 TAPS_REACH = 2
 """The bicubic kernel sees so many pixels to each side of the nearest one."""
+
+BRIGHT, MIDDLE_SLOPE, BRIGHT_SLOPE = 0.8, 2.3, 4.6
+"""artanh(2p − 1) by straight lines: a slope of 2.3, and 4.6 more above 0.8 and below 0.2."""
 
 
 class BicubicEnlargement(nn.Module):
@@ -130,6 +135,7 @@ class PaperSuperResolutionNetwork(nn.Module):
             *(FractionalStrideBlock(channels, channels) for _ in range(num_doublings))
         )
         self.to_rgb = nn.Conv2d(channels, 3, 9, padding=4)
+        self._batch_norm_is_frozen = False
 
     def forward(self, pictures: Pictures) -> Pictures:
         """Return N×3×(H·scale)×(W·scale) pictures in [0, 1] from N×3×H×W in [0, 1].
@@ -141,6 +147,56 @@ class PaperSuperResolutionNetwork(nn.Module):
         decoded = self.decode(self.residual_blocks(self.encode(pictures)))
         result: Tensor = 0.5 + 0.5 * self.to_rgb(decoded).tanh()
         return result
+
+    def start_as_enlargement(self) -> None:
+        """Take weights that enlarge linearly, and hold batch norm's statistics where they are.
+
+        Nine of its channels carry the colours and what is very bright or very dark of them, for
+        the slope of the tanh; the others begin at random and count for nothing yet. A network
+        that starts at random must first learn to copy colours, through a batch norm whose
+        statistics, of few patches, change them with every step. Statistics that stay make of
+        batch norm a scale and a shift, both learnt.
+
+        Departs from the paper, which starts at random and trains 400 times as long.
+        """
+        state = self.state_dict()  # shares its memory with the weights
+        for name, weights in state.items():
+            if weights.dim() == 4:
+                nn.init.kaiming_normal_(weights)
+                state[name.replace("weight", "bias")].zero_()
+            elif "norm2.weight" in name:
+                weights.zero_()  # a residual block adds nothing yet
+        carried = range(NUM_ENLARGEMENT_CHANNELS)
+        colours = torch.arange(3)
+        first, offsets = state["encode.convolution.weight"], state["encode.convolution.bias"]
+        first[carried] = 0
+        for group, (slope, offset) in enumerate(((1, 0.0), (1, -BRIGHT), (-1, 1 - BRIGHT))):
+            first[3 * group + colours, colours, 4, 4] = slope
+            offsets[3 * group + colours] = offset
+        taps = torch.tensor([0.5, 1, 0.5])
+        for index in range(len(self.decode)):
+            doubling = state[f"decode.{index}.convolution.weight"]
+            doubling[:, carried] = 0
+            doubling[carried, carried] = torch.outer(taps, taps)
+        # Pixels that are doubled at places 0, ½, 1, … of the small ones lie half of all but one
+        # too far to the lower right: half a pixel for ×2, three halves for ×4.
+        place = 4 - self.architecture.scale // 2
+        last = state["to_rgb.weight"].zero_()
+        middle = last[:, :, place : place + 2, place : place + 2]
+        for group, steep in enumerate((MIDDLE_SLOPE, BRIGHT_SLOPE, -BRIGHT_SLOPE)):
+            middle[colours, 3 * group + colours] = steep / 4
+        state["to_rgb.bias"].fill_(-MIDDLE_SLOPE / 2)
+        self._batch_norm_is_frozen = True
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, but of batch norm's only where its statistics may change."""
+        super().train(mode)
+        if self._batch_norm_is_frozen:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
 
 class SrcnnNetwork(nn.Module):

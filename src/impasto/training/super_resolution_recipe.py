@@ -8,7 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from impasto.images.degradations import Degradation
-from impasto.networks.architecture import SubpixelArchitecture, SuperResolutionArchitecture
+from impasto.networks.architecture import (
+    NUM_ENLARGEMENT_CHANNELS,
+    PaperSuperResolutionArchitecture,
+    SubpixelArchitecture,
+    SuperResolutionArchitecture,
+)
 from impasto.objectives import NonNegative
 from impasto.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
@@ -103,6 +108,8 @@ class SuperResolutionRecipe(TrainingRecipe):
         degradation: how the low resolution is made of it: `bicubic` as in the benchmarks, or
             `blur-bicubic` as in the paper.
         network: what learns; its scale is the training's.
+        start: of the paper's network: `random` as in the paper, or `enlargement`, with weights that
+            enlarge linearly and batch norm's statistics held.
         objective: by which measure.
         stages: `crop_size` is the side of a high-resolution patch; 16 patches of 128 at a time
             (measured).
@@ -114,6 +121,7 @@ class SuperResolutionRecipe(TrainingRecipe):
     photos: HighResolutionSection
     degradation: Degradation = "bicubic"
     network: SuperResolutionArchitecture = SubpixelArchitecture(scale=4)
+    start: Literal["random", "enlargement"] = "random"
     objective: SuperResolutionObjectiveSection = SuperResolutionObjectiveSection()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (
         Stage(steps=10_000, crop_size=128, batch_size=16),
@@ -124,6 +132,20 @@ class SuperResolutionRecipe(TrainingRecipe):
     @classmethod
     def _subpixel_by_four_unless_told(cls, network: Any) -> Any:
         return {"kind": "subpixel", "scale": 4, **network} if isinstance(network, dict) else network
+
+    @model_validator(mode="after")
+    def _start_fits_the_network(self) -> Self:
+        network = self.network
+        if self.start == "enlargement" and not (
+            isinstance(network, PaperSuperResolutionArchitecture)
+            and network.channels >= NUM_ENLARGEMENT_CHANNELS
+        ):
+            raise ValueError(
+                'start = "enlargement" is for the network "paper-super-resolution" of '
+                f"{NUM_ENLARGEMENT_CHANNELS} channels or more; given: {network.kind!r}; leave "
+                "start out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _patches_divide_by_the_scale(self) -> Self:

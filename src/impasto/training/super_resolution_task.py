@@ -18,6 +18,7 @@ from impasto.images.degradation import degradation_matrix
 from impasto.images.degradations import Degradation
 from impasto.networks.super_resolution import (
     BicubicEnlargement,
+    PaperSuperResolutionNetwork,
     build_super_resolution_network,
 )
 from impasto.objectives import LossScales, LossTerms
@@ -46,6 +47,9 @@ class SuperResolutionTask:
         self.recipe = recipe
         self.scale = recipe.network.scale
         self.network = build_super_resolution_network(recipe.network)
+        if recipe.start == "enlargement":
+            assert isinstance(self.network, PaperSuperResolutionNetwork)
+            self.network.start_as_enlargement()
         self.objective = super_resolution_objective(
             recipe.objective.preset,
             scale=self.scale,
