@@ -26,7 +26,19 @@ SHIPPED = (
     "the_scream",
     "udnie",
 )
-ENLARGING = ("faithful_x2", "faithful_x4", "faithful_x8", "sharp_x2", "sharp_x4")
+ENLARGING = (
+    "faithful_x2",
+    "faithful_x4",
+    "faithful_x8",
+    "paper_feature_x4",
+    "paper_feature_x8",
+    "paper_pixel_x4",
+    "paper_pixel_x8",
+    "sharp_x2",
+    "sharp_x4",
+    "sharp_x8",
+    "srcnn_x4",
+)
 STYLE = ("--style", "starry_night", "--size", "64")
 
 
