@@ -111,7 +111,7 @@ def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(imp
     card, recipe = shipped_with(impasto, model, RECIPES / "sr")
     told = card["training"]["recipe"]
     for part in ("network", "objective", "optimizer"):
-        assert recipe.get(part, {}).items() <= told[part].items()
+        assert recipe[part].items() <= told[part].items()
     scale = f"×{card['architecture']['scale']}"
     assert {f"{name} {scale}" for name in ("Set5", "Set14", "BSD100")} <= card["scores"].keys()
 

@@ -157,14 +157,14 @@ class PaperSuperResolutionNetwork(nn.Module):
         statistics, of few patches, change them with every step. Statistics that stay make of
         batch norm a scale and a shift, both learnt.
 
-        Departs from the paper, which starts at random and trains 400 times as long.
+        Departs from the paper, which starts at random and has 200,000 steps.
         """
         state = self.state_dict()  # shares its memory with the weights
         for name, weights in state.items():
             if weights.dim() == 4:
                 nn.init.kaiming_normal_(weights)
                 state[name.replace("weight", "bias")].zero_()
-            elif "norm2.weight" in name:
+            elif name.endswith("norm2.weight"):
                 weights.zero_()  # a residual block adds nothing yet
         carried = range(NUM_ENLARGEMENT_CHANNELS)
         colours = torch.arange(3)
