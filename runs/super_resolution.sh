@@ -8,7 +8,7 @@ photos=$1 out=$2
 shift 2
 recipes=$(dirname "$0")/../recipes/sr
 [ $# -gt 0 ] || set -- faithful_x4 sharp_first_x4 sharp_x4 \
-  faithful_x2 sharp_x2 faithful_x8 sharp_first_x8 sharp_x8 srcnn_first_x4 srcnn_x4 \
+  faithful_x2 sharp_x2 faithful_x8 sharp_first_x8 sharp_x8 srcnn_first_x4 srcnn_second_x4 srcnn_x4 \
   paper_pixel_x4 paper_feature_x4 paper_pixel_blur_x4 paper_pixel_x8 paper_feature_x8
 mkdir -p "$out"
 export TASK=sr

@@ -389,3 +389,20 @@ def test_padding_by_reflection_needs_two_pixels_at_the_deepest_layer():
 def test_unknown_padding_is_refused():
     with pytest.raises(WeightsError, match="padding is 'circular'; expected 'zeros' or 'reflect'"):
         LossNetwork(padding="circular")
+
+
+def test_layers_that_are_not_needed_are_not_computed():
+    network = LossNetwork(("relu1_2", "relu2_2", "relu3_3"))
+    computed = []
+    for name, convolution in network.convolutions.items():
+        convolution.register_forward_hook(lambda *_, name=name: computed.append(name))
+    pictures = torch.rand(1, 3, 32, 32)
+    some = network(pictures, ["relu2_2"])
+    assert computed == ["conv1_1", "conv1_2", "conv2_1", "conv2_2"]
+    assert list(some) == ["relu2_2"]
+    torch.testing.assert_close(some["relu2_2"], network(pictures)["relu2_2"], rtol=0, atol=0)
+
+
+def test_a_layer_the_network_was_not_built_with():
+    with pytest.raises(WeightsError, match="has no relu3_1; expected layers among relu2_2"):
+        LossNetwork(("relu2_2",))(torch.rand(1, 3, 32, 32), ["relu3_1"])

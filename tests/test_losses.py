@@ -58,6 +58,18 @@ def test_feature_reconstruction_is_the_mean_square_of_the_difference():
     assert feature_reconstruction_loss(features, target).item() == 3.5
 
 
+def test_gram_matrix_has_the_gradient_and_curvature_of_its_formula():
+    features = random_features(2, 3, 4, 5).requires_grad_()
+    assert torch.autograd.gradcheck(gram_matrix, [features])
+    assert torch.autograd.gradgradcheck(gram_matrix, [features])
+
+
+def test_gram_matrix_can_be_mapped_over_pictures():
+    features = random_features(3, 2, 4, 5)
+    each = torch.func.vmap(lambda one: gram_matrix(one[None])[0])(features)
+    torch.testing.assert_close(each, gram_matrix(features))
+
+
 def test_gram_matrix_is_divided_by_channels_height_and_width():
     # ψ = [[1, 2], [3, 4]]: ψψᵀ = [[1 + 4, 3 + 8], [3 + 8, 9 + 16]], over C·H·W = 2·1·2 = 4.
     gram = gram_matrix(as_batch([[1.0, 2.0]], [[3.0, 4.0]]))

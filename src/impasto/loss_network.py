@@ -110,16 +110,20 @@ class LossNetwork(nn.Module):
         num_poolings = int(LAYER_NAMES[self.depth - 1][4]) - 1
         return int(2**num_poolings) * (2 if self.padding == "reflect" else 1)
 
-    def forward(self, pictures: Pictures) -> dict[str, LayerFeatures]:
+    def forward(
+        self, pictures: Pictures, layers: Sequence[str] | None = None
+    ) -> dict[str, LayerFeatures]:
         """Return the activations of the layers asked for, by name, shallow first.
 
         Each is N×C×H'×W', after the ReLU, in the parameters' type (or that of autocast).
 
         Args:
             pictures: N×3×H×W, float RGB in [0, 1].
+            layers: some of `layers`, if not all are needed; what is deeper is not computed.
 
         Raises:
             PictureError: when the pictures are not such, or smaller than `minimum_size`.
+            WeightsError: for a layer that is not among those the network was built with.
             NotFiniteError: when they contain NaN or infinity.
         """
         check_pictures(pictures)
@@ -129,15 +133,27 @@ class LossNetwork(nn.Module):
                 f"{LAYER_NAMES[self.depth - 1]} need at least "
                 f"{self.minimum_size}×{self.minimum_size}: enlarge them, or read shallower layers"
             )
+        wanted = self._known_layers(layers)
         activations = (pictures * 255 - self.mean).flip(1).to(self.mean.dtype)
         features: dict[str, LayerFeatures] = {}
         for layer, convolution in zip(LAYER_NAMES, self.convolutions.values(), strict=False):
             if layer.endswith("_1") and layer != "relu1_1":
                 activations = self._pool(activations)
-            activations = F.relu(convolution(activations))
-            if layer in self.layers:
+            activations = F.relu(convolution(activations), inplace=True)
+            if layer in wanted:
                 features[layer] = activations
+            if len(features) == len(wanted):
+                break
         return features
+
+    def _known_layers(self, layers: Sequence[str] | None) -> set[str]:
+        wanted = set(self.layers if layers is None else layers)
+        if unknown := sorted(wanted.difference(self.layers)):
+            raise WeightsError(
+                f"the loss network has no {', '.join(unknown)}; expected layers among "
+                f"{', '.join(self.layers)}: build it with these"
+            )
+        return wanted
 
     def _pool(self, activations: Tensor) -> Tensor:
         if self.pooling == "max":

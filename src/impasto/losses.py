@@ -6,13 +6,13 @@ is split over processes. Source: Johnson et al. 2016, section 3 (equations 2 to 
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import PictureError
-from impasto.loss_network import FeatureExtractor
+from impasto.loss_network import FeatureExtractor, LossNetwork
 from impasto.tensors import (
     Features,
     GramMatrices,
@@ -74,7 +74,27 @@ def gram_matrix(features: Features) -> GramMatrices:
         # In channels-last memory this reshape is a view; in the other order it would copy.
         rows = at_least_float32(features).permute(0, 2, 3, 1)
         rows = rows.reshape(num_pictures, height * width, num_channels)
-        return rows.transpose(1, 2) @ rows / (num_channels * height * width)
+        gram: Tensor = _ProductWithItself.apply(rows)  # type: ignore[no-untyped-call]
+        return gram / (num_channels * height * width)
+
+
+class _ProductWithItself(torch.autograd.Function):
+    """RᵀR, whose gradient R·(G + Gᵀ) takes one product where autograd would take two and a sum."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(rows: Tensor) -> Tensor:
+        return rows.transpose(1, 2) @ rows
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], _output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        rows: Tensor = ctx.saved_tensors[0]
+        return rows @ (gradient + gradient.transpose(1, 2))
 
 
 def style_reconstruction_loss(
@@ -334,9 +354,13 @@ def named_features(
 ) -> dict[str, LayerFeatures]:
     """Return the features of `layers`, in that order, each N×C×H×W.
 
+    Of our own loss network, only as much is computed as they need.
+
     Raises:
         PictureError: when the loss network does not return one of them.
     """
+    if isinstance(loss_network, LossNetwork) and set(layers) <= set(loss_network.layers):
+        return _selected(loss_network(pictures, layers), layers)
     return _selected(loss_network(pictures), layers)
 
 

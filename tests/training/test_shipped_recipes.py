@@ -30,6 +30,7 @@ def test_super_resolution_recipes_have_the_scale_of_their_name(file):
         "sharp_first": "mix",
         "srcnn": "pixel",
         "srcnn_first": "pixel",
+        "srcnn_second": "pixel",
         "paper_pixel": "pixel",
         "paper_pixel_blur": "pixel",
         "paper_feature": "feature",

@@ -1,7 +1,7 @@
 """What runs a model's graph: a small protocol, and OpenVINO on the processor behind it.
 
-The only module that imports OpenVINO, and it does so when a backend is made. Batches are float32
-N×3×H×W; pictures, padding and clipping are the predictor's.
+OpenVINO is imported when a backend is made. Batches are float32 N×3×H×W; pictures, padding and
+clipping are the predictor's.
 """
 
 import contextlib
@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
+from impasto.runtime import cheaper_graph
+from impasto.runtime.cheaper_graph import make_cheaper
 from impasto.runtime.compiled_cache import CompiledModels, cache_key, compiled_models_folder
 
 Precision = Literal["auto", "f32", "bf16", "int8"]
@@ -166,6 +168,7 @@ class OpenVinoBackend:
                 return self._core.import_model(io.BytesIO(stored), "CPU", self._settings)
         model = self._model().clone()
         model.reshape(list(shape))
+        make_cheaper(model)
         compiled = self._core.compile_model(model, "CPU", self._settings)
         if self._num_stored < MAX_SHAPES_STORED:
             self._num_stored += 1
@@ -189,8 +192,8 @@ class OpenVinoBackend:
             self._core.get_property("CPU", name)
             for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
         ]
-        version = _import_openvino().__version__
-        return cache_key((self._digest, shape, sorted(self._settings.items()), version, processor))
+        versions = (_import_openvino().__version__, cheaper_graph.VERSION)
+        return cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Forget the shapes used longest ago, before the new one takes its memory."""

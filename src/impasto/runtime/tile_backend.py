@@ -4,8 +4,8 @@ Instance norm (OpenVINO's `MVN`) takes mean and variance over all it is given. S
 before each norm layer: a stage computes what enters the next one, from features that earlier
 stages left, and measures it within a tile's core. When all tiles have been through a stage, the
 norm layer's statistics are those of the whole picture, exactly, and become constants of the stages
-behind it. The last stage makes the picture. With `backends` one of two modules that import
-OpenVINO.
+behind it. The last stage makes the picture. With `backends` and `cheaper_graph` one of three
+modules that import OpenVINO.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
+from impasto.runtime.cheaper_graph import make_cheaper
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")
@@ -122,6 +123,7 @@ class TileBackend(OpenVinoBackend):
         """
         try:
             graph = _graph(self._shaped(shape), stage, statistics)
+            make_cheaper(graph)
             compiled = self._core.compile_model(graph, "CPU", self._settings)
             return StageRunner(stage, compiled.create_infer_request())
         except ModelFileError:
