@@ -61,7 +61,7 @@ class Amount:
 
 AMOUNTS: Mapping[Effort, Amount] = {
     "tiny": Amount(2, 48, 1, (2, 2, 4), 48, 1),
-    "quick": Amount(60, 64, 4, (8, 16, 32), 128, 3),
+    "quick": Amount(300, 64, 4, (8, 16, 32), 128, 12),
     "full": Amount(2000, 160, 4, (16, 32, 64), 256, 50),
 }
 

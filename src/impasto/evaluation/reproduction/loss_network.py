@@ -55,7 +55,7 @@ class Amount:
 
 AMOUNTS: Mapping[Effort, Amount] = {
     "tiny": Amount(2, 32, 1, 48, 1, 1, (2, 2, 4)),
-    "quick": Amount(100, 64, 4, 160, 3, 2),
+    "quick": Amount(300, 64, 4, 160, 12, 2),
     "full": Amount(2000, 160, 4, 256, 50, 3),
 }
 
