@@ -9,8 +9,8 @@ of the sums.
   work falls to 5/9; of 16 (AVX-512), to 3/8.
 - Behind a nearest-neighbour enlargement by 2, a 3×3 convolution sees each value two or three times
   over. Four 2×2 kernels of summed weights on the small features, one for each place in a 2×2 cell,
-  make the same result (Shi et al. 2016, "Is the deconvolution layer the same as a convolutional
-  layer?") with 4/9 of the work, and without the enlarged copy.
+  make the same result with 4/9 of the work, and without the enlarged copy (Aitken et al. 2017,
+  "Checkerboard artifact free sub-pixel convolution", on how the two compare).
 
 With `backends` and `tile_backend` one of three modules that import OpenVINO.
 """
