@@ -4,8 +4,9 @@ Instance norm (OpenVINO's `MVN`) takes mean and variance over all it is given. S
 before each norm layer: a stage computes what enters the next one, from features that earlier
 stages left, and measures it within a tile's core. When all tiles have been through a stage, the
 norm layer's statistics are those of the whole picture, exactly, and become constants of the stages
-behind it. The last stage makes the picture. With `backends` and `cheaper_graph` one of three
-modules that import OpenVINO.
+behind it. The last stage makes the picture. Between stages features lie channels last and in half
+precision, as differences to a pivot; the graphs turn and convert them. With `backends` and
+`cheaper_graph` one of three modules that import OpenVINO.
 """
 
 from dataclasses import dataclass
@@ -89,6 +90,7 @@ class TileBackend(OpenVinoBackend):
         operators = {node.get_type_name() for node in self._model().get_ops()}
         if operators & _OTHER_WHOLE_PICTURE_OPERATORS:
             raise _cannot_be_cut()
+        self._last_shaped: tuple[tuple[int, int], Any] | None = None
         self.num_norms = len(_norms(self._model()))
         if self.num_norms:
             self._settings["INFERENCE_PRECISION_HINT"] = self.precision = "f32"
@@ -122,10 +124,10 @@ class TileBackend(OpenVinoBackend):
             statistics: of the norm layers before it.
         """
         try:
-            graph = _graph(self._shaped(shape), stage, statistics)
+            graph, needs_picture = _graph(self._shaped(shape), stage, statistics)
             make_cheaper(graph)
             compiled = self._core.compile_model(graph, "CPU", self._settings)
-            return StageRunner(stage, compiled.create_infer_request())
+            return StageRunner(compiled.create_infer_request(), needs_picture=needs_picture)
         except ModelFileError:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own
@@ -135,72 +137,142 @@ class TileBackend(OpenVinoBackend):
         """The model at one size; what it computes about sizes becomes constants."""
         from openvino.passes import ConstantFolding, Manager
 
-        try:
-            model = self._model().clone()
-            model.reshape([1, 3, *shape])
-            folding = Manager()
-            folding.register_pass(ConstantFolding())
-            folding.run_passes(model)
-        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-            raise refusal("prepare the model for tiles", error) from None
-        return model
+        if self._last_shaped is None or self._last_shaped[0] != shape:
+            try:
+                model = self._model().clone()
+                model.reshape([1, 3, *shape])
+                folding = Manager()
+                folding.register_pass(ConstantFolding())
+                folding.run_passes(model)
+            except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+                raise refusal("prepare the model for tiles", error) from None
+            self._last_shaped = (shape, model)
+        return self._last_shaped[1].clone()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PackedFeatures:
+    """Features of a tile as they lie between stages.
+
+    Attributes:
+        differences: h×w×C float16.
+        pivot: C float32, which they are differences to.
+    """
+
+    differences: NDArray[np.float16]
+    pivot: NDArray[np.float32]
 
 
 class StageRunner:
-    """A compiled stage."""
+    """A compiled stage.
 
-    def __init__(self, stage: Stage, request: Any) -> None:
+    Attributes:
+        needs_picture: whether it looks at the tile's pixels.
+    """
+
+    def __init__(self, request: Any, *, needs_picture: bool) -> None:
         """Take what `TileBackend.prepare` compiled."""
-        self._stage, self._request = stage, request
+        self._request, self.needs_picture = request, needs_picture
 
     def run(
-        self, batch: NDArray[np.float32], features: list[NDArray[np.float32]]
-    ) -> list[NDArray[np.float32]]:
+        self,
+        pixels: NDArray[np.float32] | None,
+        given: list[PackedFeatures],
+        pivots: list[NDArray[np.float32]],
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
         """What the stage makes of a tile.
 
         Args:
-            batch: 1×3×h×w, the tile's pixels.
-            features: 1×C×h'×w' for each of the stage's `given`.
+            pixels: 1×3×h×w, where the stage needs the picture.
+            given: for each of the stage's `given`.
+            pivots: C float32 for each of its `made`.
 
         Returns:
-            The picture, or what enters the norm layer and then each of `made`; the next run
-            overwrites them.
+            The picture or what enters the norm layer, 1×C×h'×w'; and differences to the pivot,
+            h'×w'×C, for each of `made`. The next run overwrites them.
 
         Raises:
             ModelFileError: OpenVINO cannot run it.
         """
-        inputs = [np.ascontiguousarray(value) for value in (batch, *features)]
+        inputs: list[NDArray[Any]] = []
+        if self.needs_picture:
+            assert pixels is not None
+            inputs.append(np.ascontiguousarray(pixels))
+        for features in given:
+            inputs += [np.ascontiguousarray(features.differences)[np.newaxis], features.pivot]
         try:
-            self._request.infer(inputs, share_inputs=True)
-            return [tensor.data for tensor in self._request.output_tensors]
+            self._request.infer([*inputs, *pivots], share_inputs=True)
+            result, *made = [tensor.data for tensor in self._request.output_tensors]
         except Exception as error:
             raise refusal("run the model on a tile", error) from None
+        return result, [features[0] for features in made]
 
 
-def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> Any:
-    """The part of a model between what a stage is given and what it makes."""
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
+def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> tuple[Any, bool]:
+    """The part of a model between what a stage is given and what it makes; if it has the picture.
+
+    Inputs: the picture if it is needed, each given feature and its pivot, and the pivot of each
+    that is made.
+    """
     import openvino
-    from openvino import opset13 as ops
 
     norms = _norms(model)
     nodes = {node.get_friendly_name(): node for node in model.get_ops()}
-    if stage.norm is None:
-        made = [model.get_results()[0].input_value(0)]
-    else:
-        kept = [nodes[feature.name].output(0) for feature in stage.made]
-        made = [norms[stage.norm].input_value(0), *kept]
+    result = (
+        model.get_results()[0].input_value(0)
+        if stage.norm is None
+        else norms[stage.norm].input_value(0)
+    )
+    made = [nodes[feature.name].output(0) for feature in stage.made]
     for norm, known in zip(norms, statistics, strict=False):
-        epsilon = norm.get_attributes()["eps"]
-        scale = (1 / np.sqrt(known.variance + epsilon)).astype(np.float32)
-        centred = ops.subtract(norm.input_value(0), _by_channel(known.mean.astype(np.float32)))
-        norm.output(0).replace(ops.multiply(centred, _by_channel(scale)).output(0))
-    parameters = list(model.get_parameters())
-    for feature in stage.given:
-        node = nodes[feature.name]
-        parameter = ops.parameter(node.get_output_partial_shape(0).to_shape(), np.float32)
-        node.output(0).replace(parameter.output(0))
-        parameters.append(parameter)
-    return openvino.Model([ops.result(output) for output in made], parameters, "stage")
+        _normalise(norm, known)
+    packed, pivots = zip(*map(_packing, made), strict=True) if made else ((), ())
+    given = [part for feature in stage.given for part in _unpacking(nodes[feature.name])]
+    results = [openvino.opset13.result(output) for output in (result, *packed)]
+    picture = model.get_parameters()[0]
+    if needs_picture := _reaches(results, picture):
+        given.insert(0, picture)
+    return openvino.Model(results, [*given, *pivots], "stage"), needs_picture
+
+
+def _normalise(norm: Any, known: Statistics) -> None:
+    """Put known statistics in a norm layer's place."""
+    from openvino import opset13 as ops
+
+    scale = (1 / np.sqrt(known.variance + norm.get_attributes()["eps"])).astype(np.float32)
+    centred = ops.subtract(norm.input_value(0), _by_channel(known.mean.astype(np.float32)))
+    norm.output(0).replace(ops.multiply(centred, _by_channel(scale)).output(0))
+
+
+def _packing(features: Any) -> tuple[Any, Any]:
+    """Features as they lie between stages, and the parameter of their pivot."""
+    from openvino import opset13 as ops
+
+    channels = features.get_shape()[1]
+    pivot = ops.parameter([channels], np.float32)
+    differences = ops.subtract(ops.transpose(features, [0, 2, 3, 1]), pivot)
+    return ops.convert(ops.clamp(differences, -_LARGEST_HALF, _LARGEST_HALF), "f16"), pivot
+
+
+def _unpacking(node: Any) -> tuple[Any, Any]:
+    """The parameters that take the place of a node: what lies between stages, and its pivot."""
+    from openvino import opset13 as ops
+
+    num, channels, height, width = node.get_output_shape(0)
+    differences = ops.parameter([num, height, width, channels], np.float16)
+    pivot = ops.parameter([channels], np.float32)
+    features = ops.add(ops.convert(differences, "f32"), pivot)
+    node.output(0).replace(ops.transpose(features, [0, 3, 1, 2]).output(0))
+    return differences, pivot
+
+
+def _reaches(results: list[Any], parameter: Any) -> bool:
+    """Whether results are computed from a parameter."""
+    name = parameter.get_friendly_name()
+    return any(name in _ancestors(result) for result in results)
 
 
 def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:

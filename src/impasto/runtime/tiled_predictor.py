@@ -19,7 +19,13 @@ from impasto.runtime.backends import Precision
 from impasto.runtime.features_on_disk import FeaturesOnDisk
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
-from impasto.runtime.tile_backend import Feature, Stage, Statistics, TileBackend
+from impasto.runtime.tile_backend import (
+    Feature,
+    PackedFeatures,
+    Stage,
+    Statistics,
+    TileBackend,
+)
 from impasto.runtime.tiling import Span, Tile, TileGrid, plan_grid
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -27,6 +33,9 @@ from impasto.zoo.model_file import ModelFile
 REACH_OF_STAGES = 16
 """How many pixels around a pixel a stage of a network with instance norm looks at, at most: two
 convolutions, where features of full resolution are computed again, and otherwise one."""
+
+MAX_MEAN_TO_SPREAD = 4.0
+"""Above, half precision would lose more than 2⁻⁹ of the spread, so that a pivot is taken off."""
 
 Progress = Callable[[int, int], None]
 """Told how many tiles are done, and of how many."""
@@ -237,13 +246,13 @@ class _Run:
         """Run all tiles through a stage: the next norm layer's statistics, the next features."""
         moments = _Moments()
         made = {feature: self._new_file(feature) for feature in stage.made}
-        for tile, (measured, *features) in self._through(stage):
-            moments.add(_core(measured, tile, stage.stride))
-            for (feature, file), values in zip(made.items(), features, strict=True):
+        for tile, measured, features in self._through(stage, list(made.values())):
+            moments.add(measured[0][:, *_places(tile, stage.stride)])
+            for (feature, file), differences in zip(made.items(), features, strict=True):
                 rows, columns = (
                     _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
                 )
-                file.write(rows, columns, _core(values, tile, feature.stride))
+                file.write(rows, columns, differences[_places(tile, feature.stride)])
             self._count.advance()
         self._statistics.append(moments.statistics())
         for feature in [feature for feature in self._kept if feature not in stage.left]:
@@ -252,25 +261,45 @@ class _Run:
 
     def outputs(self, stage: Stage) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
         """What the last stage makes of each tile."""
-        for tile, (output,) in self._through(stage):
+        for tile, output, _ in self._through(stage, []):
             yield tile, output
 
-    def _through(self, stage: Stage) -> Iterator[tuple[Tile, list[NDArray[np.float32]]]]:
+    def _through(
+        self, stage: Stage, made: list[FeaturesOnDisk]
+    ) -> Iterator[tuple[Tile, NDArray[np.float32], list[NDArray[np.float16]]]]:
+        """What a stage makes of each tile; the first one decides on the pivots."""
         runner = self._backend.prepare(stage, self._grid.shape, self._statistics)
-        for tile in self._grid.tiles:
-            features = [self._read(feature, tile) for feature in stage.given]
-            yield tile, runner.run(self._pixels(tile), features)
+        for number, tile in enumerate(self._grid.tiles):
+            pixels = self._pixels(tile) if runner.needs_picture else None
+            given = [self._read(feature, tile) for feature in stage.given]
+            results = runner.run(pixels, given, [file.pivot for file in made])
+            if number == 0 and _choose_pivots(made, results[1]):
+                results = runner.run(pixels, given, [file.pivot for file in made])
+            yield (tile, *results)
 
-    def _read(self, feature: Feature, tile: Tile) -> NDArray[np.float32]:
+    def _read(self, feature: Feature, tile: Tile) -> PackedFeatures:
         rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
-        return self._kept[feature].read(rows, columns)
+        file = self._kept[feature]
+        return PackedFeatures(file.read(rows, columns), file.pivot)
 
     def _new_file(self, feature: Feature) -> FeaturesOnDisk:
         height, width = (
             -(-spans[-1].stop // feature.stride) for spans in (self._grid.rows, self._grid.columns)
         )
         path = self._folder / secrets.token_hex(8)
-        return FeaturesOnDisk(path, (feature.channels, height, width))
+        return FeaturesOnDisk(path, (height, width, feature.channels))
+
+
+def _choose_pivots(files: list[FeaturesOnDisk], first: list[NDArray[np.float16]]) -> bool:
+    """Pivots by the features of the first tile; whether any had to be chosen."""
+    has_chosen = False
+    for file, values in zip(files, first, strict=True):
+        flat = values.reshape(-1, values.shape[-1]).astype(np.float32)
+        mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if (abs(mean) > MAX_MEAN_TO_SPREAD * flat.std(axis=0)).any():
+            file.pivot = mean
+            has_chosen = True
+    return has_chosen
 
 
 class _Moments:
@@ -307,10 +336,10 @@ def _place(start: int, stop: int, stride: int) -> slice:
     return slice(start // stride, -(-stop // stride))
 
 
-def _core(values: NDArray[np.float32], tile: Tile, stride: int) -> NDArray[np.float32]:
-    """The core's part C×h×w of a tile's features 1×C×h'×w'."""
+def _places(tile: Tile, stride: int) -> tuple[slice, slice]:
+    """Where a tile's core lies among the rows and columns of its features."""
     rows, columns = (_place(span.kept.start, span.kept.stop, stride) for span in _spans(tile))
-    return values[0, :, rows, columns]
+    return rows, columns
 
 
 class _named:  # noqa: N801  (reads as the statement it is)
