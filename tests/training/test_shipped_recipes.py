@@ -15,7 +15,7 @@ def test_style_recipes_name_their_painting_and_its_terms(file):
     assert recipe.painting.file.resolve().stem == file.stem
     assert recipe.licences.painting.startswith("public domain")
     if recipe.initialise_from is not None:
-        assert (file.parent / "first" / recipe.initialise_from.name).with_suffix(".toml").exists()
+        assert recipe.initialise_from.with_suffix(".toml").exists()
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.glob("sr/*.toml")), ids=lambda file: file.stem)
