@@ -224,6 +224,6 @@ def _plot(ratios: list[dict[str, Any]]) -> Pixels:
             axes[0, 0].bar(left, heights, width=0.18, label=label)
         axes[0, 0].set_xticks(list(places), [f"{r['size']}²" for r in ratios])
         axes[0, 0].set(ylabel="times faster than 500 iterations", yscale="log")
-        axes[0, 0].legend(fontsize=8)
+        axes[0, 0].legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 
     return drawn(draw, width=6.0)
