@@ -20,8 +20,9 @@ from PIL import Image, ImageOps
 
 from impasto.cli.main import run
 from impasto.images.io import load_picture, save_picture
-from impasto.runtime.predictor import network_batch
+from impasto.runtime.predictor import Predictor, network_batch
 from impasto.runtime.stylizer import Stylizer
+from impasto.zoo.registry import resolve_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 WIDTH, HEIGHT = 1152, 896
@@ -90,9 +91,9 @@ def _make_photographs(folder: Path, number: int) -> list[Path]:
 
 
 def _bare_seconds(path: Path, number: int) -> float:
-    stylizer = Stylizer(STYLE)
-    batch = network_batch(stylizer.card, load_picture(path).rgb[np.newaxis])
-    backend = stylizer._predictor.backend
+    predictor = Predictor(resolve_model(STYLE))
+    batch = network_batch(predictor.card, load_picture(path).rgb[np.newaxis])
+    backend = predictor.backend
     backend.run(batch)
     started = time.perf_counter()
     for _ in range(number):
