@@ -111,23 +111,20 @@ impasto stylize photo.jpg --style {name} -o photo-painted.jpg
 ```{{literalinclude}} ../../recipes/style/{name}.toml
 :language: toml
 ```
-{_earlier_legs(name)}"""
+{_first_leg(name)}"""
 
 
-def _earlier_legs(name: str) -> str:
-    """The recipes of what a style's training began from, where it was no random network."""
-    texts = []
-    for leg in ("second", "first"):
-        recipe = f"recipes/style/{leg}/{name}.toml"
-        if (ROOT / recipe).is_file():
-            texts.append(f"""
-{"That" if texts else "It"} began from another that was trained before:
+def _first_leg(name: str) -> str:
+    """The recipe of what a style's training began from, where it was no random network."""
+    if not (ROOT / "recipes/style/first" / f"{name}.toml").is_file():
+        return ""
+    return f"""
+It began from another that was trained before, whose pictures had a frame and a pattern of 4 pixels:
 
-```{{literalinclude}} ../../{recipe}
+```{{literalinclude}} ../../recipes/style/first/{name}.toml
 :language: toml
 ```
-""")
-    return "".join(texts)
+"""
 
 
 def _strength(name: str) -> str:

@@ -98,11 +98,16 @@ def make_onnx(*, kernel=NEGATIVE, bias=1.0, scale=1, metadata=None):
         helper.make_node("Resize", ["shifted", "", "scales"], ["resized"], mode="nearest"),
         helper.make_node("Clip", ["resized", "zero", "one"], ["stylized"]),
     ]
+    return onnx_of(nodes, constants, output="stylized", metadata=metadata)
+
+
+def onnx_of(nodes, constants, *, output="result", metadata=None):
+    """A checked ONNX model that makes `output` of `image`; constants are arrays by name."""
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"])],
-        [helper.make_tensor_value_info("stylized", TensorProto.FLOAT, ["N", 3, "H2", "W2"])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", 3, "H2", "W2"])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)

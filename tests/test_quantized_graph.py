@@ -11,7 +11,7 @@ from impasto.quantized_graph import (
     with_metadata,
 )
 from impasto.runtime.backends import OpenVinoBackend
-from model_fixtures import BLUR, make_onnx
+from model_fixtures import BLUR, make_onnx, onnx_of
 
 
 def noise(*shape):
@@ -47,15 +47,7 @@ def two_layers():
         helper.make_node("Conv", ["image", "first.weight", "first.bias"], ["between"]),
         helper.make_node("Conv", ["between", "second.weight", "second.bias"], ["result"]),
     ]
-    graph = helper.make_graph(
-        nodes,
-        "two",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"])],
-        [helper.make_tensor_value_info("result", TensorProto.FLOAT, ["N", 3, "H", "W"])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 18)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=10).SerializeToString()
+    return onnx_of(nodes, constants).SerializeToString()
 
 
 def test_a_convolution_is_found_behind_its_padding_and_its_cast(blurring):

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from impasto.errors import ModelFileError
 from impasto.runtime import tiled_predictor
@@ -13,7 +13,7 @@ from impasto.runtime.predictor import Predictor
 from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes
 from impasto.zoo.registry import resolve_model
-from model_fixtures import BLUR, make_card, make_model_file, make_onnx
+from model_fixtures import BLUR, make_card, make_model_file, make_onnx, onnx_of
 
 
 def picture(height, width):
@@ -133,14 +133,5 @@ def network_with_large_means():
         node("Add", ["narrow", "half"], ["centred"]),
         node("Clip", ["centred", "low", "high"], ["result"]),
     ]  # fmt: skip
-    graph = helper.make_graph(
-        nodes,
-        "large_means",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, "H", "W"])],
-        [helper.make_tensor_value_info("result", TensorProto.FLOAT, ["N", 3, "H2", "W2"])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {MODEL_METADATA_KEY: make_card().to_json()})
-    onnx.checker.check_model(model)
+    model = onnx_of(nodes, constants, metadata={MODEL_METADATA_KEY: make_card().to_json()})
     return model_from_bytes(model.SerializeToString())

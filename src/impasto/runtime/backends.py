@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
-from impasto.runtime import cheaper_graph
-from impasto.runtime.cheaper_graph import make_cheaper
+from impasto.runtime.cheaper_graph import REWRITING_VERSION, make_cheaper
 from impasto.runtime.compiled_cache import CompiledModels, cache_key, compiled_models_folder
 
 Precision = Literal["auto", "f32", "bf16", "int8"]
@@ -192,7 +191,7 @@ class OpenVinoBackend:
             self._core.get_property("CPU", name)
             for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
         ]
-        versions = (_import_openvino().__version__, cheaper_graph.VERSION)
+        versions = (_import_openvino().__version__, REWRITING_VERSION)
         return cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:

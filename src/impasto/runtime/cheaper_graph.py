@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
-"""Of the rewritings; compiled models on disk are of one version."""
+REWRITING_VERSION = 1
+"""Of what is made of a graph here; compiled models on disk are of one version."""
 
 ROWS, COLUMNS = 2, 4
 """Of the result that become channels. 4×2 and 4×4 are as fast, 2×2, 1×8 and 2×8 slower (f32, Zen 3,
@@ -91,8 +91,10 @@ def _small_first(node: Any) -> Any:
     from openvino import opset13 as ops
 
     small = _before_enlarging(node)
+    if small is None:
+        return None
     weights = _weights(node.input_value(1).get_node())
-    if small is None or weights is None or weights[1] is not None:
+    if weights is None or weights[1] is not None:
         return None  # sums of 8-bit weights would not fit 8 bits
     values = weights[0]
     height, width = node.get_output_shape(0)[2:]
