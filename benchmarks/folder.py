@@ -8,6 +8,8 @@ can be seen how much of it hides behind the model.
 """
 
 import argparse
+import contextlib
+import io
 import statistics
 import tempfile
 import time
@@ -41,17 +43,9 @@ def main() -> None:
         paths = _make_photographs(folder / "photos", arguments.photographs)
         before = _bare_seconds(paths[0], arguments.bare)
         started = time.perf_counter()
-        status = run(
-            [
-                "stylize",
-                str(folder / "photos"),
-                "-s",
-                STYLE,
-                "-o",
-                str(folder / "painted"),
-                "--json",
-            ]
-        )
+        words = ["stylize", folder / "photos", "-s", STYLE, "-o", folder / "painted", "--json"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            status = run([str(word) for word in words])
         whole = (time.perf_counter() - started) / len(paths)
         assert status == 0, status
         bare = statistics.mean([before, _bare_seconds(paths[0], arguments.bare)])
