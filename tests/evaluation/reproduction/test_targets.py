@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from impasto.errors import DataError, UnknownModelError
+from impasto.evaluation.reproduction import objective
 from impasto.evaluation.reproduction.catalogue import TARGETS, reproduce
 from impasto.evaluation.reproduction.speed import ITERATIONS
 from impasto.zoo import registry
@@ -45,6 +46,14 @@ def test_objective_counts_the_iterations_that_a_network_equals(tiny_settings, tm
     assert pictures == ["objective.jpg"]
     again, _, told = measured("objective", tiny_settings, tmp_path)
     assert (again, told) == (content, [])
+
+
+def test_objective_goes_on_at_all_sizes_alike(tiny_settings, tmp_path, monkeypatch):
+    amount = objective.Amount(2, {32: 2, 40: 1})
+    monkeypatch.setattr(objective, "AMOUNTS", {"tiny": amount})
+    content, _, told = measured("objective", tiny_settings, tmp_path)
+    assert [line.split()[1] for line in told] == ["32", "40", "32"]
+    assert [(row["size"], row["num_photographs"]) for row in content["rows"]] == [(32, 2), (40, 1)]
 
 
 @pytest.mark.slow

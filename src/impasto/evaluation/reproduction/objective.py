@@ -56,7 +56,8 @@ AMOUNTS: Mapping[Effort, Amount] = {
 FULL_ON_GPU = Amount(500, {256: 50, 512: 50, 1024: 50})
 
 Unit = dict[str, Any]
-"""`curve`, and the terms of `content` and `network`, of one style, size and photograph."""
+"""`curve`, and the terms of `content` and `network`, of one style, size and photograph, and whether
+the photograph was smaller and is scaled up."""
 
 
 def run(settings: Settings, journal: Journal) -> Result:
@@ -67,29 +68,38 @@ def run(settings: Settings, journal: Journal) -> Result:
         amount = FULL_ON_GPU
     names = settings.styles or amount.styles or released_styles()
     styles = load_styles(names, settings.paintings)
-    rows = []
-    for size, num in amount.num_photographs.items():
-        photos = first(settings.photos, num)
-        units: dict[str, list[Unit]] = {style.name: [] for style in styles}
-        for photo in photos:  # the styles of one photograph after the other: a stop hits all alike
-            for style in styles:
-                unit = _unit(
-                    style,
-                    photo,
-                    size,
-                    num_iterations=amount.num_iterations,
-                    settings=settings,
-                    journal=journal,
-                )
-                if unit is not None:
-                    units[style.name].append(unit)
-        scaled_up = sum(short_side_of(photo) < size for photo in photos)
-        rows += [
-            _summary(style, size, units[style.name], scaled_up)
-            for style in styles
-            if units[style.name]
-        ]
+    photos = {size: first(settings.photos, num) for size, num in amount.num_photographs.items()}
+    units: dict[tuple[str, int], list[Unit]] = {}
+    for size, photo in _in_turn(photos):
+        for style in styles:
+            unit = _unit(
+                style,
+                photo,
+                size,
+                num_iterations=amount.num_iterations,
+                settings=settings,
+                journal=journal,
+            )
+            if unit is not None:
+                unit["is_scaled_up"] = short_side_of(photo) < size
+                units.setdefault((style.name, size), []).append(unit)
+    rows = [
+        _summary(style, size, units[style.name, size])
+        for size in photos
+        for style in styles
+        if (style.name, size) in units
+    ]
     return _result(rows, amount.num_iterations)
+
+
+def _in_turn(photos: Mapping[int, tuple[Path, ...]]) -> list[tuple[int, Path]]:
+    """Return sizes and photographs so that a stop leaves the same share of each size undone."""
+    shares = [
+        ((index + 0.5) / len(paths), size, path)
+        for size, paths in photos.items()
+        for index, path in enumerate(paths)
+    ]
+    return [(size, path) for _, size, path in sorted(shares)]
 
 
 def _unit(
@@ -132,7 +142,7 @@ def _unit(
     return journal.unit(key, compute)
 
 
-def _summary(style: TrainedStyle, size: int, units: list[Unit], scaled_up: int) -> dict[str, Any]:
+def _summary(style: TrainedStyle, size: int, units: list[Unit]) -> dict[str, Any]:
     networks = np.array([unit["network"]["total"] for unit in units])
     curves = np.array([unit["curve"] for unit in units])
     num_iterations = curves.shape[1]
@@ -148,7 +158,7 @@ def _summary(style: TrainedStyle, size: int, units: list[Unit], scaled_up: int) 
         "size": size,
         "precision": style.precision,
         "num_photographs": len(units),
-        "num_scaled_up": scaled_up,
+        "num_scaled_up": sum(unit["is_scaled_up"] for unit in units),
         "model": style.model.sha256,
         "content": float(np.mean([unit["content"]["total"] for unit in units])),
         "network": float(networks.mean()),
