@@ -1,11 +1,15 @@
 """Tiles are the whole picture's: exactly for super-resolution, to 50 dB with instance norm."""
 
+import errno
+import io
+import os
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from impasto.errors import ModelFileError
+from impasto.errors import ModelFileError, PictureFileError
 from impasto.runtime import tiled_predictor
 from impasto.runtime.features_on_disk import FeaturesOnDisk
 from impasto.runtime.grain import with_grain, with_grain_of_window
@@ -90,6 +94,19 @@ def test_features_on_disk_come_back(tmp_path):
     np.testing.assert_array_equal(file.read(slice(1, 4), slice(5, 9)), values[1:4, 1:])
     file.delete()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_fills_up_is_told_of(tmp_path, monkeypatch):
+    file = FeaturesOnDisk(tmp_path / "features", (6, 9, 2))
+
+    class Full(io.BytesIO):
+        def write(self, _data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file.delete()
+    monkeypatch.setattr(file, "_file", Full())
+    with pytest.raises(PictureFileError, match=r"no room for 0\.0 GiB.*No space left.*make room"):
+        file.write(slice(0, 1), slice(0, 9), np.zeros((1, 9, 2), np.float16))
 
 
 def test_a_small_spread_around_a_large_mean_is_kept(monkeypatch):

@@ -55,13 +55,13 @@ class Stage:
         norm: the layer measured at its end, counted from 0; None for the stage of the picture.
         given: features that it starts from, besides the picture.
         left: features that the next stage starts from.
-        stride: of what is measured.
+        measured: what enters the norm layer.
     """
 
     norm: int | None
     given: tuple[Feature, ...]
     left: tuple[Feature, ...]
-    stride: int = 1
+    measured: Feature | None = None
 
     @property
     def made(self) -> tuple[Feature, ...]:
@@ -109,7 +109,7 @@ class TileBackend(OpenVinoBackend):
             if any(feature.stride == 1 for feature in left):
                 left = given  # many values, and one convolution: cheaper to compute again
             measured = _feature(norm.input_value(0).get_node(), shape)
-            stages.append(Stage(number, given, left, measured.stride))
+            stages.append(Stage(number, given, left, measured))
             given = left
         return (*stages, Stage(None, given, ()))
 
@@ -163,6 +163,19 @@ class PackedFeatures:
     pivot: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Measuring:
+    """How to measure a tile.
+
+    Attributes:
+        pivot: C float32, near the means, so that squares of differences keep their precision.
+        counted: w'×1 float32, 1 for the columns that count and 0 for the others.
+    """
+
+    pivot: NDArray[np.float32]
+    counted: NDArray[np.float32]
+
+
 class StageRunner:
     """A compiled stage.
 
@@ -178,6 +191,7 @@ class StageRunner:
         self,
         pixels: NDArray[np.float32] | None,
         given: list[PackedFeatures],
+        measuring: Measuring | None,
         pivots: list[NDArray[np.float32]],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
         """What the stage makes of a tile.
@@ -185,11 +199,13 @@ class StageRunner:
         Args:
             pixels: 1×3×h×w, where the stage needs the picture.
             given: for each of the stage's `given`.
+            measuring: how to measure what enters the norm layer; None for the last stage.
             pivots: C float32 for each of its `made`.
 
         Returns:
-            The picture or what enters the norm layer, 1×C×h'×w'; and differences to the pivot,
-            h'×w'×C, for each of `made`. The next run overwrites them.
+            The picture 1×3×h×w; or, of what enters the norm layer, by row the sums and the sums of
+            squares of differences to the pivot, 2×h'×C. And differences to the pivot, h'×w'×C, for
+            each of `made`. The next run overwrites them.
 
         Raises:
             ModelFileError: OpenVINO cannot run it.
@@ -200,6 +216,8 @@ class StageRunner:
             inputs.append(np.ascontiguousarray(pixels))
         for features in given:
             inputs += [np.ascontiguousarray(features.differences)[np.newaxis], features.pivot]
+        if measuring is not None:
+            inputs += [measuring.pivot, measuring.counted]
         try:
             self._request.infer([*inputs, *pivots], share_inputs=True)
             result, *made = [tensor.data for tensor in self._request.output_tensors]
@@ -214,8 +232,8 @@ _LARGEST_HALF = float(np.finfo(np.float16).max)
 def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> tuple[Any, bool]:
     """The part of a model between what a stage is given and what it makes; if it has the picture.
 
-    Inputs: the picture if it is needed, each given feature and its pivot, and the pivot of each
-    that is made.
+    Inputs: the picture if it is needed, each given feature and its pivot, pivot and counted columns
+    of what is measured, and the pivot of each that is made.
     """
     import openvino
 
@@ -231,6 +249,9 @@ def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> tuple[Any,
         _normalise(norm, known)
     packed, pivots = zip(*map(_packing, made), strict=True) if made else ((), ())
     given = [part for feature in stage.given for part in _unpacking(nodes[feature.name])]
+    if stage.norm is not None:
+        result, *measuring = _sums_by_row(result)
+        given += measuring
     results = [openvino.opset13.result(output) for output in (result, *packed)]
     picture = model.get_parameters()[0]
     if needs_picture := _reaches(results, picture):
@@ -245,6 +266,22 @@ def _normalise(norm: Any, known: Statistics) -> None:
     scale = (1 / np.sqrt(known.variance + norm.get_attributes()["eps"])).astype(np.float32)
     centred = ops.subtract(norm.input_value(0), _by_channel(known.mean.astype(np.float32)))
     norm.output(0).replace(ops.multiply(centred, _by_channel(scale)).output(0))
+
+
+def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
+    """What `StageRunner.run` says of features, and the parameters of pivot and counted columns."""
+    from openvino import opset13 as ops
+
+    _, channels, _, width = features.get_shape()
+    pivot = ops.parameter([channels], np.float32)
+    counted = ops.parameter([width, 1], np.float32)
+    differences = ops.subtract(ops.transpose(features, [0, 2, 3, 1]), pivot)
+    differences = ops.multiply(differences, counted)
+    sums = [
+        ops.reduce_sum(values, [2], keep_dims=False)
+        for values in (differences, ops.multiply(differences, differences))
+    ]
+    return ops.concat(sums, 0).output(0), pivot, counted
 
 
 def _packing(features: Any) -> tuple[Any, Any]:
