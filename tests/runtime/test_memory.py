@@ -3,7 +3,7 @@
 import pytest
 
 from impasto.errors import PictureError
-from impasto.runtime.memory import PROCESS_BYTES, Tiling, memory_bytes, whole_picture_bytes
+from impasto.runtime.memory import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
 from model_fixtures import make_card
 
 
@@ -27,19 +27,27 @@ def test_tiles_out_of_range_are_refused(tile):
 
 def test_auto_cuts_what_would_take_more_than_the_memory():
     card = make_card()
-    tiling = Tiling("auto", whole_picture_bytes(card, 1000, 1000))
-    assert not tiling.applies_to(card, 1000, 1000)
-    assert tiling.applies_to(card, 1001, 1000)
+    tiling = Tiling("auto", PROCESS_BYTES + 1001 * 1000 * bytes_per_pixel(card))
+    assert not tiling.applies_to(card, 1001, 1000)
+    assert tiling.applies_to(card, 1002, 1000)
     assert not Tiling("off", 2**29).applies_to(card, 100_000, 100_000)
     assert Tiling(128, 2**40).applies_to(card, 10, 10)
+
+
+def test_pictures_whose_sides_divide_by_4_take_less_where_the_graph_is_rewritten():
+    card = make_card()
+    memory = PROCESS_BYTES + 1000 * 1000 * bytes_per_pixel(card, is_cheaper=True)
+    assert not Tiling("auto", memory).applies_to(card, 1000, 1000)
+    assert Tiling("auto", memory).applies_to(card, 1000, 998)
+    assert Tiling("auto", memory, has_cheaper_graph=False).applies_to(card, 1000, 1000)
 
 
 @pytest.mark.parametrize("num_pictures", [1, 2, 5])
 def test_as_many_pictures_fit_at_once_as_their_memory_says(num_pictures):
     card = make_card()
-    room = whole_picture_bytes(card, 200, 300) - PROCESS_BYTES
+    room = 201 * 300 * bytes_per_pixel(card)
     tiling = Tiling("auto", PROCESS_BYTES + num_pictures * room)
-    assert num_pictures * tiling.share_of(card, 200, 300) == pytest.approx(1)
+    assert num_pictures * tiling.share_of(card, 201, 300) == pytest.approx(1)
 
 
 def test_less_memory_makes_smaller_tiles():

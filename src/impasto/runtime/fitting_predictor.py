@@ -65,7 +65,9 @@ class FittingPredictor:
         num_requests: int = 1,
     ) -> None:
         self._batching = Batching(batch_size, num_requests, self._load_of_array)
-        self._tiling = Tiling(tile, memory_bytes(memory))
+        self._tiling = Tiling(
+            tile, memory_bytes(memory), has_cheaper_graph=backend in ("auto", "openvino")
+        )
         self._model, self._num_threads, self._precision = model, num_threads, precision
         self._whole = Predictor(
             model,

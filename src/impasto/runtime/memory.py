@@ -54,6 +54,7 @@ class Tiling:
     Attributes:
         tile: `auto`, `off`, or the side of tiles in pixels.
         memory: bytes that the whole process may take; `auto` cuts what would take more.
+        has_cheaper_graph: whether models run as `cheaper_graph` writes them.
 
     Raises:
         PictureError: a tile size out of range.
@@ -61,6 +62,7 @@ class Tiling:
 
     tile: Tile
     memory: int
+    has_cheaper_graph: bool = True
 
     def __post_init__(self) -> None:
         is_side = isinstance(self.tile, int) and not isinstance(self.tile, bool)
@@ -76,14 +78,16 @@ class Tiling:
         """Whether a picture of this size is cut into tiles."""
         if isinstance(self.tile, int):
             return True
-        return self.tile == "auto" and whole_picture_bytes(card, height, width) > self.memory
+        return self.tile == "auto" and self._bytes_of(card, height, width) > (
+            self.memory - PROCESS_BYTES
+        )
 
     def share_of(self, card: ModelCard, height: int, width: int) -> float:
         """The share of the memory for pictures that one of this size takes, its result included.
 
         Each picture of a batch takes as much, and each batch that is under way.
         """
-        return height * width * bytes_per_pixel(card) / (self.memory - PROCESS_BYTES)
+        return self._bytes_of(card, height, width) / (self.memory - PROCESS_BYTES)
 
     def tile_size(self, card: ModelCard) -> int:
         """The side of tiles, in pixels of the given picture."""
@@ -93,18 +97,23 @@ class Tiling:
         side = int((room / bytes_per_pixel(card)) ** 0.5)
         return max(MINIMUM_TILE, min(side, _LARGEST_USEFUL_TILE)) // 4 * 4
 
+    def _bytes_of(self, card: ModelCard, height: int, width: int) -> int:
+        enlarges_evenly = height % 4 == 0 and width % 4 == 0
+        is_cheaper = self.has_cheaper_graph and enlarges_evenly
+        return height * width * bytes_per_pixel(card, is_cheaper=is_cheaper)
 
-def whole_picture_bytes(card: ModelCard, height: int, width: int) -> int:
-    """About how much memory the process takes for a picture that is not cut."""
-    return PROCESS_BYTES + height * width * bytes_per_pixel(card)
 
+def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False) -> int:
+    """About how much memory one pixel of the given picture takes, its result included.
 
-def bytes_per_pixel(card: ModelCard) -> int:
-    """About how much memory one pixel of the given picture takes, its result included."""
+    Args:
+        card: of the model.
+        is_cheaper: whether no enlarged features lie in memory: see `cheaper_graph`.
+    """
     architecture = card.architecture
     pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)
     if isinstance(architecture, NetworkArchitecture | FastNeuralStyleArchitecture):
-        values = 3 * architecture.channels[0]
+        values = (1 if is_cheaper else 3) * architecture.channels[0]
     elif architecture.kind == "srcnn":
         values = sum(architecture.channels) * card.scale**2
     elif architecture.kind == "paper-super-resolution":
