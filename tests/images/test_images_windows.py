@@ -1,5 +1,8 @@
 """Pictures read and written by windows are the same as whole ones."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,3 +170,34 @@ def test_alpha_is_written_as_deep_as_colours(tmp_path, bits):
     assert written.bits == bits
     np.testing.assert_allclose(written.alpha, given.alpha, atol=1e-6)
     np.testing.assert_allclose(written.rgb, given.rgb, atol=1e-6)
+
+
+MEASURED = """
+import resource, sys
+from pathlib import Path
+from impasto.images.encoding import FILE_FORMATS
+from impasto.images.window_reading import Metadata, open_windows
+from impasto.images.window_writing import WindowWriter
+
+folder, side = Path(sys.argv[1]), 6000
+(jpeg,) = (known for known in FILE_FORMATS if known.name == "JPEG")
+writer = WindowWriter(folder, width=side, height=side, bits=8)
+nothing = Metadata(exif=None, dpi=None, xmp=None)
+small = WindowWriter(folder / "small", width=64, height=64, bits=8)
+small.save(folder / "small.jpg", jpeg, metadata=nothing)  # opens what it takes
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+writer.save(folder / "large.jpg", jpeg, metadata=nothing)
+windows = open_windows(folder / "large.jpg", folder)
+for top in range(0, side, 500):
+    windows.channels(slice(top, top + 500), slice(0, 500))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kibibytes, and what a mapping counts as")
+def test_pixels_on_the_disk_do_not_lie_in_memory(tmp_path):
+    (tmp_path / "small").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert int(run.stdout) < 60 * 1024  # the pixels are 103 MiB, twice

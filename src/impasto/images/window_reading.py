@@ -16,6 +16,7 @@ from PIL import Image
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.images.animation import is_animated
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, orientation
 from impasto.images.reading import READABLE_FORMATS, one_line, reading, shown
 from impasto.images.resize import fit_longer_side
@@ -42,19 +43,25 @@ class Metadata:
 class PictureWindows:
     """An upright picture in sRGB that lies on the disk.
 
+    Args:
+        spooled: RGB or RGBA.
+        turn: its orientation, as EXIF numbers them.
+        metadata: what its file said about it.
+
     Attributes:
         metadata: what its file said about it.
         bits: 8 or 16, of each channel.
         pixels: the picture as libvips has it, with alpha if it has one.
     """
 
-    def __init__(self, pixels: "pyvips.Image", metadata: Metadata) -> None:
-        """Take a picture RGB or RGBA whose windows can be read in any order."""
+    def __init__(self, spooled: MappedPixels, turn: int, metadata: Metadata) -> None:
         import pyvips
 
-        self.pixels, self.metadata = pixels, metadata
-        self.bits = 8 if pixels.format == "uchar" else 16
-        self._region = pyvips.Region.new(pixels)
+        image = spooled.image.copy()
+        image.set_type(pyvips.GValue.gint_type, "orientation", turn)
+        self.pixels, self.metadata = image.autorot(), metadata
+        self.bits = 8 if image.format == "uchar" else 16
+        self._spooled, self._region = spooled, pyvips.Region.new(self.pixels)
 
     @property
     def height(self) -> int:
@@ -92,6 +99,7 @@ class PictureWindows:
         kind = np.uint8 if self.bits == 8 else np.uint16
         values = np.frombuffer(data, kind).reshape(height, width, -1).astype(np.float32)
         values /= _LEVELS[self.pixels.format]
+        self._spooled.let_go()
         return values
 
 
@@ -165,11 +173,17 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
         image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
         _check(image, name)
         metadata, turn = _metadata(path, image, name)
-        spool = folder / "picture.v"
-        _resized(_in_srgb(image), size).write_to_file(str(spool))
-        pixels = pyvips.Image.new_from_file(str(spool)).copy()
-        pixels.set_type(pyvips.GValue.gint_type, "orientation", turn)
-        return PictureWindows(pixels.autorot(), metadata)
+        spool = folder / "picture.raw"
+        decoded = _resized(_in_srgb(image), size)
+        decoded.rawsave(str(spool))
+        spooled = MappedPixels(
+            spool,
+            width=decoded.width,
+            height=decoded.height,
+            num_channels=decoded.bands,
+            bits=8 if decoded.format == "uchar" else 16,
+        )
+        return PictureWindows(spooled, turn, metadata)
     except ImpastoError:
         raise
     except (pyvips.Error, OSError, ValueError) as error:

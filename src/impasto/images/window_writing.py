@@ -14,6 +14,7 @@ from impasto.errors import PictureFileError
 from impasto.files import reserve_file, whole_file
 from impasto.images.colour_profile import srgb_profile
 from impasto.images.encoding import FULL_CHROMA_QUALITY, FileFormat
+from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import exif_for_file, xmp_for_file
 from impasto.images.reading import one_line, shown
 from impasto.images.window_reading import Metadata
@@ -97,14 +98,15 @@ class WindowWriter:
                 "save it as PNG or TIFF"
             )
         try:
-            image = pyvips.Image.rawload(
-                str(self._path),
-                self._width,
-                self._height,
-                3,
-                format="uchar" if self._bits == 8 else "ushort",
-                interpretation="srgb" if self._bits == 8 else "rgb16",
+            written = MappedPixels(
+                self._path,
+                width=self._width,
+                height=self._height,
+                num_channels=3,
+                bits=self._bits,
             )
+            written.let_go_while_written()
+            image = written.image
             if alpha is not None:
                 image = image.bandjoin(_as_deep_as(image, alpha))
             image = _with_metadata(image, metadata)
