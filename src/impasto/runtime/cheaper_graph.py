@@ -12,7 +12,7 @@ of the sums.
   make the same result with 4/9 of the work, and without the enlarged copy (Aitken et al. 2017,
   "Checkerboard artifact free sub-pixel convolution", on how the two compare).
 
-With `backends` and `tile_backend` one of three modules that import OpenVINO.
+With `backends`, `tile_backend` and `channels_last` one of four modules that import OpenVINO.
 """
 
 from typing import Any

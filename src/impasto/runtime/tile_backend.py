@@ -5,8 +5,8 @@ before each norm layer: a stage computes what enters the next one, from features
 stages left, and measures it within a tile's core. When all tiles have been through a stage, the
 norm layer's statistics are those of the whole picture, exactly, and become constants of the stages
 behind it. The last stage makes the picture. Between stages features lie channels last and in half
-precision, as differences to a pivot; the graphs turn and convert them. With `backends` and
-`cheaper_graph` one of three modules that import OpenVINO.
+precision, as differences to a pivot; the graphs turn and convert them. With `backends`,
+`cheaper_graph` and `channels_last` one of four modules that import OpenVINO.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
+from impasto.runtime.channels_last import keep_channels_last
 from impasto.runtime.cheaper_graph import make_cheaper
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
@@ -126,6 +127,7 @@ class TileBackend(OpenVinoBackend):
         try:
             graph, needs_picture = _graph(self._shaped(shape), stage, statistics)
             make_cheaper(graph)
+            keep_channels_last(graph)
             compiled = self._core.compile_model(graph, "CPU", self._settings)
             return StageRunner(compiled.create_infer_request(), needs_picture=needs_picture)
         except ModelFileError:
