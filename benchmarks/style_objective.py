@@ -3,7 +3,9 @@
     python benchmarks/style_objective.py --painting FILE --photos DIR --name NAME MODEL...
 
 The objective is the default preset's, scaled as the first model's card has it, so that one
-number compares all; photographs at 256² as `style_terms.py` says, times at 256² and 512².
+number compares all; photographs at 256² as `style_terms.py` says, times at 256² and 512². Peaks are
+the spectrum's at 2 and 4 pixels, as in `style_probe.py`, the median over its pictures. The sheet
+beside the table has a photograph of `examples/`, repainted by each model, and a crop at 4:1.
 `runs/widths.sh` and `runs/time_and_photos.sh` train the models.
 """
 
@@ -11,16 +13,20 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from measure import median_seconds, publish
+from measure import RESULTS, median_seconds, publish
+from style_probe import examine, probe_pictures
 from style_terms import PRESET, StyleTerms, total_variation
 
 from impasto.evaluation.photographs import Pixels, as_tensor, square, stylized
-from impasto.images.io import list_pictures
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.io import Picture, list_pictures, save_picture
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import resolve_model
 
 SIZE = 256
 SPEED_SIZES = (256, 512)
+SHOWN = Path(__file__).parents[1] / "examples" / "photos" / "chelsea.png"
+CROP, ENLARGED = slice(96, 160), 4
 
 
 def main() -> None:
@@ -38,10 +44,11 @@ def main() -> None:
     scales = files[0].card.training.scales
     weighted = weighted_terms(predictors, terms, photos, scales)
     seconds = {size: speed(predictors, size) for size in SPEED_SIZES}
+    peaks = {name: median_peaks(predictor) for name, predictor in predictors.items()}
     lines = [
         "| model | channels | steps | minutes | photographs | objective | content | style "
-        "| total variation | ms, 256² | ms, 512² | file, MB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| total variation | peaks at 2, 4 | ms, 256² | ms, 512² | file, MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, file in zip(names, files, strict=True):
         training, parts = file.card.training, weighted[name]
@@ -54,16 +61,27 @@ def main() -> None:
             training.num_photographs,
             f"{sum(parts.values()):.3f}",
             *(f"{value:.3f}" for value in parts.values()),
+            ", ".join(f"{peak:.1f}" for peak in peaks[name]),
             *(f"{1000 * seconds[size][name]:.0f}" for size in SPEED_SIZES),
             f"{len(file.data) / 1e6:.2f}",
         ]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
-    lines += ["", f"Means over {len(photos)} photographs at {SIZE}²."]
+    lines += [
+        "",
+        f"Means over {len(photos)} photographs at {SIZE}².",
+        "",
+        f"![A photograph, repainted by each, and a crop at {ENLARGED}:1]({arguments.name}.jpg)",
+    ]
+    save_picture(sheet(predictors), RESULTS / f"{arguments.name}.jpg", quality=85, overwrite=True)
     publish(
         arguments.name,
         command="python benchmarks/style_objective.py --painting FILE --photos DIR MODEL...",
         table="\n".join(lines),
-        content={"weighted": weighted, "seconds": {str(k): v for k, v in seconds.items()}},
+        content={
+            "weighted": weighted,
+            "peaks": peaks,
+            "seconds": {str(size): found for size, found in seconds.items()},
+        },
     )
 
 
@@ -91,6 +109,22 @@ def weighted_terms(
         name: {kind: float(value) for kind, value in zip(kinds, mean, strict=True)}
         for name, mean in means.items()
     }
+
+
+def median_peaks(predictor: Predictor) -> tuple[float, ...]:
+    findings = [examine(stylized(predictor, picture)) for picture in probe_pictures().values()]
+    return tuple(np.median([finding.peaks for finding in findings], axis=0).tolist())
+
+
+def sheet(predictors: dict[str, Predictor]) -> Picture:
+    photograph = square(SHOWN, SIZE)
+    pictures = [photograph, *(stylized(each, photograph) for each in predictors.values())]
+    crops = [
+        picture[CROP, CROP].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+        for picture in pictures
+    ]
+    labels = ["photograph", *predictors]
+    return Picture(rgb=contact_sheet([pictures, crops], cell_size=SIZE, column_labels=labels))
 
 
 def speed(predictors: dict[str, Predictor], size: int) -> dict[str, float]:
