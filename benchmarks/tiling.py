@@ -4,10 +4,12 @@
     python benchmarks/tiling.py --styles starry_night --megapixels 12 24
 
 Large pictures are made by laying the photographs of examples/ side by side, and are transformed by
-the command line in a process of its own, whose peak memory the system tells.
+the command line in a process of its own, whose peak memory the system tells. What is left out
+(`--styles` without names, `--megapixels` without numbers) stays as it was measured before.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import publish
+from measure import RESULTS, publish
 from PIL import Image
 
 from impasto.images.io import load_picture
@@ -160,6 +162,10 @@ def main() -> None:
         rows = [row for size in options.megapixels for row in large(Path(folder), size, 0)] + [
             row for size in options.upscaled for row in large(Path(folder), 0, size)
         ]
+    before = json.loads((RESULTS / "tiling.json").read_text())
+    compared = before["compared"] | compared
+    measured = {row["command"] for row in rows}
+    rows = [row for row in before["large"] if row["command"] not in measured] + rows
     table = [
         f"Tiles against the whole picture, {options.side}² (enlarged: to that), f32:\n",
         "| model | tiles | dB | greatest difference, grey levels | step at tile borders, tiled "
