@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import threading
 
 import numpy as np
 import onnx
@@ -152,3 +153,18 @@ def network_with_large_means():
     ]  # fmt: skip
     model = onnx_of(nodes, constants, metadata={MODEL_METADATA_KEY: make_card().to_json()})
     return model_from_bytes(model.SerializeToString())
+
+
+def test_the_picture_is_read_by_the_thread_that_asks_for_its_parts():
+    rgb = picture(140, 151)
+    threads = set()
+
+    class Source(ArraySource):
+        def window(self, rows, columns):
+            threads.add(threading.get_ident())
+            return super().window(rows, columns)
+
+    predictor, source = TiledPredictor(resolve_model("starry_night")), Source(rgb)
+    grid = predictor.plan(source, tile_height=128, tile_width=128)
+    assert sum(part.rgb.size for part in predictor.parts(source, grid)) == rgb.size
+    assert threads == {threading.get_ident()}

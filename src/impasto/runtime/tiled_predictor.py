@@ -302,21 +302,24 @@ class _Run:
     def _read_ahead(
         self, stage: Stage, runner: StageRunner, aside: ThreadPoolExecutor
     ) -> Iterator[tuple[Tile, Given]]:
-        """Each tile and what a stage starts from, read while the tile before is run."""
+        """Each tile and what a stage starts from; features are read while the one before is run.
+
+        Pixels are not: who gave the picture need not have thought of several threads, and libvips
+        wants a region of a picture to be read by the thread that made it.
+        """
         tiles = self._grid.tiles
-        reading = aside.submit(self._given, stage, runner, tiles[0])
+        reading = aside.submit(self._features, stage, tiles[0])
         for tile, following in zip(tiles, (*tiles[1:], None), strict=True):
-            given = reading.result()
+            features = reading.result()
             if following is not None:
-                reading = aside.submit(self._given, stage, runner, following)
-            yield tile, given
+                reading = aside.submit(self._features, stage, following)
+            yield tile, (self._pixels(tile) if runner.needs_picture else None, features)
 
     def _prepare(self, stage: Stage) -> StageRunner:
         return self._backend.prepare(stage, self._grid.shape, self._statistics)
 
-    def _given(self, stage: Stage, runner: StageRunner, tile: Tile) -> Given:
-        pixels = self._pixels(tile) if runner.needs_picture else None
-        return pixels, [self._read(feature, tile) for feature in stage.given]
+    def _features(self, stage: Stage, tile: Tile) -> list[PackedFeatures]:
+        return [self._read(feature, tile) for feature in stage.given]
 
     @staticmethod
     def _run(
