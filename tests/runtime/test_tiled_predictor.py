@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from impasto.errors import ModelFileError, PictureFileError
-from impasto.runtime import tiled_predictor
+from impasto.runtime import tiled_run
 from impasto.runtime.features_on_disk import FeaturesOnDisk
 from impasto.runtime.grain import with_grain, with_grain_of_window
 from impasto.runtime.predictor import Predictor
@@ -117,7 +117,7 @@ def test_a_small_spread_around_a_large_mean_is_kept(monkeypatch):
     result, _ = tiled(model, rgb, 72)
     # float16 alone has steps of 2 there; without a pivot little of the picture is left.
     assert np.abs(result - whole).max() < 0.02  # float32 itself loses some of it in either
-    monkeypatch.setattr(tiled_predictor, "_choose_pivots", lambda _files, _first: False)
+    monkeypatch.setattr(tiled_run, "_choose_pivots", lambda _files, _first: False)
     assert np.abs(tiled(model, rgb, 72)[0] - whole).max() > 0.1
 
 

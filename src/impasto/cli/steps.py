@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from impasto.runtime.batching import Batching, Load
     from impasto.runtime.large_pictures import LargePicture, LargeResult
     from impasto.runtime.pipeline import Outcome as Done
-    from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.tiling import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from impasto.runtime.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.tiling import Progress
     from impasto.runtime.video import VideoSummary
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.

@@ -27,7 +27,7 @@ from impasto.cli.steps import Transformation, Writing, asked_bits
 
 if TYPE_CHECKING:
     from impasto.runtime.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.tiled_predictor import Progress
+    from impasto.runtime.tiling import Progress
     from impasto.runtime.video import VideoSummary
 
 Model = Annotated[

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-_TO_FIRST, _TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
+from impasto.runtime.cheaper_graph import ints_of
+
+TO_FIRST, TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
+"""Orders of a transpose that make channels the second axis of four, and the last."""
 _BY_VALUE = ("Add", "Multiply", "Relu", "Subtract")
 
 
@@ -21,7 +24,7 @@ def keep_channels_last(model: Any) -> None:
         kind = node.get_type_name()
         if kind == "Transpose":
             inner = _channels_last(node.input_value(0))
-            if inner is not None and _order(node) == _TO_LAST:
+            if inner is not None and ints_of(node.input_value(1)) == TO_LAST:
                 node.output(0).replace(inner)
         elif kind in _BY_VALUE:
             _move(node, _by_value(node, kind))
@@ -33,7 +36,7 @@ def _move(node: Any, result: Any | None) -> None:
     from openvino import opset13 as ops
 
     if result is not None:
-        turned = ops.transpose(result, _TO_FIRST)
+        turned = ops.transpose(result, TO_FIRST)
         turned.set_friendly_name(node.get_friendly_name())
         node.output(0).replace(turned.output(0))
 
@@ -64,30 +67,24 @@ def _turned(value: Any) -> Any:
         return value if inner is None else inner
     node = value.get_node()
     if node.get_type_name() == "Constant":
-        return ops.constant(np.ascontiguousarray(node.get_data().transpose(_TO_LAST)))
-    return ops.transpose(value, _TO_LAST)
+        return ops.constant(np.ascontiguousarray(node.get_data().transpose(TO_LAST)))
+    return ops.transpose(value, TO_LAST)
 
 
 def _padded(node: Any) -> Any | None:
     from openvino import opset13 as ops
 
     inner = _channels_last(node.input_value(0))
-    amounts = [node.input_value(place).get_node() for place in (1, 2)]
-    if inner is None or any(amount.get_type_name() != "Constant" for amount in amounts):
-        return None
-    begin, end = (amount.get_data()[_TO_LAST] for amount in amounts)
+    begin, end = (ints_of(node.input_value(place)) for place in (1, 2))
     mode = node.get_attributes()["pad_mode"]
-    return ops.pad(inner, begin, end, mode) if mode != "constant" else None
+    if inner is None or begin is None or end is None or mode == "constant":
+        return None
+    return ops.pad(inner, *([amounts[axis] for axis in TO_LAST] for amounts in (begin, end)), mode)
 
 
 def _channels_last(value: Any) -> Any | None:
     """What a transpose to channels first was made of; None where there is none."""
     node = value.get_node()
-    if node.get_type_name() == "Transpose" and _order(node) == _TO_FIRST:
+    if node.get_type_name() == "Transpose" and ints_of(node.input_value(1)) == TO_FIRST:
         return node.input_value(0)
     return None
-
-
-def _order(node: Any) -> list[int]:
-    order = node.input_value(1).get_node()
-    return list(order.get_data()) if order.get_type_name() == "Constant" else []

@@ -127,7 +127,7 @@ def _before_enlarging(node: Any) -> Any:
         (steps, pads, node.get_input_shape(1)[2:]) != ([1, 1, 1, 1], [0, 0, 0, 0], [3, 3])
         or padding.get_type_name() != "Pad"
         or padding.get_attributes()["pad_mode"] != "reflect"
-        or any(_ints(padding.input_value(place)) != [0, 0, 1, 1] for place in (1, 2))
+        or any(ints_of(padding.input_value(place)) != [0, 0, 1, 1] for place in (1, 2))
     ):
         return None
     enlarging = padding.input_value(0).get_node()
@@ -153,7 +153,8 @@ def _cuts_nothing(node: Any) -> bool:
     ]
 
 
-def _ints(output: Any) -> list[int] | None:
+def ints_of(output: Any) -> list[int] | None:
+    """Whole numbers that are constants of a graph; None where they are computed."""
     node = output.get_node()
     return [int(n) for n in node.data] if node.get_type_name() == "Constant" else None
 

@@ -25,7 +25,8 @@ from impasto.runtime.large_pictures import (
 )
 from impasto.runtime.memory import Tile, Tiling, memory_bytes
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiled_predictor import ArraySource, Progress, TiledPredictor
+from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
+from impasto.runtime.tiling import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 

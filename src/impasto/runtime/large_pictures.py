@@ -25,7 +25,8 @@ from impasto.images.window_reading import (
 )
 from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
-from impasto.runtime.tiled_predictor import Progress, TiledPredictor
+from impasto.runtime.tiled_predictor import TiledPredictor
+from impasto.runtime.tiling import Progress
 
 _ROWS_AT_ONCE = 64
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
-from impasto.runtime.channels_last import keep_channels_last
+from impasto.runtime.channels_last import TO_FIRST, TO_LAST, keep_channels_last
 from impasto.runtime.cheaper_graph import make_cheaper
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
@@ -277,7 +277,7 @@ def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
     _, channels, _, width = features.get_shape()
     pivot = ops.parameter([channels], np.float32)
     counted = ops.parameter([width, 1], np.float32)
-    differences = ops.subtract(ops.transpose(features, [0, 2, 3, 1]), pivot)
+    differences = ops.subtract(ops.transpose(features, TO_LAST), pivot)
     differences = ops.multiply(differences, counted)
     sums = [
         ops.reduce_sum(values, [2], keep_dims=False)
@@ -292,7 +292,7 @@ def _packing(features: Any) -> tuple[Any, Any]:
 
     channels = features.get_shape()[1]
     pivot = ops.parameter([channels], np.float32)
-    differences = ops.subtract(ops.transpose(features, [0, 2, 3, 1]), pivot)
+    differences = ops.subtract(ops.transpose(features, TO_LAST), pivot)
     return ops.convert(ops.clamp(differences, -_LARGEST_HALF, _LARGEST_HALF), "f16"), pivot
 
 
@@ -304,7 +304,7 @@ def _unpacking(node: Any) -> tuple[Any, Any]:
     differences = ops.parameter([num, height, width, channels], np.float16)
     pivot = ops.parameter([channels], np.float32)
     features = ops.add(ops.convert(differences, "f32"), pivot)
-    node.output(0).replace(ops.transpose(features, [0, 3, 1, 2]).output(0))
+    node.output(0).replace(ops.transpose(features, TO_FIRST).output(0))
     return differences, pivot
 
 

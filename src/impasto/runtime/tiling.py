@@ -9,10 +9,14 @@ All tiles of a picture have one size, so that a runtime compiles one shape, and 
 of the network's stride, so that strided features lie where the whole picture's lie.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
 from impasto.errors import PictureError
+
+Progress = Callable[[int, int], None]
+"""Told how many tiles are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)

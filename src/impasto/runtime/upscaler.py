@@ -18,7 +18,7 @@ from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.large_pictures import LargePicture, LargeResult
 from impasto.runtime.memory import DEFAULT_MEMORY, Tile
-from impasto.runtime.tiled_predictor import Progress
+from impasto.runtime.tiling import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model

@@ -1,0 +1,256 @@
+"""A picture's tiles on their way through the stages of a model, with the features on the disk.
+
+Each stage but the last measures what enters a norm layer over all tiles, and leaves features for
+those behind it. Features are read ahead and written behind in a thread of their own.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from impasto.runtime.features_on_disk import FeaturesOnDisk
+from impasto.runtime.tile_backend import (
+    Feature,
+    Measuring,
+    PackedFeatures,
+    Stage,
+    StageRunner,
+    Statistics,
+    TileBackend,
+)
+from impasto.runtime.tiling import Progress, Span, Tile, TileGrid
+
+MAX_MEAN_TO_SPREAD = 4.0
+"""Above, half precision would lose more than 2⁻⁹ of the spread, so that a pivot is taken off."""
+
+
+class Counter:
+    """Counts tiles for whoever wants to know.
+
+    Args:
+        total: how many there are.
+        progress: who wants to know.
+    """
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def advance(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+Given = tuple[NDArray[np.float32] | None, list[PackedFeatures]]
+"""What a stage starts from at a tile: pixels where it needs them, and features."""
+
+
+class TiledRun:
+    """A picture on its way through the stages: the statistics so far, and features on the disk.
+
+    Args:
+        backend: the model.
+        pixels: what a tile has of the picture, 1×3×h×w.
+        grid: the tiles.
+        folder: for features.
+        count: is told of each tile that is measured.
+    """
+
+    def __init__(
+        self,
+        backend: TileBackend,
+        pixels: Callable[[Tile], NDArray[np.float32]],
+        grid: TileGrid,
+        folder: Path,
+        count: Counter,
+    ) -> None:
+        self._backend, self._pixels, self._grid = backend, pixels, grid
+        self._folder, self._count = folder, count
+        self._statistics: list[Statistics] = []
+        self._kept: dict[Feature, FeaturesOnDisk] = {}
+        self._files: list[FeaturesOnDisk] = []
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self._files:
+            file.delete()
+
+    def measure(self, stage: Stage) -> None:
+        """Run all tiles through a stage: the next norm layer's statistics, the next features."""
+        assert stage.measured is not None
+        moments = _Moments(stage.measured)
+        made = {feature: self._new_file(feature) for feature in stage.made}
+        runner = self._prepare(stage)
+        with ThreadPoolExecutor(1) as aside:
+            writing: Future[None] | None = None
+            for tile, given in self._read_ahead(stage, runner, aside):
+                sums, features = self._run(runner, given, tile, moments, made)
+                if writing is None:  # the first tile, which decides on the pivots
+                    has_chosen = moments.choose_pivot(sums, tile)
+                    if _choose_pivots(made, features) or has_chosen:
+                        sums, features = self._run(runner, given, tile, moments, made)
+                else:
+                    writing.result()
+                moments.add(sums, tile)
+                kept = {
+                    feature: differences[_places(tile, feature.stride)].copy()
+                    for feature, differences in zip(made, features, strict=True)
+                }
+                writing = aside.submit(_write, made, tile, kept)
+                self._count.advance()
+            assert writing is not None
+            writing.result()
+        self._statistics.append(moments.statistics())
+        for feature in [feature for feature in self._kept if feature not in stage.left]:
+            self._kept.pop(feature).delete()
+        self._kept |= made
+
+    def outputs(self, stage: Stage) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
+        """What the last stage makes of each tile."""
+        runner = self._prepare(stage)
+        with ThreadPoolExecutor(1) as aside:
+            for tile, given in self._read_ahead(stage, runner, aside):
+                output, _ = runner.run(*given, None, [])
+                yield tile, output
+
+    def _read_ahead(
+        self, stage: Stage, runner: StageRunner, aside: ThreadPoolExecutor
+    ) -> Iterator[tuple[Tile, Given]]:
+        """Each tile and what a stage starts from; features are read while the one before is run.
+
+        Pixels are not: who gave the picture need not have thought of several threads, and libvips
+        wants a region of a picture to be read by the thread that made it.
+        """
+        tiles = self._grid.tiles
+        reading = aside.submit(self._features, stage, tiles[0])
+        for tile, following in zip(tiles, (*tiles[1:], None), strict=True):
+            features = reading.result()
+            if following is not None:
+                reading = aside.submit(self._features, stage, following)
+            yield tile, (self._pixels(tile) if runner.needs_picture else None, features)
+
+    def _prepare(self, stage: Stage) -> StageRunner:
+        return self._backend.prepare(stage, self._grid.shape, self._statistics)
+
+    def _features(self, stage: Stage, tile: Tile) -> list[PackedFeatures]:
+        return [self._read(feature, tile) for feature in stage.given]
+
+    @staticmethod
+    def _run(
+        runner: StageRunner,
+        given: Given,
+        tile: Tile,
+        moments: "_Moments",
+        made: dict[Feature, FeaturesOnDisk],
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
+        pivots = [file.pivot for file in made.values()]
+        return runner.run(*given, moments.measuring(tile), pivots)
+
+    def _read(self, feature: Feature, tile: Tile) -> PackedFeatures:
+        rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
+        file = self._kept[feature]
+        return PackedFeatures(file.read(rows, columns), file.pivot)
+
+    def _new_file(self, feature: Feature) -> FeaturesOnDisk:
+        height, width = (
+            -(-spans[-1].stop // feature.stride) for spans in (self._grid.rows, self._grid.columns)
+        )
+        path = self._folder / secrets.token_hex(8)
+        file = FeaturesOnDisk(path, (height, width, feature.channels))
+        self._files.append(file)
+        return file
+
+
+def _write(
+    files: dict[Feature, FeaturesOnDisk], tile: Tile, kept: dict[Feature, NDArray[np.float16]]
+) -> None:
+    """Put what a stage made within a tile's core where it belongs."""
+    for feature, differences in kept.items():
+        rows, columns = (
+            _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
+        )
+        files[feature].write(rows, columns, differences)
+
+
+def _choose_pivots(files: dict[Feature, FeaturesOnDisk], first: list[NDArray[np.float16]]) -> bool:
+    """Pivots by the features of the first tile; whether any had to be chosen."""
+    has_chosen = False
+    for file, values in zip(files.values(), first, strict=True):
+        flat = values.reshape(-1, values.shape[-1]).astype(np.float32)
+        mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if _is_far(mean, flat.std(axis=0)):
+            file.pivot = mean
+            has_chosen = True
+    return has_chosen
+
+
+class _Moments:
+    """Mean and variance of features that come tile by tile.
+
+    Args:
+        measured: what they are of.
+    """
+
+    def __init__(self, measured: Feature) -> None:
+        self._stride = measured.stride
+        self._pivot: NDArray[np.float32] = np.zeros(measured.channels, np.float32)
+        self._sums: NDArray[np.float64] = np.zeros((2, measured.channels))
+        self._num_steps = 0
+
+    def measuring(self, tile: Tile) -> Measuring:
+        """How a tile is to be measured: within its core."""
+        counted = np.zeros((_place(0, tile.columns.size, self._stride).stop, 1), np.float32)
+        counted[_places(tile, self._stride)[1]] = 1
+        return Measuring(self._pivot, counted)
+
+    def choose_pivot(self, sums: NDArray[np.float32], tile: Tile) -> bool:
+        """A pivot by the sums of the first tile, where they need one; whether it was needed."""
+        first, num_steps = self._within(sums, tile)
+        mean, square = first / num_steps
+        if not _is_far(mean, np.sqrt((square - mean**2).clip(0))):
+            return False
+        self._pivot = mean.astype(np.float32)
+        return True
+
+    def add(self, sums: NDArray[np.float32], tile: Tile) -> None:
+        """Count in what a stage's run says of a tile, 2×h×C."""
+        found, num_steps = self._within(sums, tile)
+        self._sums += found
+        self._num_steps += num_steps
+
+    def statistics(self) -> Statistics:
+        """Of all that was counted in."""
+        mean, square = self._sums / self._num_steps
+        return Statistics(self._pivot + mean, (square - mean**2).clip(0))
+
+    def _within(self, sums: NDArray[np.float32], tile: Tile) -> tuple[NDArray[np.float64], int]:
+        """Sums and sums of squares 2×C over a tile's core, and of how many values."""
+        rows, columns = _places(tile, self._stride)
+        num_steps = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return sums[:, rows].sum(axis=1, dtype=np.float64), num_steps
+
+
+def _is_far(mean: NDArray[Any], spread: NDArray[Any]) -> bool:
+    """Whether some channel's values lie so far from 0 that their spread loses precision."""
+    return bool((abs(mean) > MAX_MEAN_TO_SPREAD * spread).any())
+
+
+def _spans(tile: Tile) -> tuple[Span, Span]:
+    return tile.rows, tile.columns
+
+
+def _place(start: int, stop: int, stride: int) -> slice:
+    """Where the pixels `start` to `stop` of an axis lie among features of a stride."""
+    return slice(start // stride, -(-stop // stride))
+
+
+def _places(tile: Tile, stride: int) -> tuple[slice, slice]:
+    """Where a tile's core lies among the rows and columns of its features."""
+    rows, columns = (_place(span.kept.start, span.kept.stop, stride) for span in _spans(tile))
+    return rows, columns
