@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from impasto.cli.train import PlainLines, ProgressBar, _tell_skipped
+from impasto.cli.train import DEFAULT_START, PlainLines, ProgressBar, _tell_skipped
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
+from impasto.training.run import TrainingOutcome
 from impasto.zoo.model_file import read_model_file
+from impasto.zoo.registry import resolve_model
 from training_fixtures import draw, leave_unfinished, tiny_recipe
 
 STEP = Progress(
@@ -166,6 +170,30 @@ def test_wrong_setting_is_one_line(train, tmp_path, words, message):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_missing_cuda_device_is_one_line(train):
     assert "no CUDA device is there; use 'auto' or 'cpu'" in train("--device", "cuda").complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ((), None),
+        (("--minutes", "2"), DEFAULT_START),
+        (("--minutes", "2", "--init", "udnie"), "udnie"),
+        (("--minutes", "2", "--init", "none"), None),
+        (("--minutes", "2", "--set", "initialise_from=none"), None),
+        (("--minutes", "2", "--set", "network.channels=[8,16,32]"), None),
+    ],
+)
+def test_what_a_training_starts_from(train, tmp_path, monkeypatch, words, start):
+    begun = []
+
+    def begin(recipe, output, **_):
+        begun.append(recipe.initialise_from)
+        return TrainingOutcome(model=None, folder=output, skipped=())
+
+    monkeypatch.setattr("impasto.training.run.train_model", begin)
+    assert train(*words).status == 0
+    assert begun == [None if start is None else Path(start)]
+    assert resolve_model(DEFAULT_START).card.task == "style-transfer"
 
 
 def test_resume_takes_the_recipe_of_the_run_and_nothing_else(train):

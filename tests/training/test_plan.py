@@ -22,11 +22,27 @@ def test_half_an_hour_on_two_cores():
     assert (large.steps, large.crop_size, large.learning_rate) == (234, 288, 1e-3)
 
 
-def test_little_time_is_spent_on_smaller_crops():
-    # 60 s less 20; at 160² 26.7 s hold 34 steps of 0.78125 s, too few: at 128² 53 of 0.5 s.
+def test_little_time_is_spent_on_smaller_crops_and_batches():
+    # 60 s less 20; at 160² 26.7 s hold 34 steps of 0.78125 s, too few: at 128² 53 of 0.5 s, and
+    # twice as many of half as many pictures.
     small, large = plan_stages(1, pace_of(0.5))
-    assert (small.steps, small.crop_size) == (53, 128)
-    assert (large.steps, large.crop_size) == (6, 256)
+    assert (small.steps, small.crop_size, small.batch_size) == (106, 128, 2)
+    assert (large.steps, large.crop_size, large.batch_size) == (13, 256, 2)
+
+
+def test_halved_batches_divide_among_the_processes():
+    batches = {
+        processes: plan_stages(1, pace_of(0.5), num_processes=processes)[0].batch_size
+        for processes in (1, 2, 4)
+    }
+    assert batches == {1: 2, 2: 2, 4: 4}
+    assert plan_stages(1, pace_of(0.1), batch_size=3)[0].batch_size == 3
+
+
+def test_what_paints_already_learns_at_lower_rates():
+    fresh, started = plan_stages(30, pace_of(0.5)), plan_stages(30, pace_of(0.5), started=True)
+    assert [stage.learning_rate for stage in started] == [1e-3, 5e-4]
+    assert [stage.steps for stage in started] == [stage.steps for stage in fresh]
 
 
 def test_a_fast_machine_stops_at_the_paper_s_length():
@@ -47,7 +63,7 @@ def test_too_little_time_says_how_much_would_do():
 def test_the_plan_fills_the_time_and_no_more(minutes, seconds):
     pace = pace_of(seconds)
     stages = plan_stages(minutes, pace)
-    planned = sum(stage.steps * pace(stage.crop_size) for stage in stages)
+    planned = sum(stage.steps * stage.batch_size / 4 * pace(stage.crop_size) for stage in stages)
     assert planned <= 60 * minutes - OVERHEAD_SECONDS + 1e-6
     capped = any(stage.steps == MOST_STEPS for stage in stages)
     lost_to_rounding = sum(pace(stage.crop_size) for stage in stages)

@@ -279,13 +279,17 @@ def test_checkpoint_with_a_foreign_recipe_is_refused(tmp_path, painting, photos)
         resumed_recipe(output)
 
 
-def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, photos):
+@pytest.mark.parametrize(
+    ("start", "said"), [(None, "plan for 1 min: "), ("udnie", "plan for 1 min: from udnie on, ")]
+)
+def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, start, said):
     large = tmp_path / "photos"
     large.mkdir()
     for index in range(3):
         draw(index, 330, 330).save(large / f"{index}.png")
     reports = []
-    recipe = tiny_recipe(painting, large, stages=[{"steps": 9, "batch_size": 1}])
+    stages = [{"steps": 9, "batch_size": 1}]
+    recipe = tiny_recipe(painting, large, stages=stages, initialise_from=start)
     output = tmp_path / "planned.onnx"
 
     def stop_when_planned(progress):
@@ -295,8 +299,9 @@ def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, photos):
 
     with pytest.raises(TrainingInterrupted):
         train_model(recipe, output, minutes=1, on_progress=stop_when_planned)
-    assert reports[0].message.startswith("plan for 1 min: ")
     planned = resumed_recipe(output).stages
+    small, large = (f"{stage.steps} steps of 1 at {stage.crop_size}²" for stage in planned)
+    assert reports[0].message == f"{said}{small}, then {large}"
     assert [stage.batch_size for stage in planned] == [1, 1]
     assert planned[1].crop_size == 2 * planned[0].crop_size
     assert reports[0].num_steps == sum(stage.steps for stage in planned) != 9

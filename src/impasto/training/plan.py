@@ -2,8 +2,9 @@
 
 Two thirds of the time go to small crops, where a style is learnt at a quarter of the cost, and
 one to larger ones with a cycle of their own, where its fine texture is. Below
-`FEW_STEPS` at the usual size, smaller crops buy more steps. No schedule is longer than the
-paper's 40,000 steps. The split is that of the shipped styles; other splits were not compared.
+`FEW_STEPS` at the usual size, smaller crops and halved batches buy more steps. No schedule is
+longer than the paper's 40,000 steps. The split is that of the shipped styles; other splits were
+not compared. What was: `runs/short_trainings.sh` and `runs/time_and_photos.sh`.
 """
 
 import copy
@@ -23,6 +24,8 @@ MORE_PIXELS = 128
 followed by such of 256²."""
 SMALL_CROPS_SHARE = 2 / 3
 LARGE_CROPS_RATE = 1e-3
+STARTED_RATE, STARTED_LARGE_CROPS_RATE = 1e-3, 5e-4
+"""From another style on, half the rates ended better (measured)."""
 FEW_STEPS = 200
 FEWEST_STEPS = 20
 MOST_STEPS = 40_000
@@ -35,14 +38,22 @@ SecondsPerStep = Callable[[int], float]
 
 
 def plan_stages(
-    minutes: float, seconds_per_step: SecondsPerStep, *, batch_size: int = 4
+    minutes: float,
+    seconds_per_step: SecondsPerStep,
+    *,
+    batch_size: int = 4,
+    num_processes: int = 1,
+    started: bool = False,
 ) -> list[Stage]:
     """Return the stages that fill so many minutes.
 
     Args:
         minutes: from the start of the training to the model file.
-        seconds_per_step: of a crop size.
-        batch_size: over all processes together.
+        seconds_per_step: of a crop size, for such a batch.
+        batch_size: over all processes together; halved, where that divides among them, when
+            little can be done in the time.
+        num_processes: that share a batch.
+        started: whether the network is already one that paints.
 
     Raises:
         RecipeError: when not even `FEWEST_STEPS` fit.
@@ -51,6 +62,9 @@ def plan_stages(
     crop = USUAL_CROP
     if _num_steps(seconds * SMALL_CROPS_SHARE, seconds_per_step(crop)) < FEW_STEPS:
         crop = SMALL_CROP
+        if batch_size % (2 * num_processes) == 0:
+            batch_size //= 2
+            seconds *= 2  # a step takes half as long
     small = _num_steps(seconds * SMALL_CROPS_SHARE, seconds_per_step(crop))
     large = _num_steps(seconds * (1 - SMALL_CROPS_SHARE), seconds_per_step(crop + MORE_PIXELS))
     if small < FEWEST_STEPS:
@@ -60,12 +74,17 @@ def plan_stages(
             f"{needed:.2g}, and thirty for a good one on two cores"
         )
     return [
-        Stage(steps=small, crop_size=crop, batch_size=batch_size),
+        Stage(
+            steps=small,
+            crop_size=crop,
+            batch_size=batch_size,
+            learning_rate=STARTED_RATE if started else None,
+        ),
         Stage(
             steps=max(large, 1),
             crop_size=crop + MORE_PIXELS,
             batch_size=batch_size,
-            learning_rate=LARGE_CROPS_RATE,
+            learning_rate=STARTED_LARGE_CROPS_RATE if started else LARGE_CROPS_RATE,
         ),
     ]
 

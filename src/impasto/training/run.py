@@ -184,11 +184,20 @@ def _planned(
     batch_size = recipe.stages[0].batch_size
     pace = measured_pace(fabric, task, batch_size=batch_size)
     if isinstance(recipe, StyleRecipe):
-        stages = plan_stages(minutes, pace, batch_size=batch_size)
+        stages = plan_stages(
+            minutes,
+            pace,
+            batch_size=batch_size,
+            num_processes=fabric.world_size,
+            started=recipe.initialise_from is not None,
+        )
     else:
         stages = plan_patches(minutes, pace, stage=recipe.stages[0])
     recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
-    shown = ", then ".join(f"{stage.steps} steps at {stage.crop_size}²" for stage in stages)
+    start = "" if recipe.initialise_from is None else f"from {recipe.initialise_from.stem} on, "
+    shown = start + ", then ".join(
+        f"{stage.steps} steps of {stage.batch_size} at {stage.crop_size}²" for stage in stages
+    )
     if fabric.is_global_zero:
         message = f"plan for {minutes:g} min: {shown}"
         on_progress(Progress(step=0, num_steps=recipe.num_steps, losses={}, message=message))

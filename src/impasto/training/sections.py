@@ -4,9 +4,9 @@ Every default names where it comes from; "measured" means the results under `ben
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from impasto.objectives import NonNegative, Positive
 from impasto.zoo.card import Licences, Line
@@ -14,6 +14,9 @@ from impasto.zoo.card import Licences, Line
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[Line, Field(coerce_numbers_to_str=True)]
+
+NO_MODEL = "none"
+"""The word for a training that starts from weights of chance."""
 
 
 def is_model_name(place: Path) -> bool:
@@ -25,9 +28,14 @@ def _absolute_unless_name(place: Path) -> Path:
     return place if is_model_name(place) else place.absolute()
 
 
+def _none_for_the_word(place: Any) -> Any:
+    return None if str(place) == NO_MODEL else place
+
+
 # A run may be resumed from another folder than the one it was started in.
 AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 ModelPlace = Annotated[Path, AfterValidator(_absolute_unless_name)]
+OptionalModelPlace = Annotated[ModelPlace | None, BeforeValidator(_none_for_the_word)]
 
 
 class Section(BaseModel):
@@ -117,6 +125,7 @@ class TrainingRecipe(Section):
         precision: `auto` takes bf16 where the processor has it.
         device: `auto` takes CUDA where there is any.
         initialise_from: a model to continue from, by file or name; its architecture is taken too.
+            The word `none` is for none.
         photos: what to learn on.
         stages: one after the other.
         optimizer: by which steps.
@@ -127,7 +136,7 @@ class TrainingRecipe(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    initialise_from: ModelPlace | None = None
+    initialise_from: OptionalModelPlace = None
     photos: PhotosSection
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(steps=2000),)
     optimizer: OptimizerSection = OptimizerSection()
