@@ -71,7 +71,7 @@ def plan_stages(
         needed = minutes * FEWEST_STEPS / max(small, 1)
         raise RecipeError(
             f"{minutes:g} minutes are too few for a style here: {small} steps; give at least "
-            f"{needed:.2g}, and thirty for a good one on two cores"
+            f"{needed:.2g}, and {'ten' if started else 'thirty'} for a good one on two cores"
         )
     return [
         Stage(
