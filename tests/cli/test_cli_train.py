@@ -183,7 +183,7 @@ def test_missing_cuda_device_is_one_line(train):
         (("--minutes", "2", "--set", "network.channels=[8,16,32]"), None),
     ],
 )
-def test_what_a_training_starts_from(train, tmp_path, monkeypatch, words, start):
+def test_what_a_training_starts_from(train, monkeypatch, words, start):
     begun = []
 
     def begin(recipe, output, **_):

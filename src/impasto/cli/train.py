@@ -234,7 +234,7 @@ def _check_minutes(minutes: float | None, settings: list[str]) -> None:
         return
     if not 0 < minutes < math.inf:
         raise fail(f"--minutes was given {minutes:g}; expected a number above 0, such as 30")
-    if any(setting.lstrip().startswith("stages") for setting in settings):
+    if "stages" in _sections(settings):
         raise fail("--minutes plans the stages; leave it out, or the --set of stages")
 
 

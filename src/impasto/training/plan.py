@@ -23,9 +23,9 @@ MORE_PIXELS = 128
 """Of a large crop's side than a small one's: where 32 pixels are not judged, windows of 128² are
 followed by such of 256²."""
 SMALL_CROPS_SHARE = 2 / 3
-LARGE_CROPS_RATE = 1e-3
-STARTED_RATE, STARTED_LARGE_CROPS_RATE = 1e-3, 5e-4
-"""From another style on, half the rates ended better (measured)."""
+FRESH_RATES, STARTED_RATES = (None, 1e-3), (1e-3, 5e-4)
+"""At the top of the cycles of small and of large crops, None being the recipe's. From another style
+on, half the usual rates ended better (measured)."""
 FEW_STEPS = 200
 FEWEST_STEPS = 20
 MOST_STEPS = 40_000
@@ -73,18 +73,14 @@ def plan_stages(
             f"{minutes:g} minutes are too few for a style here: {small} steps; give at least "
             f"{needed:.2g}, and {'ten' if started else 'thirty'} for a good one on two cores"
         )
+    small_rate, large_rate = STARTED_RATES if started else FRESH_RATES
     return [
-        Stage(
-            steps=small,
-            crop_size=crop,
-            batch_size=batch_size,
-            learning_rate=STARTED_RATE if started else None,
-        ),
+        Stage(steps=small, crop_size=crop, batch_size=batch_size, learning_rate=small_rate),
         Stage(
             steps=max(large, 1),
             crop_size=crop + MORE_PIXELS,
             batch_size=batch_size,
-            learning_rate=STARTED_LARGE_CROPS_RATE if started else LARGE_CROPS_RATE,
+            learning_rate=large_rate,
         ),
     ]
 
