@@ -43,6 +43,7 @@ class TrainingState(BaseModel):
         running_gradient: running mean of the gradient's length, None before the first step.
         running_terms: running means of the unweighted terms.
         seconds: spent training so far, over all sessions.
+        hardware: what that was on, in words, each once.
         scales: what the probe found.
         skipped: photographs passed over so far.
         recipe: the recipe, resolved.
@@ -59,6 +60,7 @@ class TrainingState(BaseModel):
     running_gradient: float | None = None
     running_terms: dict[str, float] = {}
     seconds: float = 0.0
+    hardware: tuple[str, ...] = ()
     scales: LossScales | None = None
     skipped: tuple[SkippedPhotograph, ...] = ()
     recipe: dict[str, Any] = {}

@@ -11,7 +11,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from impasto.training.checkpoint import (
     save_checkpoint,
     take_checkpoint,
 )
+from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, Window, ignore_progress
 from impasto.training.schedule import learning_rate_at, stage_at
@@ -91,6 +92,7 @@ class Trainer:
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
+        self._note_hardware()
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
         self._sheet_photographs = self._on_device(sheet_photographs)
@@ -123,6 +125,12 @@ class Trainer:
             self._show_contact_sheet()
         return self.state
 
+    def _note_hardware(self) -> None:
+        """Write down what the training runs on, where there is something left to train."""
+        hardware = describe_hardware(self.fabric)
+        if self.state.step < self.recipe.num_steps and hardware not in self.state.hardware:
+            self.state.hardware = (*self.state.hardware, hardware)
+
     def _probe(self) -> None:
         """Find the terms' scales, or take those of the checkpoint."""
         if self.state.scales is not None:
@@ -133,7 +141,7 @@ class Trainer:
         with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
             probed = [next(batches)[0] for _ in range(self.task.num_probe_batches)]
             scales = self.task.probe(probed)
-        means = {name: self._mean(value) for name, value in scales.model_dump().items()}
+        means = self._means(scales.model_dump())
         self.state.scales = type(scales)(**means)
         self.task.take_scales(self.state.scales)
         shown = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
@@ -225,15 +233,26 @@ class Trainer:
         state = self.state
         state.step += 1
         state.running_loss = _running(state.running_loss, total)
-        for name, value in terms.unweighted.items():
-            state.running_terms[name] = _running(state.running_terms.get(name), self._mean(value))
-        weighted = {name: self._mean(value) for name, value in terms.weighted.items()}
-        self._window.add({"total": total, **weighted})
+        for name, value in self._means(terms.unweighted).items():
+            state.running_terms[name] = _running(state.running_terms.get(name), value)
+        self._window.add({"total": total, **self._means(terms.weighted)})
 
     def _mean(self, value: Tensor | float) -> float:
         """Return the mean over all processes, the same in each of them."""
-        tensor = torch.as_tensor(value, dtype=torch.float64, device=self.fabric.device).detach()
-        return float(self.fabric.all_reduce(tensor))  # type: ignore[arg-type]
+        return self._means({"value": value})["value"]
+
+    def _means(self, values: Mapping[str, Tensor | float]) -> dict[str, float]:
+        """Return means over all processes by name, fetched at once: a device waits for each."""
+        device = self.fabric.device
+        stacked = torch.stack(
+            [
+                torch.as_tensor(v, dtype=torch.float64, device=device).detach()
+                for v in values.values()
+            ]
+        )
+        if self.fabric.world_size > 1:
+            stacked = self.fabric.all_reduce(stacked)  # type: ignore[assignment]
+        return dict(zip(values, stacked.tolist(), strict=True))
 
     def _after_step(self, batch_size: int) -> bool:
         """Log, save and draw when it is time; False when the weights are not finite."""
@@ -310,8 +329,11 @@ class Trainer:
             save_checkpoint(self._good, self.folder / CHECKPOINT_NAME)
 
     def _stop_if_asked(self) -> None:
-        # Every process has to stop at the same step, or the others would wait for its gradients.
-        if not self._mean(float(self.stop_requested.is_set())):
+        asked = self.stop_requested.is_set()
+        if self.fabric.world_size > 1:
+            # All have to stop at the same step, or the others would wait for its gradients.
+            asked = self._mean(float(asked)) > 0
+        if not asked:
             return
         self._count_seconds()
         self._keep_good_state()

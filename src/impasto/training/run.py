@@ -285,7 +285,7 @@ def _finish(
         recipe,
         trainer.state,
         num_photographs=num_usable(source, trainer.skipped),
-        hardware=describe_hardware(trainer.fabric),
+        hardware=", then ".join(trainer.state.hardware) or describe_hardware(trainer.fabric),
     )
     model = export_model(trainer.task.network, card, output)
     draw_curve(trainer.folder, trainer.folder / CURVE_NAME, title=card.title)

@@ -5,6 +5,7 @@ it is optimised. The grid loss, which only trainings have, is left out on both s
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,20 @@ class TrainedStyle:
     def digest(self) -> str:
         """What stands for the model in a journal's keys."""
         return self.model.sha256[:12]
+
+    @property
+    def objective_digest(self) -> str:
+        """What stands for the objective, its painting included, in a journal's keys."""
+        objective = self.objective
+        parts = [
+            objective.preset.model_dump(mode="json"),
+            objective.weights and objective.weights.model_dump(mode="json"),
+            objective.scales and objective.scales.model_dump(mode="json"),
+            objective.padding,
+            hashlib.sha256(self.painting.read_bytes()).hexdigest(),
+            self.painting_short_side,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def precision(self) -> str:
