@@ -5,6 +5,7 @@ The pages and their pictures are made anew with every build, so that they show w
 
 import json
 import statistics
+import tomllib
 from pathlib import Path
 
 from impasto import Stylizer
@@ -111,20 +112,29 @@ impasto stylize photo.jpg --style {name} -o photo-painted.jpg
 ```{{literalinclude}} ../../recipes/style/{name}.toml
 :language: toml
 ```
-{_first_leg(name)}"""
+{_legs_before(name)}"""
 
 
-def _first_leg(name: str) -> str:
-    """The recipe of what a style's training began from, where it was no random network."""
-    if not (ROOT / "recipes/style/first" / f"{name}.toml").is_file():
-        return ""
-    return f"""
-It began from another that was trained before, whose pictures had a frame and a pattern of 4 pixels:
+def _legs_before(name: str) -> str:
+    """The recipes of what a style's training began from, the latest first."""
+    shown = ""
+    while (start := _start_of(name)) is not None:
+        shown += f"""
+It began from another, trained before:
 
-```{{literalinclude}} ../../recipes/style/first/{name}.toml
+```{{literalinclude}} ../../recipes/style/{start}.toml
 :language: toml
 ```
 """
+        name = start
+    return shown
+
+
+def _start_of(name: str) -> str | None:
+    """The recipe whose model a recipe begins from."""
+    recipe = tomllib.loads((ROOT / "recipes/style" / f"{name}.toml").read_text())
+    start = recipe.get("initialise_from")
+    return None if start is None else start.removesuffix(".onnx")
 
 
 def _strength(name: str) -> str:
