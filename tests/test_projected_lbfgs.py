@@ -6,7 +6,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from impasto.projected_lbfgs import Bounds, LbfgsState, advance, begin
+from impasto.lbfgs_model import Bounds
+from impasto.projected_lbfgs import LbfgsState, advance, begin
 
 BOUNDS = Bounds(0.0, 1.0)
 
@@ -91,7 +92,7 @@ def test_only_as_many_pairs_are_kept_as_asked_for():
     state = begin(evaluate, torch.zeros(5, dtype=torch.float64), bounds=BOUNDS)
     for _ in range(9):
         advance(state, evaluate, bounds=BOUNDS, history_size=3, budget=100)
-    assert len(state.steps) == len(state.changes) == 3
+    assert len(state.pairs.steps) == len(state.pairs.changes) == 3
 
 
 def test_at_the_bottom_it_says_that_there_is_nothing_to_do():

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import NotFiniteError, PictureError
+from impasto.lbfgs_model import Bounds, Pairs
 from impasto.objectives import LossTerms
-from impasto.projected_lbfgs import Bounds, LbfgsState, advance, begin
+from impasto.projected_lbfgs import LbfgsState, advance, begin
 from impasto.tensors import Pictures, check_pictures
 
 Method = Literal["lbfgs", "adam"]
@@ -182,7 +183,10 @@ class PictureOptimizer:
             "moment_1": first,
             "moment_2": second,
         }
-        for kind, history in (("step", self.state.steps), ("change", self.state.changes)):
+        for kind, history in (
+            ("step", self.state.pairs.steps),
+            ("change", self.state.pairs.changes),
+        ):
             kept |= {f"{kind}_{index:03d}": tensor for index, tensor in enumerate(history)}
         return {
             name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
@@ -203,8 +207,10 @@ class PictureOptimizer:
             point=mine["best"],
             value=numbers["value"],
             gradient=mine["best_gradient"],
-            steps=[mine[name] for name in sorted(mine) if name.startswith("step_")],
-            changes=[mine[name] for name in sorted(mine) if name.startswith("change_")],
+            pairs=Pairs.of(
+                [mine[name] for name in sorted(mine) if name.startswith("step_")],
+                [mine[name] for name in sorted(mine) if name.startswith("change_")],
+            ),
             num_evaluations=int(numbers["num_iterations"]),
         )
         self._point, self._gradient = mine["point"], mine["gradient"]

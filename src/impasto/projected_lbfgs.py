@@ -1,9 +1,9 @@
 """Projected L-BFGS: a smooth function of a tensor made small within bounds.
 
 It minimises what `impasto.image_optimization` is about without knowing of pictures. Every step is
-clipped to the bounds, as in Johnson et al. 2016, section 4.1. What is at a bound and pushed against
-it is left out of the quasi-Newton direction (Bertsekas 1982), so that clipping does not undo it.
-Source of the direction: Nocedal and Wright 2006, algorithms 7.4 and 7.5.
+clipped to the bounds, as in Johnson et al. 2016, section 4.1. It leads to where the quadratic
+model of `impasto.lbfgs_model` is lowest: what is at a bound and pushed against it stays there, and
+what would go beyond one is sent to it, so that clipping undoes next to nothing.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from impasto.lbfgs_model import Bounds, Pairs, QuadraticModel
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 """The value at a point, and the gradient there."""
@@ -21,8 +23,9 @@ SUFFICIENT_DECREASE = 1e-4
 FEWEST_CURVATURE = 1e-10
 """A pair whose curvature is below this share of its lengths is not learnt from."""
 
-FIRST_STEP = 0.1
-"""Of the range between the bounds: the mean length of the very first step."""
+FIRST_STEP = 0.02
+"""Of the range between the bounds: the mean length of the very first step. With 0.1 pictures ended
+1 to 2 % higher, after 100 evaluations from noise (measured)."""
 
 
 @dataclass(slots=True)
@@ -33,34 +36,15 @@ class LbfgsState:
         point: the best so far.
         value: there.
         gradient: there.
-        steps: differences of points, oldest first.
-        changes: of gradients, likewise.
+        pairs: steps and the changes of the gradient that they brought.
         num_evaluations: of value and gradient, so far.
     """
 
     point: Tensor
     value: float
     gradient: Tensor
-    steps: list[Tensor] = field(default_factory=list)
-    changes: list[Tensor] = field(default_factory=list)
+    pairs: Pairs = field(default_factory=Pairs)
     num_evaluations: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The least and the greatest that each entry may be."""
-
-    lower: float = 0.0
-    upper: float = 1.0
-
-    def clip(self, point: Tensor) -> Tensor:
-        """Return the nearest point within."""
-        return point.clamp(self.lower, self.upper)
-
-    def free(self, point: Tensor, gradient: Tensor) -> Tensor:
-        """Return 1 where an entry may move against its gradient, 0 where a bound is in its way."""
-        held = ((point <= self.lower) & (gradient > 0)) | ((point >= self.upper) & (gradient < 0))
-        return (~held).to(point.dtype)
 
 
 def begin(evaluate: Evaluate, start: Tensor, *, bounds: Bounds) -> LbfgsState:
@@ -91,15 +75,14 @@ def advance(
             state, direction, evaluate, bounds=bounds, history_size=history_size, budget=budget
         )
 
-    free = bounds.free(state.point, state.gradient)
-    if state.steps:
-        if search(_direction(state, free)):
+    if state.pairs:
+        direction = QuadraticModel(state.pairs, state.gradient).lowest(state.point, bounds)
+        if bool(torch.isfinite(direction).all()) and search(direction):
             return True
         if state.num_evaluations >= budget:
             return True
-        state.steps.clear()
-        state.changes.clear()
-    return search(_first_direction(state, free, bounds))
+        state.pairs.clear()
+    return search(_first_direction(state, bounds))
 
 
 def _search(
@@ -135,37 +118,14 @@ def _remember(state: LbfgsState, step: Tensor, change: Tensor, history_size: int
     curvature = _dot(step, change)
     if curvature <= FEWEST_CURVATURE * _dot(step, step) ** 0.5 * _dot(change, change) ** 0.5:
         return
-    state.steps.append(step)
-    state.changes.append(change)
-    del state.steps[:-history_size], state.changes[:-history_size]
+    state.pairs.add(step, change, most=history_size)
 
 
-def _first_direction(state: LbfgsState, free: Tensor, bounds: Bounds) -> Tensor:
+def _first_direction(state: LbfgsState, bounds: Bounds) -> Tensor:
     """Return the way down, of a length that moves the average entry a little."""
-    downhill = -state.gradient * free
+    downhill = -state.gradient.masked_fill(bounds.hold(state.point, state.gradient), 0)
     mean = float(downhill.abs().mean())
     return downhill * (FIRST_STEP * (bounds.upper - bounds.lower) / max(mean, 1e-30))
-
-
-def _direction(state: LbfgsState, free: Tensor) -> Tensor:
-    """Return minus the inverse Hessian, as the pairs have it, times the free gradient."""
-    direction = -state.gradient * free
-    pairs = [
-        (step * free, change * free, curvature)
-        for step, change in zip(state.steps, state.changes, strict=True)
-        if (curvature := _dot(step * free, change)) > 0
-    ]
-    shares = []
-    for step, change, curvature in reversed(pairs):
-        share = _dot(step, direction) / curvature
-        direction = direction - share * change
-        shares.append(share)
-    if pairs:
-        _, change, curvature = pairs[-1]
-        direction = direction * (curvature / _dot(change, change))
-    for (step, change, curvature), share in zip(pairs, reversed(shares), strict=True):
-        direction = direction + (share - _dot(change, direction) / curvature) * step
-    return direction
 
 
 def _dot(first: Tensor, second: Tensor) -> float:

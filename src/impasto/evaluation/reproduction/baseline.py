@@ -16,6 +16,9 @@ from impasto.image_optimization import OptimizationProgress, OptimizationSetting
 from impasto.images.io import Picture
 from impasto.optimization_run import StyleOptimization, optimize_photograph
 
+METHOD = 2
+"""Of optimisation, in a journal's keys: to be raised where a change of it changes curves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Optimized:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import optimized
+from impasto.evaluation.reproduction.baseline import METHOD, optimized
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import (
@@ -98,7 +98,8 @@ def _gatys(
         "size": amount.size,
         "photo": photo.name,
         "iterations": amount.num_iterations,
-        "model": style.digest,
+        "objective": style.objective_digest,
+        "method": METHOD,
         "content": digest_of(photo),
     }
     place = journal.place(key, ".png")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from impasto.evaluation.bootstrap import bootstrap_band, bootstrap_interval
 from impasto.evaluation.photographs import Pixels, short_side_of, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import iterations_to_reach, optimized
+from impasto.evaluation.reproduction.baseline import METHOD, iterations_to_reach, optimized
 from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
 from impasto.evaluation.reproduction.plot import drawn
 from impasto.evaluation.reproduction.target import Device, Effort, Result, Settings, first
@@ -152,7 +152,7 @@ def optimization_unit(
         device: to compute on.
         journal: where it is kept.
     """
-    key = {**key, "objective": style.objective_digest}
+    key = {**key, "objective": style.objective_digest, "method": METHOD}
 
     def compute() -> Unit:
         photograph = read()
