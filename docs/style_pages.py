@@ -134,7 +134,7 @@ def _start_of(name: str) -> str | None:
     """The recipe whose model a recipe begins from."""
     recipe = tomllib.loads((ROOT / "recipes/style" / f"{name}.toml").read_text())
     start = recipe.get("initialise_from")
-    return None if start is None else start.removesuffix(".onnx")
+    return None if start is None else str(Path(name).parent / start.removesuffix(".onnx"))
 
 
 def _strength(name: str) -> str:

@@ -11,7 +11,8 @@ shift 2
 runs=$(dirname "$0")
 recipes=$runs/../recipes/style
 train() {
-  set -- "$1" "$(sed -n 's,^initialise_from = "\([^"]*\)\.onnx".*,\1,p' "$recipes/$1.toml")"
+  set -- "$1" "$(sed -n "s,^initialise_from = \"\([^\"]*\)\.onnx\".*,$(dirname "$1")/\1,p" \
+    "$recipes/$1.toml")"
   [ -z "$2" ] || train "$2"
   mkdir -p "$(dirname "$out/$1")"
   "$runs/one.sh" "$out/$1.onnx" --recipe "$recipes/$1.toml" --photos "$photos" \

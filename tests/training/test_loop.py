@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 
 import numpy as np
@@ -15,6 +16,7 @@ from impasto.errors import (
     TrainingInterrupted,
 )
 from impasto.objectives import LossScales, LossTerms
+from impasto.training import loop
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import make_fabric
 from impasto.training.logs import read_log
@@ -347,6 +349,26 @@ def test_skipped_photographs_are_remembered_over_sessions(tmp_path, recipe_of):
     second = make_trainer(tmp_path, GreyTask(), recipe, checkpoint=checkpoint)
     second.fit()  # nothing is left to do, so nothing is read
     assert second.skipped == first.skipped
+
+
+def test_hardware_of_every_session_is_remembered(tmp_path, recipe_of, monkeypatch):
+    recipe = recipe_of()
+
+    def session(hardware, checkpoint=None, stop_at=None):
+        monkeypatch.setattr(loop, "describe_hardware", lambda _: hardware)
+        trainer = make_trainer(tmp_path, GreyTask(), recipe, checkpoint=checkpoint)
+        trainer.on_progress = lambda p: trainer.stop_requested.set() if p.step == stop_at else None
+        with contextlib.suppress(TrainingInterrupted):
+            trainer.fit()
+        return load_checkpoint(tmp_path / CHECKPOINT_NAME)
+
+    first = session("a graphics card", stop_at=3)
+    again = session("a graphics card", first, stop_at=5)
+    assert again.state.hardware == ("a graphics card",)
+    second = session("a processor", again)
+    assert second.state.hardware == ("a graphics card", "a processor")
+    third = session("what only writes the model", second)
+    assert third.state.hardware == second.state.hardware
 
 
 def test_checkpoint_of_another_network_is_refused(tmp_path, recipe_of):
