@@ -75,9 +75,9 @@ def test_what_would_leave_goes_to_its_bound_and_the_rest_takes_that_into_account
 def test_only_the_newest_pairs_are_kept_and_their_products_with_them():
     many, gradient, _ = pairs_of_a_bowl(5, 9, most=3)
     assert len(many.steps) == len(many.changes) == 3
-    again = Pairs.of(many.steps, many.changes)
+    again = Pairs.of(many.steps, many.changes, most=3)
     assert torch.equal(many.products, again.products)
-    stacked = torch.stack(many.vectors)
+    stacked = many.table
     assert np.allclose(many.products, stacked @ stacked.T)
     point = torch.zeros(5).double()
     steps = [QuadraticModel(pairs, gradient).lowest(point, WIDE) for pairs in (many, again)]

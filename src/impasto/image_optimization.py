@@ -210,6 +210,7 @@ class PictureOptimizer:
             pairs=Pairs.of(
                 [mine[name] for name in sorted(mine) if name.startswith("step_")],
                 [mine[name] for name in sorted(mine) if name.startswith("change_")],
+                most=self.settings.history_size,
             ),
             num_evaluations=int(numbers["num_iterations"]),
         )

@@ -8,12 +8,12 @@ Source: Byrd, Nocedal and Schnabel 1994, theorem 2.3; Byrd, Lu, Nocedal and Zhu 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-ROWS_AT_ONCE = 1 << 16
+COLUMNS_AT_ONCE = 1 << 16
 """Entries of all pairs that are copied at a time, to save memory."""
 
 
@@ -38,55 +38,85 @@ class Bounds:
         return down | ((point >= self.upper) & (gradient < 0))
 
 
-@dataclass(slots=True)
 class Pairs:
     """Steps and what the gradient changed by along them, oldest first.
 
+    They lie one below the other in a table, step, change, step, change, …, so that products with
+    all of them are one operation. The newest are kept; the table is somewhat longer than need be,
+    so that it is seldom moved.
+
     Attributes:
-        vectors: step, change, step, change, …, all of one shape.
-        products: of each vector with each, float64, on the processor.
+        products: of each vector with each, in the table's order, float64, on the processor.
     """
 
-    vectors: list[Tensor] = field(default_factory=list)
-    products: Tensor = field(default_factory=lambda: torch.zeros(0, 0, dtype=torch.float64))
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.products = torch.zeros(0, 0, dtype=torch.float64)
+        self._space = torch.zeros(0, 0)
+        self._rows = slice(0, 0)
+        self._shape: torch.Size = torch.Size()
 
     @classmethod
-    def of(cls, steps: Sequence[Tensor], changes: Sequence[Tensor]) -> "Pairs":
+    def of(cls, steps: Sequence[Tensor], changes: Sequence[Tensor], *, most: int) -> "Pairs":
         """Return these pairs, as `add` would have gathered them."""
         pairs = cls()
         for step, change in zip(steps, changes, strict=True):
-            pairs.add(step, change, most=len(steps))
+            pairs.add(step, change, most=most)
         return pairs
+
+    @property
+    def table(self) -> Tensor:
+        """The vectors, 2·pairs×entries."""
+        return self._space[self._rows]
 
     @property
     def steps(self) -> list[Tensor]:
         """Differences of points."""
-        return self.vectors[0::2]
+        return [row.view(self._shape) for row in self.table[0::2]]
 
     @property
     def changes(self) -> list[Tensor]:
         """Differences of gradients."""
-        return self.vectors[1::2]
+        return [row.view(self._shape) for row in self.table[1::2]]
 
     def __bool__(self) -> bool:
         """Whether there are any."""
-        return bool(self.vectors)
+        return len(self.products) > 0
 
     def clear(self) -> None:
         """Forget all."""
-        self.vectors.clear()
+        self._rows = slice(0, 0)
         self.products = self.products[:0, :0]
 
     def add(self, step: Tensor, change: Tensor, *, most: int) -> None:
         """Remember one more pair, and of so many at most the newest."""
-        surplus = max(len(self.vectors) - 2 * (most - 1), 0)
-        del self.vectors[:surplus]
-        kept = self.products[surplus:, surplus:]
+        surplus = max(len(self.products) - 2 * (most - 1), 0)
+        self.products = self.products[surplus:, surplus:]
+        self._rows = slice(self._rows.start + surplus, self._rows.stop)
+        self._make_room(step, most)
         for vector in (step, change):
-            self.vectors.append(vector)
-            row = dots(self.vectors, vector)
-            kept = torch.cat([torch.cat([kept, row[None, :-1]]), row[:, None]], dim=1)
-        self.products = kept
+            self._space[self._rows.stop] = vector.reshape(-1)
+            self._rows = slice(self._rows.start, self._rows.stop + 1)
+            row = _precise_products(self.table)
+            column = torch.cat([self.products, row[None, :-1]])
+            self.products = torch.cat([column, row[:, None]], dim=1)
+
+    def _make_room(self, step: Tensor, most: int) -> None:
+        self._shape = step.shape
+        kept, length = self.table, 2 * (most + most // 4 + 1)
+        if self._space.shape != (length, step.numel()):
+            self._space = step.new_empty(length, step.numel())
+        elif self._rows.stop + 2 <= length:
+            return
+        if len(kept):
+            self._space[: len(kept)] = kept.clone()
+        self._rows = slice(0, len(kept))
+
+
+def _precise_products(table: Tensor) -> Tensor:
+    """Return the products of all vectors with the last, summed in float64."""
+    sums = [torch.sum(row * table[-1], dtype=torch.float64) for row in table]
+    return torch.stack(sums).cpu()
 
 
 class QuadraticModel:
@@ -108,67 +138,59 @@ class QuadraticModel:
 
         Entries held by a bound stay. The rest is solved for; entries that would leave the bounds
         go to them, and what is then left is solved for once more.
+
         Where pairs contradict each other, something not finite, or no way down, may come of it.
         """
-        held = bounds.hold(point, self.gradient)
+        shape, point, gradient = point.shape, point.reshape(-1), self.gradient.reshape(-1)
+        held = bounds.hold(point, gradient)
         products = self.pairs.products - self._products_at(held)
-        step = self._newton(self.gradient.masked_fill(held, 0), products)
-        step = step.masked_fill(held, 0)
+        step = self._newton(gradient.masked_fill(held, 0), products).masked_fill(held, 0)
         leaving = bounds.are_left(point + step) & ~held
-        if not bool(leaving.any()):
-            return step
-        moved = torch.where(leaving, bounds.clip(point + step) - point, 0)
-        # The gradient that the model has once those have moved.
-        along = self._scaled(dots(self.pairs.vectors, moved))
-        pull = self._combined(_solved(self._middle, along))
-        fixed = held | leaving
-        gradient = (self.gradient - pull).masked_fill(fixed, 0)
-        step = self._newton(gradient, products - self._products_at(leaving))
-        return torch.where(fixed, moved, step)
+        if bool(leaving.any()):
+            moved = torch.where(leaving, bounds.clip(point + step) - point, 0)
+            # The gradient that the model has once those have moved.
+            pull = self._combined(_solved(self._middle, self._along(moved)))
+            fixed = held | leaving
+            left = (gradient - pull).masked_fill(fixed, 0)
+            step = self._newton(left, products - self._products_at(leaving))
+            step = torch.where(fixed, moved, step)
+        return step.view(shape)
 
     def _newton(self, gradient: Tensor, products: Tensor) -> Tensor:
         """Return minus the inverse of B on the entries that `products` are of, times a gradient."""
         inner = self._middle - self._gram(products) / self.scale
-        along = self._scaled(dots(self.pairs.vectors, gradient))
-        pull = self._combined(_solved(inner, along))
+        pull = self._combined(_solved(inner, self._along(gradient)))
         return -(gradient / self.scale + pull / self.scale**2)
 
     def _gram(self, products: Tensor) -> Tensor:
-        """Return WᵀW of W = [Y, scale·S] from the products of the interleaved vectors."""
+        """Return WᵀW of W = [Y, scale·S], S the steps and Y the changes, from the products."""
         order = torch.cat([torch.arange(1, len(products), 2), torch.arange(0, len(products), 2)])
         factors = self._factors()
         return products[order][:, order] * factors[:, None] * factors
 
-    def _scaled(self, products: Tensor) -> Tensor:
-        """Return Wᵀv from the products of a vector with the interleaved ones."""
+    def _along(self, vector: Tensor) -> Tensor:
+        """Return Wᵀ·vector, float64, on the processor."""
+        products = (self.pairs.table @ vector).double().cpu()
         return torch.cat([products[1::2], products[0::2]]) * self._factors()
-
-    def _factors(self) -> Tensor:
-        half = len(self.pairs.vectors) // 2
-        ones = torch.ones(half, dtype=torch.float64)
-        return torch.cat([ones, self.scale * ones])
 
     def _combined(self, shares: Tensor) -> Tensor:
         """Return W·shares, in the gradient's type."""
-        columns = self.pairs.changes + self.pairs.steps
-        total = torch.zeros_like(self.gradient, dtype=torch.float64)
-        for column, share in zip(columns, (shares * self._factors()).tolist(), strict=True):
-            total.add_(column, alpha=share)
-        return total.to(self.gradient.dtype)
+        changes, steps = (shares * self._factors()).chunk(2)
+        table = self.pairs.table
+        return torch.stack([steps, changes], dim=1).reshape(-1).to(table) @ table
+
+    def _factors(self) -> Tensor:
+        half = len(self.pairs.products) // 2
+        ones = torch.ones(half, dtype=torch.float64)
+        return torch.cat([ones, self.scale * ones])
 
     def _products_at(self, places: Tensor) -> Tensor:
         """Return what the products of the vectors owe to some of their entries."""
         total = torch.zeros_like(self.pairs.products, device=places.device)
-        for rows in torch.split(places.reshape(-1).nonzero()[:, 0], ROWS_AT_ONCE):
-            block = torch.stack([vector.reshape(-1)[rows] for vector in self.pairs.vectors])
-            total += block.double() @ block.double().T
+        for columns in torch.split(places.nonzero()[:, 0], COLUMNS_AT_ONCE):
+            block = self.pairs.table[:, columns].double()
+            total += block @ block.T
         return total.cpu()
-
-
-def dots(vectors: Sequence[Tensor], vector: Tensor) -> Tensor:
-    """Return the products of vectors with one, summed in float64, on the processor."""
-    sums = [torch.sum(other * vector, dtype=torch.float64) for other in vectors]
-    return torch.stack(sums).cpu()
 
 
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:
