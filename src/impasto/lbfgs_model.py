@@ -3,7 +3,7 @@
 The model's Hessian B is the one that the pairs of steps and changes of the gradient leave of a
 multiple of the identity, in its compact form. Of B restricted to some entries the inverse is known
 as well, and that is what bounds ask for: leaving entries out of the pairs instead is no such
-inverse, and ended up to 3 % higher (measured: docs/reproduction.md).
+inverse, and ended up to 3 % higher (measured).
 Source: Byrd, Nocedal and Schnabel 1994, theorem 2.3; Byrd, Lu, Nocedal and Zhu 1995, section 5.
 """
 
