@@ -10,16 +10,16 @@ photos=$1 out=$2
 shift 2
 [ $# -gt 0 ] || set -- great_wave starry_night
 mkdir -p "$out"
-train() { # PAINTING FILE STEPS LARGER ARGUMENTS...
-  painting=$1 file=$2 steps=$3 larger=$4
-  shift 4
+train() { # PAINTING FILE STEPS ARGUMENTS...
+  painting=$1 file=$2 steps=$3
+  shift 3
   "$here/one.sh" "$out/${painting}_$file.onnx" "$here/../examples/paintings/$painting.jpg" \
-    --photos "$photos" --set "stages.0.steps=$steps" --set "stages.1.steps=$larger" "$@"
+    --photos "$photos" --set "stages.0.steps=$steps" --set "stages.1.steps=$((steps / 8))" "$@"
 }
 for painting in "$@"; do
-  train "$painting" 16 2400 300
-  train "$painting" 32 2400 300 --set "network.channels=[32,64,128]"
-  train "$painting" 24 2400 300 --set "network.channels=[24,48,96]"
-  train "$painting" paper 2400 300 --set network.kind=paper --set "network.channels=[32,64,128]"
-  train "$painting" 16_longer 4800 600
+  train "$painting" 16 2400
+  train "$painting" 32 2400 --set "network.channels=[32,64,128]"
+  train "$painting" 24 2400 --set "network.channels=[24,48,96]"
+  train "$painting" paper 2400 --set network.kind=paper --set "network.channels=[32,64,128]"
+  train "$painting" 16_longer 4800
 done

@@ -132,6 +132,11 @@ class QuadraticModel:
         upper_rows = torch.cat([-torch.diag(torch.diag(across)), lower.T], dim=1)
         lower_rows = torch.cat([lower, self.scale * products[0::2, 0::2]], dim=1)
         self._middle = torch.cat([upper_rows, lower_rows])
+        # W has the changes first, then the steps, scaled; the table has them in turn.
+        places = torch.arange(len(products))
+        self._order = torch.cat([places[1::2], places[0::2]])
+        self._factors = torch.ones(len(products), dtype=torch.float64)
+        self._factors[len(products) // 2 :] = self.scale
 
     def lowest(self, point: Tensor, bounds: Bounds) -> Tensor:
         """Return a step to where the model is low, within the bounds but for what clipping mends.
@@ -164,25 +169,19 @@ class QuadraticModel:
 
     def _gram(self, products: Tensor) -> Tensor:
         """Return WᵀW of W = [Y, scale·S], S the steps and Y the changes, from the products."""
-        order = torch.cat([torch.arange(1, len(products), 2), torch.arange(0, len(products), 2)])
-        factors = self._factors()
-        return products[order][:, order] * factors[:, None] * factors
+        ordered = products[self._order][:, self._order]
+        return ordered * self._factors[:, None] * self._factors
 
     def _along(self, vector: Tensor) -> Tensor:
         """Return Wᵀ·vector, float64, on the processor."""
         products = (self.pairs.table @ vector).double().cpu()
-        return torch.cat([products[1::2], products[0::2]]) * self._factors()
+        return products[self._order] * self._factors
 
     def _combined(self, shares: Tensor) -> Tensor:
         """Return W·shares, in the gradient's type."""
-        changes, steps = (shares * self._factors()).chunk(2)
-        table = self.pairs.table
-        return torch.stack([steps, changes], dim=1).reshape(-1).to(table) @ table
-
-    def _factors(self) -> Tensor:
-        half = len(self.pairs.products) // 2
-        ones = torch.ones(half, dtype=torch.float64)
-        return torch.cat([ones, self.scale * ones])
+        in_turn = torch.empty_like(shares)
+        in_turn[self._order] = shares * self._factors
+        return in_turn.to(self.pairs.table) @ self.pairs.table
 
     def _products_at(self, places: Tensor) -> Tensor:
         """Return what the products of the vectors owe to some of their entries."""

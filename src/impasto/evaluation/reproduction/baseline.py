@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.reproduction.journal import Journal, Key
+from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
 from impasto.evaluation.reproduction.target import Device
 from impasto.evaluation.reproduction.trained_style import TrainedStyle
 from impasto.image_optimization import OptimizationProgress, OptimizationSettings
@@ -31,6 +31,26 @@ class Optimized:
 
     curve: list[float]
     picture: Pixels
+
+
+def optimization_key(style: TrainedStyle, photo: Path, *, size: int, num_iterations: int) -> Key:
+    """Return a journal's key for what `optimized` makes of a photograph's square of `size` pixels.
+
+    It names the style's objective, not its network, which has no part in it: trained anew by the
+    same objective, a style is compared with what was optimised before.
+
+    Raises:
+        CheckpointError: the photograph cannot be read.
+    """
+    return {
+        "style": style.name,
+        "size": size,
+        "photo": photo.name,
+        "iterations": num_iterations,
+        "content": digest_of(photo),
+        "objective": style.objective_digest,
+        "method": METHOD,
+    }
 
 
 def optimized(

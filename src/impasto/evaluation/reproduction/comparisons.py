@@ -6,8 +6,8 @@ from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import METHOD, optimized
-from impasto.evaluation.reproduction.journal import Journal, digest_of
+from impasto.evaluation.reproduction.baseline import optimization_key, optimized
+from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import (
     TrainedStyle,
@@ -93,15 +93,7 @@ def _gatys(
     settings: Settings,
     journal: Journal,
 ) -> tuple[dict[str, float], Pixels] | None:
-    key = {
-        "style": style.name,
-        "size": amount.size,
-        "photo": photo.name,
-        "iterations": amount.num_iterations,
-        "objective": style.objective_digest,
-        "method": METHOD,
-        "content": digest_of(photo),
-    }
+    key = optimization_key(style, photo, size=amount.size, num_iterations=amount.num_iterations)
     place = journal.place(key, ".png")
 
     def compute() -> dict[str, float]:

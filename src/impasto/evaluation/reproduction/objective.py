@@ -1,6 +1,6 @@
 """Figure 5: how many iterations of L-BFGS a network's one pass is worth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from impasto.evaluation.bootstrap import bootstrap_band, bootstrap_interval
 from impasto.evaluation.photographs import Pixels, short_side_of, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import METHOD, iterations_to_reach, optimized
-from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
+from impasto.evaluation.reproduction.baseline import (
+    iterations_to_reach,
+    optimization_key,
+    optimized,
+)
+from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.target import Device, Effort, Result, Settings, first
+from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import (
     TrainedStyle,
     load_styles,
@@ -111,56 +115,15 @@ def _unit(
     settings: Settings,
     journal: Journal,
 ) -> Unit | None:
-    place = {"style": style.name, "size": size, "photo": photo.name}
-    content = digest_of(photo)
-    baseline = optimization_unit(
-        style,
-        {**place, "iterations": num_iterations, "content": content},
-        lambda: square(photo, size),
-        device=settings.device,
-        journal=journal,
-    )
-    if baseline is None:
-        return None
+    key = optimization_key(style, photo, size=size, num_iterations=num_iterations)
 
-    def judged() -> dict[str, float]:
-        photograph: Pixels = square(photo, size)
-        return terms_of(style.judge(photograph), style.stylized(photograph))
-
-    key = {**place, "model": style.digest, "content": content, "precision": style.precision}
-    network = journal.unit(key, judged)
-    return None if network is None else {"photo": photo.name, **baseline, "network": network}
-
-
-def optimization_unit(
-    style: TrainedStyle,
-    key: Key,
-    read: Callable[[], Pixels],
-    *,
-    device: Device,
-    journal: Journal,
-) -> Unit | None:
-    """Return the terms of a photograph itself, `content`, and the `curve` of L-BFGS.
-
-    Kept by the style's objective, not by its network, which has no part in it: trained anew by
-    the same objective, a style is compared with what was optimised before.
-
-    Args:
-        style: by whose objective.
-        key: style, size, photograph, `iterations`, and the digest of the photograph.
-        read: returns the photograph.
-        device: to compute on.
-        journal: where it is kept.
-    """
-    key = {**key, "objective": style.objective_digest, "method": METHOD}
-
-    def compute() -> Unit:
-        photograph = read()
+    def optimize() -> Unit:
+        photograph = square(photo, size)
         found = optimized(
             style,
             photograph,
-            num_iterations=key["iterations"],
-            device=device,
+            num_iterations=num_iterations,
+            device=settings.device,
             journal=journal,
             key=key,
         )
@@ -169,7 +132,20 @@ def optimization_unit(
             "curve": [round(value, 6) for value in found.curve],
         }
 
-    return journal.unit(key, compute)
+    def judge_network() -> dict[str, float]:
+        photograph = square(photo, size)
+        return terms_of(style.judge(photograph), style.stylized(photograph))
+
+    baseline = journal.unit(key, optimize)
+    if baseline is None:
+        return None
+    network_key = {
+        **{name: key[name] for name in ("style", "size", "photo", "content")},
+        "model": style.digest,
+        "precision": style.precision,
+    }
+    network = journal.unit(network_key, judge_network)
+    return None if network is None else {"photo": photo.name, **baseline, "network": network}
 
 
 def _summary(style: TrainedStyle, size: int, units: list[Unit]) -> dict[str, Any]:
