@@ -20,12 +20,11 @@ from measure import publish
 from scipy.optimize import minimize
 from torch import Tensor
 
-from impasto.evaluation.photographs import as_tensor, square
+from impasto.evaluation.photographs import square
 from impasto.evaluation.reproduction.baseline import iterations_to_reach
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.image_optimization import Judge, OptimizationSettings, PictureOptimizer, white_noise
 from impasto.objectives import LossTerms
-from impasto.optimization_run import StyleJudges
 
 ROOT = Path(__file__).parents[1]
 STYLE = "starry_night"
@@ -121,14 +120,8 @@ def compare(
 
 def in_bf16(style: TrainedStyle, photograph: np.ndarray, iterations: int) -> float:
     """Ours, computed in bf16, judged in float32 at the end."""
-    half = StyleJudges(
-        as_tensor(photograph),
-        style.painting,
-        style.objective,
-        painting_short_side=style.painting_short_side,
-        bf16=True,
-    ).at(photograph.shape[:2])
-    picture = ours(Recorder(half), noise_for(photograph), iterations)
+    half = Recorder(style.judge(photograph, bf16=True))
+    picture = ours(half, noise_for(photograph), iterations)
     with torch.no_grad():
         return float(style.judge(photograph)(picture).total)
 

@@ -10,7 +10,7 @@ import torch
 
 from impasto.errors import ModelFileError
 from impasto.evaluation.circumstances import load_average, processor
-from impasto.evaluation.photographs import Pixels, as_tensor, square
+from impasto.evaluation.photographs import Pixels, square
 from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.plot import drawn
@@ -21,7 +21,6 @@ from impasto.export import model_bytes
 from impasto.image_optimization import OptimizationSettings, PictureOptimizer, white_noise
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
-from impasto.optimization_run import StyleJudges
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.registry import resolve_model
@@ -133,16 +132,10 @@ def _measure(
 
 
 def _optimizer(style: TrainedStyle, picture: Pixels, *, bf16: bool) -> PictureOptimizer:
-    judges = StyleJudges(
-        as_tensor(picture),
-        style.painting,
-        style.objective,
-        painting_short_side=style.painting_short_side,
-        bf16=bf16,
-    )
-    size = picture.shape[:2]
+    height, width, _ = picture.shape
+    start = white_noise(height, width, seed=0)
     settings = OptimizationSettings(num_iterations=10**6)
-    return PictureOptimizer(judges.at(size), white_noise(*size, seed=0), settings)
+    return PictureOptimizer(style.judge(picture, bf16=bf16), start, settings)
 
 
 def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:

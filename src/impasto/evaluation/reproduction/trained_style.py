@@ -71,13 +71,19 @@ class TrainedStyle:
         assert painting is not None
         return painting.short_side
 
-    def judge(self, photograph: Pixels) -> Judge:
-        """Return the objective for pictures of a photograph, at its size."""
+    def judge(self, photograph: Pixels, *, bf16: bool = False) -> Judge:
+        """Return the objective for pictures of a photograph, at its size.
+
+        Args:
+            photograph: H×W×3.
+            bf16: compute convolutions in bf16, the rest in float32.
+        """
         judges = StyleJudges(
             as_tensor(photograph),
             self.painting,
             self.objective,
             painting_short_side=self.painting_short_side,
+            bf16=bf16,
         )
         return judges.at(photograph.shape[:2])
 
