@@ -1,9 +1,11 @@
 """Small model files for tests: real ONNX with real cards, made without any training."""
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -22,6 +24,12 @@ from impasto.zoo.card import (
     TrainingRecord,
 )
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
+
+PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
+
+_CAPABILITIES = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+PROCESSOR_PRECISIONS = ["f32", "bf16"] if "BF16" in _CAPABILITIES else ["f32"]
+"""What floats can be computed in here: what `auto` promises is tested in each."""
 
 NEGATIVE = -np.eye(3, dtype=np.float16)[:, :, None, None]
 """A 1×1 kernel: with a bias of 1 it turns a picture x into 1 - x."""
@@ -168,3 +176,8 @@ def make_quantized_bytes(data: bytes) -> bytes:
     card = model.card.model_copy(update={"quantization": record})
     graph = quantize_graph(data, calibration, in_float=())
     return with_metadata(graph, {MODEL_METADATA_KEY: card.to_json()})
+
+
+def psnr(picture, truth):
+    """Of float pictures in [0, 1], in dB."""
+    return -10 * np.log10(max(np.square(picture - truth).mean(), 1e-12))

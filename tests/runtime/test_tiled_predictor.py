@@ -29,8 +29,9 @@ def picture(height, width):
     return np.where(np.arange(width)[None, :, None] < width / 2, smooth, rough).astype(np.float32)
 
 
-def tiled(model, rgb, tile):
-    predictor, source, scale = TiledPredictor(model), ArraySource(rgb), model.card.scale
+def tiled(model, rgb, tile, *, precision="f32"):
+    predictor = TiledPredictor(model, precision=precision)
+    source, scale = ArraySource(rgb), model.card.scale
     grid = predictor.plan(source, tile_height=tile, tile_width=tile)
     result = np.full((rgb.shape[0] * scale, rgb.shape[1] * scale, 3), np.nan, np.float32)
     told = []
@@ -65,7 +66,8 @@ def test_super_resolution_in_tiles_is_exact(scale):
 def test_a_network_without_norms_needs_one_pass():
     model = make_model_file(kernel=BLUR, bias=0.0)
     result, _ = tiled(model, picture(140, 151), 136)
-    np.testing.assert_allclose(result, Predictor(model)(picture(140, 151)), atol=1e-6)
+    whole = Predictor(model, precision="f32")(picture(140, 151))
+    np.testing.assert_allclose(result, whole, atol=1e-6)
 
 
 def test_a_network_that_sees_the_whole_picture_otherwise_is_refused():

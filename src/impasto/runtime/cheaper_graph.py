@@ -4,8 +4,8 @@ Two rewritings, for a model of one size in OpenVINO's operations. Both are exact
 of the sums.
 
 - A processor computes 8 or 16 channels at once, so a convolution that makes 3 wastes most of it.
-  Two rows and four columns of its result become 24 channels of one larger kernel in steps of 2×4,
-  whose result is then laid out as it was. The kernel has 10×12 places instead of 9×9: of 8 lanes,
+  Four rows and two columns of its result become 24 channels of one larger kernel in steps of 4×2,
+  whose result is then laid out as it was. The kernel has 12×10 places instead of 9×9: of 8 lanes,
   work falls to 5/9; of 16 (AVX-512), to 3/8.
 - Behind a nearest-neighbour enlargement by 2, a 3×3 convolution sees each value two or three times
   over. Four 2×2 kernels of summed weights on the small features, one for each place in a 2×2 cell,
@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-REWRITING_VERSION = 1
+REWRITING_VERSION = 2
 """Of what is made of a graph here; compiled models on disk are of one version."""
 
-ROWS, COLUMNS = 2, 4
-"""Of the result that become channels. 4×2 and 4×4 are as fast, 2×2, 1×8 and 2×8 slower (f32, Zen 3,
-OpenVINO 2026.4, 2026-11-25)."""
+ROWS, COLUMNS = 4, 2
+"""Rows and columns of the result that become channels.
+
+Never 4 columns: a bf16 convolution in horizontal steps of 4 whose input channels are no multiple of
+32 is computed wrongly on processors with AMX (OpenVINO 2026.4.1, oneDNN's brgconv_avx512_amx_bf16;
+2026-11-28). 2×4 was as fast; 2×2, 1×8 and 2×8 are slower (f32, Zen 3, 2026-11-25)."""
 
 FEW_CHANNELS = 4
 """Convolutions that make more are left."""
@@ -76,7 +79,7 @@ def _packed(node: Any) -> Any:
 
 
 def _shifted(values: NDArray[Any]) -> NDArray[Any]:
-    """A kernel C×C'×h×w at each place of a cell, as one of ROWS·COLUMNS·C×C'×(h+1)×(w+3)."""
+    """A kernel C×C'×h×w at each place of a cell, as one of ROWS·COLUMNS·C×C'×(h+3)×(w+1)."""
     channels, inputs, height, width = values.shape
     shape = (ROWS, COLUMNS, channels, inputs, height + ROWS - 1, width + COLUMNS - 1)
     kernel = np.zeros(shape, values.dtype)
