@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import ModelFileError
-from impasto.runtime import backends
-from impasto.runtime.backends import OpenVinoBackend, choose_precision
+from impasto.runtime.backends import MAX_SHAPES_KEPT, OpenVinoBackend, choose_precision
 from model_fixtures import make_model_bytes, make_onnx
 
 
@@ -37,9 +36,26 @@ def test_sizes_seen_before_do_not_change_a_result(tiny_model_bytes):
     np.testing.assert_array_equal(backend.run(batch), fresh.run(batch))
 
 
-def test_a_shape_forgotten_for_its_memory_is_compiled_again(tiny_model_bytes, monkeypatch):
-    monkeypatch.setattr(backends, "MAX_PIXELS_KEPT", 20 * 20)
-    backend = OpenVinoBackend(tiny_model_bytes, precision="f32")
+@pytest.mark.parametrize("num_requests", [1, 2])
+def test_few_compiled_shapes_are_kept(tiny_model_bytes, num_requests):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32", num_requests=num_requests)
+    for side in range(16, 16 + 2 * MAX_SHAPES_KEPT):
+        backend.run(noise(1, 3, side, 16))
+        assert len(backend._requests) == min(side - 15, MAX_SHAPES_KEPT)
+
+
+def test_compiled_shapes_are_kept_within_their_memory(tiny_model_bytes):
+    two_of_a_megapixel = 2 * (10 * 2**20 + 3 * 200 // 3 * 1000 * 1000)
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32", bytes_kept=two_of_a_megapixel)
+    for side in (1000, 999, 998):
+        backend.run(noise(1, 3, 1000, side))
+    assert list(backend._requests) == [(1, 3, 1000, 999), (1, 3, 1000, 998)]
+    backend.run(noise(1, 3, 2000, 1000))
+    assert list(backend._requests) == [(1, 3, 2000, 1000)]
+
+
+def test_a_shape_forgotten_for_its_memory_is_compiled_again(tiny_model_bytes):
+    backend = OpenVinoBackend(tiny_model_bytes, precision="f32", bytes_kept=0)
     for size in (16, 20, 64, 16):  # 16² is forgotten for 20², that for 64², that for 16²
         batch = noise(1, 3, size, size)
         np.testing.assert_allclose(backend.run(batch), 1 - batch, atol=1e-6)

@@ -3,6 +3,7 @@
 import pytest
 
 from impasto.errors import PictureError
+from impasto.runtime import memory
 from impasto.runtime.memory import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
 from model_fixtures import make_card
 
@@ -34,12 +35,39 @@ def test_auto_cuts_what_would_take_more_than_the_memory():
     assert Tiling(128, 2**40).applies_to(card, 10, 10)
 
 
+def test_a_picture_in_bf16_takes_less_than_in_f32():
+    card = make_card()
+    tiling = Tiling("auto", PROCESS_BYTES + 1000 * 1000 * bytes_per_pixel(card, precision="bf16"))
+    assert not tiling.applies_to(card, 999, 1001, precision="bf16")
+    assert tiling.applies_to(card, 999, 1001, precision="f32")
+    assert tiling.applies_to(card, 1001, 1001, precision="bf16")
+
+
+def test_auto_is_a_share_of_the_memory_that_is_free(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10 * 2**30)
+    assert memory_bytes("auto") == 6 * 2**30
+    assert memory_bytes("auto", num_processes=2) == 3 * 2**30
+    monkeypatch.setattr(memory, "free_memory", lambda: 2**20)  # then the least that works
+    assert memory_bytes("auto") == memory_bytes(PROCESS_BYTES + 50 * 2**20)
+    monkeypatch.setattr(memory, "free_memory", lambda: None)
+    assert memory_bytes("auto") == 2**30
+
+
+def test_a_tile_the_features_and_the_rest_stay_within_the_memory():
+    card = make_card()
+    for amount in ("350M", "1G", "16G"):
+        tiling = Tiling("auto", memory_bytes(amount))
+        tile = tiling.tile_size(card) ** 2 * bytes_per_pixel(card)
+        assert tile + 2 * tiling.features_bytes(card) <= tiling.memory - PROCESS_BYTES
+    assert tiling.features_bytes(card) > 7 * 2**30
+
+
 def test_pictures_whose_sides_divide_by_4_take_less_where_the_graph_is_rewritten():
     card = make_card()
-    memory = PROCESS_BYTES + 1000 * 1000 * bytes_per_pixel(card, is_cheaper=True)
-    assert not Tiling("auto", memory).applies_to(card, 1000, 1000)
-    assert Tiling("auto", memory).applies_to(card, 1000, 998)
-    assert Tiling("auto", memory, has_cheaper_graph=False).applies_to(card, 1000, 1000)
+    room = PROCESS_BYTES + 1000 * 1000 * bytes_per_pixel(card, is_cheaper=True)
+    assert not Tiling("auto", room).applies_to(card, 1000, 1000)
+    assert Tiling("auto", room).applies_to(card, 1000, 998)
+    assert Tiling("auto", room, has_cheaper_graph=False).applies_to(card, 1000, 1000)
 
 
 @pytest.mark.parametrize("num_pictures", [1, 2, 5])

@@ -12,13 +12,22 @@ from onnx import TensorProto, helper
 
 from impasto.errors import ModelFileError, PictureFileError
 from impasto.runtime import tiled_run
-from impasto.runtime.features_on_disk import FeaturesOnDisk
 from impasto.runtime.grain import with_grain, with_grain_of_window
 from impasto.runtime.predictor import Predictor
+from impasto.runtime.stored_features import FeaturesOnDisk
+from impasto.runtime.tile_backend import TileBackend
 from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes
 from impasto.zoo.registry import resolve_model
-from model_fixtures import BLUR, make_card, make_model_file, make_onnx, onnx_of
+from model_fixtures import (
+    BLUR,
+    PROCESSOR_PRECISIONS,
+    make_card,
+    make_model_file,
+    make_onnx,
+    onnx_of,
+    psnr,
+)
 
 
 def picture(height, width):
@@ -49,8 +58,59 @@ def test_a_style_in_tiles_is_the_style_of_the_whole_picture(height, width):
     result, grid = tiled(model, rgb, 72)
     whole = Predictor(model, precision="f32")(rgb)
     assert len(grid.tiles) > 2
-    assert -10 * np.log10(np.square(result - whole).mean()) > 50
+    assert psnr(result, whole) > 50
     assert np.abs(result - whole).max() < 2 / 255
+
+
+@pytest.mark.parametrize("precision", PROCESSOR_PRECISIONS)
+@pytest.mark.parametrize("name", ["udnie", "great_wave", "faithful_x4"])
+def test_tiles_are_the_whole_picture_in_every_precision(name, precision):
+    model, rgb = resolve_model(name), picture(131, 150)
+    result, _ = tiled(model, rgb, 72, precision=precision)
+    assert psnr(result, Predictor(model, precision=precision)(rgb)) > 40
+
+
+def test_features_in_memory_and_on_the_disk_give_the_same_picture(tmp_path):
+    rgb = picture(131, 150)
+    predictor = TiledPredictor(resolve_model("starry_night"), precision="f32")
+    grid = predictor.plan(ArraySource(rgb), tile_height=72, tile_width=72)
+
+    def made(memory):
+        parts = predictor.parts(ArraySource(rgb), grid, folder=tmp_path, memory=memory)
+        files, rows = 0, []
+        for part in parts:
+            files = max(files, sum(path.is_file() for path in tmp_path.rglob("*")))
+            rows.append(part.rgb)
+        return files, rows
+
+    on_disk, in_memory, in_both = made(0), made(2**30), made(500_000)
+    assert (on_disk[0], in_memory[0]) == (1, 0)
+    for parts in (in_memory[1], in_both[1]):
+        for part, expected in zip(parts, on_disk[1], strict=True):
+            np.testing.assert_array_equal(part, expected)
+
+
+def test_stages_are_compiled_once_for_pictures_of_one_size(monkeypatch):
+    num_compiled = 0
+    compile_stage = TileBackend._compile_stage
+
+    def counted(*arguments):
+        nonlocal num_compiled
+        num_compiled += 1
+        return compile_stage(*arguments)
+
+    monkeypatch.setattr(TileBackend, "_compile_stage", counted)
+    model = resolve_model("starry_night")
+    predictor = TiledPredictor(model, precision="f32")
+    for seed in range(2):
+        rgb = np.random.default_rng(seed).random((131, 150, 3), dtype=np.float32)
+        source = ArraySource(rgb)
+        grid = predictor.plan(source, tile_height=72, tile_width=72)
+        result = np.empty_like(rgb)
+        for part in predictor.parts(source, grid):
+            result[part.rows, part.columns] = part.rgb
+        assert psnr(result, Predictor(model, precision="f32")(rgb)) > 50  # each by its own means
+        assert num_compiled == 16
 
 
 @pytest.mark.parametrize("scale", [2, 4])

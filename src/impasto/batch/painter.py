@@ -28,6 +28,7 @@ from impasto.batch.source import (
 from impasto.errors import ImpastoError
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.runtime.backends import Precision
+from impasto.runtime.memory import memory_bytes
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 
@@ -83,14 +84,18 @@ def open_model(
     Raises:
         ModelFileError: the model is for another task, or cannot be opened.
     """
+    num_workers = (os.cpu_count() or 1) // (num_threads or 1)  # on this machine, at most
+    memory = memory_bytes("auto", num_processes=max(1, num_workers))
     if settings.task == "super-resolution":
         from impasto.runtime.upscaler import Upscaler
 
-        upscaler = Upscaler(model, precision=settings.precision, num_threads=num_threads)
+        upscaler = Upscaler(
+            model, precision=settings.precision, num_threads=num_threads, memory=memory
+        )
         return upscaler.upscale
     from impasto.runtime.stylizer import Stylizer
 
-    stylizer = Stylizer(model, precision=settings.precision, num_threads=num_threads)
+    stylizer = Stylizer(model, precision=settings.precision, num_threads=num_threads, memory=memory)
     return lambda picture: stylizer.stylize(
         picture,
         size=settings.size,

@@ -76,7 +76,11 @@ Tile = Annotated[
     ),
 ]
 Memory = Annotated[
-    str, typer.Option(metavar="SIZE", help="What the program may take, such as 1G or 512M.")
+    str,
+    typer.Option(
+        metavar="auto|SIZE",
+        help="Memory for the program, such as 1G or 512M; auto = 60 % of what is free.",
+    ),
 ]
 BatchSize = Annotated[
     int,

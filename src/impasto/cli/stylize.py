@@ -79,7 +79,7 @@ def stylize(
     bits: Bits = "auto",
     skip_existing: SkipExisting = False,
     tile: Tile = "auto",
-    memory: Memory = "1G",
+    memory: Memory = "auto",
     batch_size: BatchSize = 1,
     requests: Requests = 1,
     overwrite: Overwrite = False,

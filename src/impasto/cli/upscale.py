@@ -63,7 +63,7 @@ def upscale(
     bits: Bits = "auto",
     skip_existing: SkipExisting = False,
     tile: Tile = "auto",
-    memory: Memory = "1G",
+    memory: Memory = "auto",
     batch_size: BatchSize = 1,
     requests: Requests = 1,
     overwrite: Overwrite = False,

@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 from impasto.errors import MissingExtraError, ModelFileError
-from impasto.runtime.backends import Backend, OpenVinoBackend, Precision
+from impasto.runtime.backends import MAX_BYTES_KEPT, Backend, OpenVinoBackend, Precision
 from impasto.zoo.model_file import ModelFile
 
 BackendName = Literal["auto", "openvino", "onnxruntime", "torch"]
@@ -17,6 +17,7 @@ def open_backend(
     precision: Precision = "auto",
     num_threads: int | None = None,
     num_requests: int = 1,
+    bytes_kept: int = MAX_BYTES_KEPT,
 ) -> Backend:
     """A backend with the model opened.
 
@@ -27,6 +28,7 @@ def open_backend(
         num_threads: at most so many; None leaves it to the backend.
         num_requests: so many batches that OpenVINO computes at once, see there; the others take
             what is asked of them at once on the same threads.
+        bytes_kept: memory for what OpenVINO compiled, see there.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
@@ -53,6 +55,7 @@ def open_backend(
         num_threads=num_threads,
         num_requests=num_requests,
         cache_compiled=model.path is not None,  # what lies in memory is seldom seen again
+        bytes_kept=bytes_kept,
     )
 
 

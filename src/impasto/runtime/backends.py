@@ -33,9 +33,16 @@ MAX_SHAPES_STORED = 4
 """So many compiled shapes of a model go to disk in a process: the first picture is what matters,
 and a folder of pictures of all sizes would drive out everything else."""
 
-MAX_PIXELS_KEPT = 2 * 2**20
-"""Compiled shapes are kept up to so many pixels in all, each as often as there are
-requests; it takes some 200 bytes a pixel."""
+MAX_SHAPES_KEPT = 8
+"""Compiled shapes that are kept in memory: each has some 10 MiB and two threads, whatever its
+size (`starry_night`, OpenVINO 2026.4, 2026-11-28)."""
+
+MAX_BYTES_KEPT = 400 * 2**20
+"""What compiled shapes that are kept may take in memory, if nothing else is asked for."""
+
+_BYTES_PER_SHAPE = 10 * 2**20
+_BYTES_PER_VALUE = 200 // 3
+"""Of a shape's input; half as much where `cheaper_graph` and bf16 help."""
 
 
 Graph = Callable[..., NDArray[np.float32]]
@@ -62,7 +69,7 @@ class OpenVinoBackend:
     """A model on the processor through OpenVINO.
 
     Each batch shape is compiled for itself on first use and kept for the next batch like it, as
-    long as those kept stay within `MAX_PIXELS_KEPT`. Open sizes, compiled once, were 5 to 17 %
+    long as those kept are few and small enough. Open sizes, compiled once, were 5 to 17 %
     slower on our exported networks (256² to 1024², bf16, two Zen 4 cores, OpenVINO 2026.4,
     2026-11-23) and no faster to the first picture; compiling a shape takes some 0.1 s.
 
@@ -74,6 +81,8 @@ class OpenVinoBackend:
             gets its share of the processor's threads, and memory of its own. Further ones wait.
         cache_compiled: read and keep the first shapes compiled on disk, where there is a folder
             for them (`compiled_cache`).
+        bytes_kept: memory for compiled shapes; the newest is kept in any case, and never more than
+            `MAX_SHAPES_KEPT`.
 
     Raises:
         ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
@@ -91,6 +100,7 @@ class OpenVinoBackend:
         num_threads: int | None = None,
         num_requests: int = 1,
         cache_compiled: bool = False,
+        bytes_kept: int = MAX_BYTES_KEPT,
     ) -> None:
         self._core = _openvino_core()
         of_floats = choose_precision(
@@ -118,7 +128,7 @@ class OpenVinoBackend:
         self._read_model: Any = None
         if not cache_compiled:
             self._model()
-        self._num_requests = num_requests
+        self._num_requests, self._bytes_kept = num_requests, bytes_kept
         self._requests: OrderedDict[tuple[int, ...], queue.SimpleQueue[Any]] = OrderedDict()
         self._lock = threading.Lock()  # of what is kept, while that changes
         self._places = threading.Semaphore(num_requests)
@@ -196,9 +206,16 @@ class OpenVinoBackend:
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Forget the shapes used longest ago, before the new one takes its memory."""
-        room = 3 * MAX_PIXELS_KEPT // self._num_requests
-        while self._requests and sum(map(prod, (*self._requests, shape))) > room:
+        room = self._bytes_kept // self._num_requests
+        while self._requests and (
+            len(self._requests) >= MAX_SHAPES_KEPT
+            or sum(map(_bytes_of_shape, (*self._requests, shape))) > room
+        ):
             self._requests.popitem(last=False)
+
+
+def _bytes_of_shape(shape: tuple[int, ...]) -> int:
+    return _BYTES_PER_SHAPE + _BYTES_PER_VALUE * prod(shape)
 
 
 def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph:

@@ -5,7 +5,6 @@ And that takes several pictures at once where they fit.
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,7 +41,8 @@ class FittingPredictor:
         backend: what runs whole pictures; tiles are OpenVINO's.
         num_threads: at most so many; None leaves it to the backend.
         tile: `auto`, `off`, or the side of tiles in pixels.
-        memory: of the whole process, such as `1G`; `auto` cuts what would take more.
+        memory: of the whole process, such as `1G`; `auto` is a share of what is free. What would
+            take more is cut into tiles.
         batch_size: at most so many pictures of one size go through the network together, and
             no more than fit into the memory.
         num_requests: at most so many batches are computed at once, if several threads ask.
@@ -76,6 +76,7 @@ class FittingPredictor:
             backend=backend,
             num_threads=num_threads,
             num_requests=num_requests,
+            bytes_kept=self._tiling.compiled_bytes,
         )
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
         self._lock = threading.Lock()  # while one is opened
@@ -110,10 +111,16 @@ class FittingPredictor:
 
     def load_of(self, height: int, width: int, *, bits: int) -> Load:
         """What a picture of this size, with so many bits per channel, asks of the model."""
-        if self._tiling.applies_to(self.card, height, width):
+        if self._is_cut(height, width, bits):
             return Load(None, 1.0)  # tiles are made to fill the memory
-        share = self._tiling.share_of(self.card, height, width)
-        return Load((height, width, self.precision_for(bits)), share)
+        precision = self.precision_for(bits)
+        share = self._tiling.share_of(self.card, height, width, precision=precision)
+        return Load((height, width, precision), share)
+
+    def _is_cut(self, height: int, width: int, bits: int) -> bool:
+        """Whether a picture of this size and depth is cut into tiles."""
+        precision = self.precision_for(bits)
+        return self._tiling.applies_to(self.card, height, width, precision=precision)
 
     def _load_of_array(self, picture: tuple[NDArray[np.float32], int]) -> Load:
         rgb, bits = picture
@@ -154,13 +161,13 @@ class FittingPredictor:
             PictureError: not such an array.
             ModelFileError: the model cannot be run, or not in tiles.
         """
-        if rgb.ndim != 3 or not self._tiling.applies_to(self.card, *rgb.shape[:2]):
+        if rgb.ndim != 3 or not self._is_cut(rgb.shape[0], rgb.shape[1], bits):
             return self._whole(rgb, bits=bits)
         source, side, scale = ArraySource(rgb), self._tiling.tile_size(self.card), self.card.scale
         tiled = self._tiled(bits)
         grid = tiled.plan(source, tile_height=side, tile_width=side)
         result = np.empty((rgb.shape[0] * scale, rgb.shape[1] * scale, 3), np.float32)
-        for part in tiled.parts(source, grid):
+        for part in tiled.parts(source, grid, memory=self._tiling.features_bytes(self.card)):
             rows, columns = (
                 slice(place.start * scale, place.stop * scale)
                 for place in (part.rows, part.columns)
@@ -181,9 +188,7 @@ class FittingPredictor:
         Raises:
             PictureFileError: the target's suffix says no format.
         """
-        return find_large(
-            source, target, size=size, is_large=partial(self._tiling.applies_to, self.card)
-        )
+        return find_large(source, target, size=size, is_large=self._is_cut)
 
     def transform_large(
         self,
@@ -203,6 +208,7 @@ class FittingPredictor:
             picture,
             self._tiled(picture.bits),
             tile_size=self._tiling.tile_size(self.card),
+            features_bytes=self._tiling.features_bytes(self.card),
             finish=finish,
             quality=quality,
             bits=bits,

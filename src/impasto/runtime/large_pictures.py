@@ -71,7 +71,7 @@ class LargeResult:
 
 
 def find_large(
-    source: Path, target: Path, *, size: int | None, is_large: Callable[[int, int], bool]
+    source: Path, target: Path, *, size: int | None, is_large: Callable[[int, int, int], bool]
 ) -> LargePicture | None:
     """A large picture that can be read and written by windows; None for other files.
 
@@ -79,7 +79,8 @@ def find_large(
         source: its file.
         target: where the result goes.
         size: the longer side it is resized to first, if it is.
-        is_large: whether a height and width that the network would be given are too large.
+        is_large: whether a height and width that the network would be given, with so many bits
+            per channel, are too large.
 
     Raises:
         PictureFileError: the target's suffix says no format.
@@ -88,12 +89,14 @@ def find_large(
     if found is None:
         return None
     width, height = found if size is None else fit_longer_side(*found, size)
-    if not is_large(height, width):
+    if not is_large(height, width, 16):  # the most that any picture takes
         return None
     if format_named(target.suffix).name not in FORMATS_BY_WINDOWS:
         return None
     bits = bits_by_windows(source)
-    return None if bits is None else LargePicture(source, target, width, height, bits, size)
+    if bits is None or not is_large(height, width, bits):
+        return None
+    return LargePicture(source, target, width, height, bits, size)
 
 
 def transform_large(
@@ -101,6 +104,7 @@ def transform_large(
     predictor: TiledPredictor,
     *,
     tile_size: int,
+    features_bytes: int = 0,
     finish: Finish | None = None,
     quality: int = 92,
     bits: AskedBits = "auto",
@@ -113,6 +117,7 @@ def transform_large(
         picture: what `find_large` found.
         predictor: the model.
         tile_size: side of the tiles, in pixels of the given picture.
+        features_bytes: memory for features between stages, before they go to the disk.
         finish: what is done to every window of the result, if the scale is 1.
         quality: 1 to 100, for JPEG.
         bits: per channel of PNG and TIFF; `auto` is what the picture came with.
@@ -134,7 +139,10 @@ def transform_large(
         depth = windows.bits if bits == "auto" else bits
         depth = 8 if file_format.name == "JPEG" else depth
         writer = WindowWriter(folder, width=width, height=height, bits=depth)
-        for part in predictor.parts(source, grid, folder=folder, progress=progress):
+        parts = predictor.parts(
+            source, grid, folder=folder, memory=features_bytes, progress=progress
+        )
+        for part in parts:
             rgb = part.rgb
             if finish is not None:
                 photograph = windows.channels(part.rows, part.columns)[..., :3]

@@ -6,13 +6,22 @@ from typing import Literal
 
 from impasto.errors import PictureError
 from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
+from impasto.runtime.backends import MAX_BYTES_KEPT
+from impasto.runtime.free_memory import free_memory
 from impasto.zoo.card import ModelCard
 
 Tile = Literal["auto", "off"] | int
 """Whether a picture is cut into tiles: where memory asks for it, never, or always, so large."""
 
-DEFAULT_MEMORY = "1G"
-"""Of the whole process."""
+DEFAULT_MEMORY = "auto"
+"""Of the whole process: see `memory_bytes`."""
+
+SHARE_OF_FREE_MEMORY = 0.6
+"""What `auto` takes of the memory that is to spare. The rest is for other programs, and for the
+files that the system keeps in memory."""
+
+MEMORY_IF_UNKNOWN = 2**30
+"""What `auto` is where the system does not say how much is to spare."""
 
 MINIMUM_TILE = 128
 """The smallest side of tiles that can be asked for, in pixels."""
@@ -26,21 +35,33 @@ PROCESS_BYTES = 300 * 2**20
 _PICTURE_BYTES_PER_PIXEL = 60
 """A float32 picture, its copy with grain, the batch made of it, and the decoded file."""
 
+_LEAST_BYTES = PROCESS_BYTES + 50 * 2**20
+
 _LARGEST_USEFUL_TILE = 1024
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-def memory_bytes(memory: str | int) -> int:
-    """Bytes meant by `512M`, `1.5G` or a number of bytes.
+def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
+    """Bytes meant by `512M`, `1.5G`, a number of bytes, or `auto`.
+
+    Args:
+        memory: `auto` is `SHARE_OF_FREE_MEMORY` of what the machine, or the control group that this
+            process is in, has to spare now.
+        num_processes: that share what `auto` takes.
 
     Raises:
         PictureError: another text, or too little for the process itself.
     """
+    if memory == "auto":
+        free = free_memory()
+        if free is None:
+            return MEMORY_IF_UNKNOWN
+        return max(_LEAST_BYTES, int(SHARE_OF_FREE_MEMORY * free / num_processes))
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
     if not found:
-        raise PictureError(f"memory is {memory!r}, expected an amount like 512M or 1.5G")
+        raise PictureError(f"memory is {memory!r}, expected auto, or an amount like 512M or 1.5G")
     number = int(float(found[1]) * _UNITS[found[2].upper()])
-    if number < PROCESS_BYTES + 50 * 2**20:
+    if number < _LEAST_BYTES:
         raise PictureError(
             f"memory is {memory!r}, too little for the program itself; give 400M or more"
         )
@@ -74,20 +95,31 @@ class Tiling:
                 f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
             )
 
-    def applies_to(self, card: ModelCard, height: int, width: int) -> bool:
-        """Whether a picture of this size is cut into tiles."""
+    def applies_to(
+        self, card: ModelCard, height: int, width: int, *, precision: str = "f32"
+    ) -> bool:
+        """Whether a picture of this size is cut into tiles.
+
+        Args:
+            card: of the model.
+            height: of the picture, in pixels.
+            width: likewise.
+            precision: that the picture would be computed in as a whole.
+        """
         if isinstance(self.tile, int):
             return True
-        return self.tile == "auto" and self._bytes_of(card, height, width) > (
-            self.memory - PROCESS_BYTES
-        )
+        return self.tile == "auto" and self.share_of(card, height, width, precision=precision) > 1
 
-    def share_of(self, card: ModelCard, height: int, width: int) -> float:
+    def share_of(
+        self, card: ModelCard, height: int, width: int, *, precision: str = "f32"
+    ) -> float:
         """The share of the memory for pictures that one of this size takes, its result included.
 
         Each picture of a batch takes as much, and each batch that is under way.
         """
-        return self._bytes_of(card, height, width) / (self.memory - PROCESS_BYTES)
+        is_cheaper = self.has_cheaper_graph and height % 4 == 0 and width % 4 == 0
+        per_pixel = bytes_per_pixel(card, is_cheaper=is_cheaper, precision=precision)
+        return height * width * per_pixel / (self.memory - PROCESS_BYTES)
 
     def tile_size(self, card: ModelCard) -> int:
         """The side of tiles, in pixels of the given picture."""
@@ -97,18 +129,24 @@ class Tiling:
         side = int((room / bytes_per_pixel(card)) ** 0.5)
         return max(MINIMUM_TILE, min(side, _LARGEST_USEFUL_TILE)) // 4 * 4
 
-    def _bytes_of(self, card: ModelCard, height: int, width: int) -> int:
-        enlarges_evenly = height % 4 == 0 and width % 4 == 0
-        is_cheaper = self.has_cheaper_graph and enlarges_evenly
-        return height * width * bytes_per_pixel(card, is_cheaper=is_cheaper)
+    @property
+    def compiled_bytes(self) -> int:
+        """Memory for a model compiled for sizes of pictures that may come again."""
+        return min(MAX_BYTES_KEPT, (self.memory - PROCESS_BYTES) // 2)
+
+    def features_bytes(self, card: ModelCard) -> int:
+        """Memory for features between the stages of tiles: half of what a tile leaves."""
+        tile = self.tile_size(card) ** 2 * bytes_per_pixel(card)
+        return max(0, (self.memory - PROCESS_BYTES - tile) // 2)
 
 
-def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False) -> int:
+def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False, precision: str = "f32") -> int:
     """About how much memory one pixel of the given picture takes, its result included.
 
     Args:
         card: of the model.
         is_cheaper: whether no enlarged features lie in memory: see `cheaper_graph`.
+        precision: of the arithmetic: features take half as much in bf16 and int8 as in f32.
     """
     architecture = card.architecture
     pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)
@@ -120,4 +158,4 @@ def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False) -> int:
         values = 2 * architecture.channels * card.scale**2
     else:
         values = 3 * architecture.channels + 2 * 3 * card.scale**2
-    return pictures + 4 * values
+    return pictures + (4 if precision == "f32" else 2) * values

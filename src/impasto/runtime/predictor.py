@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
 from impasto.runtime.backend_choice import BackendName, open_backend
-from impasto.runtime.backends import Backend, Precision
+from impasto.runtime.backends import MAX_BYTES_KEPT, Backend, Precision
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -32,6 +32,7 @@ class Predictor:
         num_threads: at most so many; None leaves it to the backend.
         num_requests: so many batches are computed at once, if as many threads ask for it: see
             `backends.OpenVinoBackend`.
+        bytes_kept: memory for the compiled model, at all sizes of pictures that are kept.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
@@ -47,11 +48,13 @@ class Predictor:
         backend: BackendName = "auto",
         num_threads: int | None = None,
         num_requests: int = 1,
+        bytes_kept: int = MAX_BYTES_KEPT,
     ) -> None:
         self._model = model
         self._card = model.card
         self._backend_name = backend
         self._num_threads, self._num_requests = num_threads, num_requests
+        self._bytes_kept = bytes_kept
         self._is_auto = precision == "auto" and model.card.quantization is None
         self._backend = self._open(precision)
         self._exact_backend: Backend | None = None
@@ -113,6 +116,7 @@ class Predictor:
                 precision=precision,
                 num_threads=self._num_threads,
                 num_requests=self._num_requests,
+                bytes_kept=self._bytes_kept,
             )
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None

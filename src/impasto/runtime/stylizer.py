@@ -47,7 +47,8 @@ class Stylizer:
         num_threads: at most so many; None leaves it to the backend.
         tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
             or a number: always, with sides of so many pixels.
-        memory: what the whole process may take, such as `1G` or `512M`.
+        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
+            free.
         batch_size: at most so many pictures of one size go through the network together, and
             no more than fit into the memory; for `stylize_all` and films.
         num_requests: at most so many batches are computed at once, in folders and films; see

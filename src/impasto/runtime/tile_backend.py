@@ -3,13 +3,21 @@
 Instance norm (OpenVINO's `MVN`) takes mean and variance over all it is given. So the graph is cut
 before each norm layer: a stage computes what enters the next one, from features that earlier
 stages left, and measures it within a tile's core. When all tiles have been through a stage, the
-norm layer's statistics are those of the whole picture, exactly, and become constants of the stages
-behind it. The last stage makes the picture. Between stages features lie channels last and in half
-precision, as differences to a pivot; the graphs turn and convert them. With `backends`,
-`cheaper_graph` and `channels_last` one of four modules that import OpenVINO.
+norm layer's statistics are those of the whole picture and inputs of the stages behind it, which
+are therefore compiled once for all pictures of a tile size. The last stage makes the picture.
+Between stages features lie channels last and in half precision, as differences to a pivot; the
+graphs transpose and convert them. With `backends`, `cheaper_graph` and `channels_last` one of four
+modules that import OpenVINO.
+
+Stages may run in bf16: OpenVINO keeps in f32 what follows the last convolution of a graph, so that
+sums are taken in f32 of features that were rounded as those of a whole picture are.
 """
 
-from dataclasses import dataclass
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +31,10 @@ from impasto.runtime.cheaper_graph import make_cheaper
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")
 )
+
+
+MAX_SHAPES_KEPT = 2
+"""Shapes of tiles whose stages stay compiled: a camera's pictures, upright and lying."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +87,7 @@ class TileBackend(OpenVinoBackend):
 
     Args:
         data: the bytes of a verified model file.
-        precision: of the arithmetic of networks without instance norm; others run in f32, because
-            statistics gathered in bf16 would not be exact.
+        precision: of the arithmetic; statistics are gathered in f32 in any case.
         num_threads: at most so many; None leaves it to OpenVINO.
 
     Raises:
@@ -91,10 +102,9 @@ class TileBackend(OpenVinoBackend):
         operators = {node.get_type_name() for node in self._model().get_ops()}
         if operators & _OTHER_WHOLE_PICTURE_OPERATORS:
             raise _cannot_be_cut()
-        self._last_shaped: tuple[tuple[int, int], Any] | None = None
         self.num_norms = len(_norms(self._model()))
-        if self.num_norms:
-            self._settings["INFERENCE_PRECISION_HINT"] = self.precision = "f32"
+        self._cuts: OrderedDict[tuple[int, int], _Cut] = OrderedDict()
+        self._cutting = threading.Lock()  # of what is kept, while that changes
 
     def stages(self, shape: tuple[int, int]) -> tuple[Stage, ...]:
         """The stages for tiles of a height and width, in their order.
@@ -102,54 +112,95 @@ class TileBackend(OpenVinoBackend):
         Raises:
             ModelFileError: norm layers that do not follow one another.
         """
-        model = self._shaped(shape)
-        stages: list[Stage] = []
-        given: tuple[Feature, ...] = ()
-        for number, norm in enumerate(_norms(model)):
-            left = _frontier(model, number, shape)
-            if any(feature.stride == 1 for feature in left):
-                left = given  # many values, and one convolution: cheaper to compute again
-            measured = _feature(norm.input_value(0).get_node(), shape)
-            stages.append(Stage(number, given, left, measured))
-            given = left
-        return (*stages, Stage(None, given, ()))
+        return self._cut(shape).stages
 
-    def prepare(
-        self, stage: Stage, shape: tuple[int, int], statistics: list[Statistics]
-    ) -> "StageRunner":
-        """Compile a stage for tiles of a height and width; the one before may be forgotten.
+    @contextlib.contextmanager
+    def runner(self, stage: Stage, shape: tuple[int, int]) -> Iterator["StageRunner"]:
+        """A compiled stage for tiles of a height and width, for the caller alone.
+
+        It is compiled on first use and kept without the memory of its features.
 
         Args:
             stage: one of `stages(shape)`.
             shape: height and width of every tile.
-            statistics: of the norm layers before it.
+
+        Raises:
+            ModelFileError: OpenVINO cannot compile it.
         """
+        cut = self._cut(shape)
+        with self._cutting:
+            runner = cut.idle.pop(stage.norm, None)
+        if runner is None:
+            runner = self._compile_stage(cut.model, stage)
+        yield runner
+        runner.release_memory()
+        with self._cutting:
+            cut.idle[stage.norm] = runner
+
+    def _compile_stage(self, model: Any, stage: Stage) -> "StageRunner":
         try:
-            graph, needs_picture = _graph(self._shaped(shape), stage, statistics)
+            graph, needs_picture, norms = _graph(model.clone(), stage)
             make_cheaper(graph)
             keep_channels_last(graph)
             compiled = self._core.compile_model(graph, "CPU", self._settings)
-            return StageRunner(compiled.create_infer_request(), needs_picture=needs_picture)
+            return StageRunner(compiled, needs_picture=needs_picture, norms=norms)
         except ModelFileError:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own
             raise refusal("prepare the model for tiles", error) from None
 
+    def _cut(self, shape: tuple[int, int]) -> "_Cut":
+        """The model cut for a shape, the last few of which are kept."""
+        with self._cutting:
+            if shape not in self._cuts:
+                model = self._shaped(shape)
+                while len(self._cuts) >= MAX_SHAPES_KEPT:
+                    self._cuts.popitem(last=False)
+                self._cuts[shape] = _Cut(model, _stages_of(model, shape))
+            self._cuts.move_to_end(shape)
+            return self._cuts[shape]
+
     def _shaped(self, shape: tuple[int, int]) -> Any:
         """The model at one size; what it computes about sizes becomes constants."""
         from openvino.passes import ConstantFolding, Manager
 
-        if self._last_shaped is None or self._last_shaped[0] != shape:
-            try:
-                model = self._model().clone()
-                model.reshape([1, 3, *shape])
-                folding = Manager()
-                folding.register_pass(ConstantFolding())
-                folding.run_passes(model)
-            except Exception as error:  # OpenVINO raises RuntimeError and several of its own
-                raise refusal("prepare the model for tiles", error) from None
-            self._last_shaped = (shape, model)
-        return self._last_shaped[1].clone()
+        try:
+            model = self._model().clone()
+            model.reshape([1, 3, *shape])
+            folding = Manager()
+            folding.register_pass(ConstantFolding())
+            folding.run_passes(model)
+        except Exception as error:  # OpenVINO raises RuntimeError and several of its own
+            raise refusal("prepare the model for tiles", error) from None
+        return model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """A model cut into stages for tiles of one shape.
+
+    Attributes:
+        model: at that shape.
+        stages: in their order.
+        idle: compiled stages that nobody is using, by their norm layer.
+    """
+
+    model: Any
+    stages: tuple[Stage, ...]
+    idle: dict[int | None, "StageRunner"] = field(default_factory=dict)
+
+
+def _stages_of(model: Any, shape: tuple[int, int]) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    given: tuple[Feature, ...] = ()
+    for number, norm in enumerate(_norms(model)):
+        left = _frontier(model, number, shape)
+        if any(feature.stride == 1 for feature in left):
+            left = given  # many values, and one convolution: cheaper to compute again
+        measured = _feature(norm.input_value(0).get_node(), shape)
+        stages.append(Stage(number, given, left, measured))
+        given = left
+    return (*stages, Stage(None, given, ()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,7 +222,7 @@ class Measuring:
 
     Attributes:
         pivot: C float32, near the means, so that squares of differences keep their precision.
-        counted: w'×1 float32, 1 for the columns that count and 0 for the others.
+        counted: w' float32, 1 for the columns that count and 0 for the others.
     """
 
     pivot: NDArray[np.float32]
@@ -181,18 +232,29 @@ class Measuring:
 class StageRunner:
     """A compiled stage.
 
+    Args:
+        compiled: by OpenVINO, of what `_graph` made.
+        needs_picture: whether it looks at the tile's pixels.
+        norms: the layers whose statistics it takes.
+
     Attributes:
         needs_picture: whether it looks at the tile's pixels.
     """
 
-    def __init__(self, request: Any, *, needs_picture: bool) -> None:
-        """Take what `TileBackend.prepare` compiled."""
-        self._request, self.needs_picture = request, needs_picture
+    def __init__(self, compiled: Any, *, needs_picture: bool, norms: list[int]) -> None:
+        self._compiled, self._norms = compiled, norms
+        self._request = compiled.create_infer_request()
+        self.needs_picture = needs_picture
+
+    def release_memory(self) -> None:
+        """Give back what lies between its layers."""
+        self._compiled.release_memory()
 
     def run(
         self,
         pixels: NDArray[np.float32] | None,
         given: list[PackedFeatures],
+        statistics: list[Statistics],
         measuring: Measuring | None,
         pivots: list[NDArray[np.float32]],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
@@ -201,13 +263,14 @@ class StageRunner:
         Args:
             pixels: 1×3×h×w, where the stage needs the picture.
             given: for each of the stage's `given`.
+            statistics: of all norm layers before it.
             measuring: how to measure what enters the norm layer; None for the last stage.
             pivots: C float32 for each of its `made`.
 
         Returns:
-            The picture 1×3×h×w; or, of what enters the norm layer, by row the sums and the sums of
-            squares of differences to the pivot, 2×h'×C. And differences to the pivot, h'×w'×C, for
-            each of `made`. The next run overwrites them.
+            The picture 1×3×h×w; or, of what enters the norm layer, by row the sums of differences
+            to the pivot and the roots of the sums of their squares, 2×C×h'×1. And differences to
+            the pivot, h'×w'×C, for each of `made`. The next run overwrites them.
 
         Raises:
             ModelFileError: OpenVINO cannot run it.
@@ -218,8 +281,10 @@ class StageRunner:
             inputs.append(np.ascontiguousarray(pixels))
         for features in given:
             inputs += [np.ascontiguousarray(features.differences)[np.newaxis], features.pivot]
+        for number in self._norms:
+            inputs += map(_by_channel, (statistics[number].mean, statistics[number].variance))
         if measuring is not None:
-            inputs += [measuring.pivot, measuring.counted]
+            inputs += [_by_channel(measuring.pivot), measuring.counted.reshape(1, 1, 1, -1)]
         try:
             self._request.infer([*inputs, *pivots], share_inputs=True)
             result, *made = [tensor.data for tensor in self._request.output_tensors]
@@ -231,11 +296,15 @@ class StageRunner:
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
-def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> tuple[Any, bool]:
-    """The part of a model between what a stage is given and what it makes; if it has the picture.
+def _graph(model: Any, stage: Stage) -> tuple[Any, bool, list[int]]:
+    """The part of a model between what a stage is given and what it makes.
 
-    Inputs: the picture if it is needed, each given feature and its pivot, pivot and counted columns
-    of what is measured, and the pivot of each that is made.
+    Inputs: the picture if it is needed, each given feature and its pivot, mean and variance of
+    each norm layer in it, pivot and counted columns of what is measured, and the pivot of each
+    feature that is made.
+
+    Returns:
+        The graph, whether it needs the picture, and the norm layers in it.
     """
     import openvino
 
@@ -247,41 +316,50 @@ def _graph(model: Any, stage: Stage, statistics: list[Statistics]) -> tuple[Any,
         else norms[stage.norm].input_value(0)
     )
     made = [nodes[feature.name].output(0) for feature in stage.made]
-    for norm, known in zip(norms, statistics, strict=False):
-        _normalise(norm, known)
+    statistics = [_normalise(norm) for norm in norms[: stage.norm]]
     packed, pivots = zip(*map(_packing, made), strict=True) if made else ((), ())
     given = [part for feature in stage.given for part in _unpacking(nodes[feature.name])]
+    measuring: list[Any] = []
     if stage.norm is not None:
         result, *measuring = _sums_by_row(result)
-        given += measuring
     results = [openvino.opset13.result(output) for output in (result, *packed)]
     picture = model.get_parameters()[0]
     if needs_picture := _reaches(results, picture):
         given.insert(0, picture)
-    return openvino.Model(results, [*given, *pivots], "stage"), needs_picture
+    inside = [number for number, (mean, _) in enumerate(statistics) if _reaches(results, mean)]
+    known = [parameter for number in inside for parameter in statistics[number]]
+    graph = openvino.Model(results, [*given, *known, *measuring, *pivots], "stage")
+    return graph, needs_picture, inside
 
 
-def _normalise(norm: Any, known: Statistics) -> None:
-    """Put known statistics in a norm layer's place."""
+def _normalise(norm: Any) -> tuple[Any, Any]:
+    """Put given statistics in a norm layer's place: the parameters of mean and variance."""
     from openvino import opset13 as ops
 
-    scale = (1 / np.sqrt(known.variance + norm.get_attributes()["eps"])).astype(np.float32)
-    centred = ops.subtract(norm.input_value(0), _by_channel(known.mean.astype(np.float32)))
-    norm.output(0).replace(ops.multiply(centred, _by_channel(scale)).output(0))
+    channels = norm.get_output_shape(0)[1]
+    mean, variance = (ops.parameter([1, channels, 1, 1], np.float32) for _ in range(2))
+    epsilon = np.float32(norm.get_attributes()["eps"])
+    scale = ops.power(ops.add(variance, epsilon), np.float32(-0.5))
+    centred = ops.subtract(norm.input_value(0), mean)
+    norm.output(0).replace(ops.multiply(centred, scale).output(0))
+    return mean, variance
 
 
 def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
-    """What `StageRunner.run` says of features, and the parameters of pivot and counted columns."""
+    """What `StageRunner.run` says of features, and the parameters of pivot and counted columns.
+
+    The root of the sum of squares is one operation on the features; squaring them first would
+    write them out once more.
+    """
     from openvino import opset13 as ops
 
     _, channels, _, width = features.get_shape()
-    pivot = ops.parameter([channels], np.float32)
-    counted = ops.parameter([width, 1], np.float32)
-    differences = ops.subtract(ops.transpose(features, TO_LAST), pivot)
-    differences = ops.multiply(differences, counted)
+    pivot = ops.parameter([1, channels, 1, 1], np.float32)
+    counted = ops.parameter([1, 1, 1, width], np.float32)
+    differences = ops.multiply(ops.subtract(features, pivot), counted)
     sums = [
-        ops.reduce_sum(values, [2], keep_dims=False)
-        for values in (differences, ops.multiply(differences, differences))
+        ops.reduce_sum(differences, [3], keep_dims=True),
+        ops.reduce_l2(differences, [3], keep_dims=True),
     ]
     return ops.concat(sums, 0).output(0), pivot, counted
 
@@ -314,8 +392,8 @@ def _reaches(results: list[Any], parameter: Any) -> bool:
     return any(name in _ancestors(result) for result in results)
 
 
-def _by_channel(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return values.reshape(1, -1, 1, 1)
+def _by_channel(values: NDArray[Any]) -> NDArray[np.float32]:
+    return values.astype(np.float32).reshape(1, -1, 1, 1)
 
 
 def _norms(model: Any) -> list[Any]:

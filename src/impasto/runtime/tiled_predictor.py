@@ -139,6 +139,7 @@ class TiledPredictor:
         grid: TileGrid,
         *,
         folder: Path | None = None,
+        memory: int = 0,
         progress: Progress | None = None,
     ) -> Iterator[Part]:
         """The transformed picture in parts, by rows of tiles from the top, each from the left.
@@ -148,6 +149,7 @@ class TiledPredictor:
             grid: its tiles.
             folder: for features between norm layers, some 32 bytes a pixel of the shipped styles
                 and none without instance norm; None is the system's place for temporary files.
+            memory: bytes that such features may take in memory before they go there.
             progress: told of each tile that went through a stage.
 
         Raises:
@@ -158,7 +160,8 @@ class TiledPredictor:
             stages = self._backend.stages(grid.shape)
             count = Counter(len(grid.tiles) * len(stages), progress)
             pixels = self._pixels_in(source)
-            with closing(TiledRun(self._backend, pixels, grid, Path(place), count)) as run:
+            run = TiledRun(self._backend, pixels, grid, Path(place), count, memory=memory)
+            with closing(run):
                 for stage in stages[:-1]:
                     run.measure(stage)
                 for tile, output in run.outputs(stages[-1]):

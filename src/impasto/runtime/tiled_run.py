@@ -1,9 +1,11 @@
-"""A picture's tiles on their way through the stages of a model, with the features on the disk.
+"""A picture's tiles on their way through the stages of a model, with the features between them.
 
 Each stage but the last measures what enters a norm layer over all tiles, and leaves features for
-those behind it. Features are read ahead and written behind in a thread of their own.
+those behind it, in memory or on the disk. Features are read ahead and written behind in a thread of
+their own.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.features_on_disk import FeaturesOnDisk
+from impasto.runtime.stored_features import FeaturesInMemory, FeaturesOnDisk, StoredFeatures
 from impasto.runtime.tile_backend import (
     Feature,
     Measuring,
@@ -52,14 +54,15 @@ Given = tuple[NDArray[np.float32] | None, list[PackedFeatures]]
 
 
 class TiledRun:
-    """A picture on its way through the stages: the statistics so far, and features on the disk.
+    """A picture on its way through the stages: the statistics so far, and the features.
 
     Args:
         backend: the model.
         pixels: what a tile has of the picture, 1×3×h×w.
         grid: the tiles.
-        folder: for features.
+        folder: for features that do not fit into the memory.
         count: is told of each tile that is measured.
+        memory: bytes for features.
     """
 
     def __init__(
@@ -69,25 +72,29 @@ class TiledRun:
         grid: TileGrid,
         folder: Path,
         count: Counter,
+        *,
+        memory: int = 0,
     ) -> None:
         self._backend, self._pixels, self._grid = backend, pixels, grid
-        self._folder, self._count = folder, count
+        self._folder, self._count, self._memory = folder, count, memory
         self._statistics: list[Statistics] = []
-        self._kept: dict[Feature, FeaturesOnDisk] = {}
-        self._files: list[FeaturesOnDisk] = []
+        self._kept: dict[Feature, StoredFeatures] = {}
+        self._stored: list[StoredFeatures] = []
 
     def close(self) -> None:
-        """Let go of all files."""
-        for file in self._files:
-            file.delete()
+        """Let go of all features."""
+        for features in self._stored:
+            features.delete()
 
     def measure(self, stage: Stage) -> None:
         """Run all tiles through a stage: the next norm layer's statistics, the next features."""
         assert stage.measured is not None
         moments = _Moments(stage.measured)
-        made = {feature: self._new_file(feature) for feature in stage.made}
-        runner = self._prepare(stage)
-        with ThreadPoolExecutor(1) as aside:
+        made: dict[Feature, StoredFeatures] = {}
+        for feature in stage.made:
+            made[feature] = self._new_store(feature, beside=[*self._kept, *made])
+        shape = self._grid.shape
+        with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
             writing: Future[None] | None = None
             for tile, given in self._read_ahead(stage, runner, aside):
                 sums, features = self._run(runner, given, tile, moments, made)
@@ -113,10 +120,10 @@ class TiledRun:
 
     def outputs(self, stage: Stage) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
         """What the last stage makes of each tile."""
-        runner = self._prepare(stage)
-        with ThreadPoolExecutor(1) as aside:
+        shape = self._grid.shape
+        with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
             for tile, given in self._read_ahead(stage, runner, aside):
-                output, _ = runner.run(*given, None, [])
+                output, _ = runner.run(*given, self._statistics, None, [])
                 yield tile, output
 
     def _read_ahead(
@@ -135,40 +142,45 @@ class TiledRun:
                 reading = aside.submit(self._features, stage, following)
             yield tile, (self._pixels(tile) if runner.needs_picture else None, features)
 
-    def _prepare(self, stage: Stage) -> StageRunner:
-        return self._backend.prepare(stage, self._grid.shape, self._statistics)
-
     def _features(self, stage: Stage, tile: Tile) -> list[PackedFeatures]:
         return [self._read(feature, tile) for feature in stage.given]
 
-    @staticmethod
     def _run(
+        self,
         runner: StageRunner,
         given: Given,
         tile: Tile,
         moments: "_Moments",
-        made: dict[Feature, FeaturesOnDisk],
+        made: dict[Feature, StoredFeatures],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
         pivots = [file.pivot for file in made.values()]
-        return runner.run(*given, moments.measuring(tile), pivots)
+        return runner.run(*given, self._statistics, moments.measuring(tile), pivots)
 
     def _read(self, feature: Feature, tile: Tile) -> PackedFeatures:
         rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
-        file = self._kept[feature]
-        return PackedFeatures(file.read(rows, columns), file.pivot)
+        stored = self._kept[feature]
+        return PackedFeatures(stored.read(rows, columns), stored.pivot)
 
-    def _new_file(self, feature: Feature) -> FeaturesOnDisk:
+    def _new_store(self, feature: Feature, *, beside: list[Feature]) -> StoredFeatures:
+        """Room for features: in memory, if with all those that live beside them they fit."""
+        shapes = [self._shape_of(each) for each in (feature, *beside)]
+        stored: StoredFeatures
+        if sum(2 * math.prod(shape) for shape in shapes) <= self._memory:
+            stored = FeaturesInMemory(shapes[0])
+        else:
+            stored = FeaturesOnDisk(self._folder / secrets.token_hex(8), shapes[0])
+        self._stored.append(stored)
+        return stored
+
+    def _shape_of(self, feature: Feature) -> tuple[int, int, int]:
         height, width = (
             -(-spans[-1].stop // feature.stride) for spans in (self._grid.rows, self._grid.columns)
         )
-        path = self._folder / secrets.token_hex(8)
-        file = FeaturesOnDisk(path, (height, width, feature.channels))
-        self._files.append(file)
-        return file
+        return height, width, feature.channels
 
 
 def _write(
-    files: dict[Feature, FeaturesOnDisk], tile: Tile, kept: dict[Feature, NDArray[np.float16]]
+    files: dict[Feature, StoredFeatures], tile: Tile, kept: dict[Feature, NDArray[np.float16]]
 ) -> None:
     """Put what a stage made within a tile's core where it belongs."""
     for feature, differences in kept.items():
@@ -178,7 +190,7 @@ def _write(
         files[feature].write(rows, columns, differences)
 
 
-def _choose_pivots(files: dict[Feature, FeaturesOnDisk], first: list[NDArray[np.float16]]) -> bool:
+def _choose_pivots(files: dict[Feature, StoredFeatures], first: list[NDArray[np.float16]]) -> bool:
     """Pivots by the features of the first tile; whether any had to be chosen."""
     has_chosen = False
     for file, values in zip(files.values(), first, strict=True):
@@ -205,7 +217,7 @@ class _Moments:
 
     def measuring(self, tile: Tile) -> Measuring:
         """How a tile is to be measured: within its core."""
-        counted = np.zeros((_place(0, tile.columns.size, self._stride).stop, 1), np.float32)
+        counted = np.zeros(_place(0, tile.columns.size, self._stride).stop, np.float32)
         counted[_places(tile, self._stride)[1]] = 1
         return Measuring(self._pivot, counted)
 
@@ -219,7 +231,7 @@ class _Moments:
         return True
 
     def add(self, sums: NDArray[np.float32], tile: Tile) -> None:
-        """Count in what a stage's run says of a tile, 2×h×C."""
+        """Count in what a stage's run says of a tile, 2×C×h×1."""
         found, num_steps = self._within(sums, tile)
         self._sums += found
         self._num_steps += num_steps
@@ -233,7 +245,9 @@ class _Moments:
         """Sums and sums of squares 2×C over a tile's core, and of how many values."""
         rows, columns = _places(tile, self._stride)
         num_steps = (rows.stop - rows.start) * (columns.stop - columns.start)
-        return sums[:, rows].sum(axis=1, dtype=np.float64), num_steps
+        by_row = sums[:, :, rows, 0].astype(np.float64)
+        by_row[1] **= 2  # it comes as a root
+        return by_row.sum(axis=2), num_steps
 
 
 def _is_far(mean: NDArray[Any], spread: NDArray[Any]) -> bool:

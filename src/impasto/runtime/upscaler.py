@@ -43,7 +43,8 @@ class Upscaler:
             low-resolution picture, as the paper does afterwards; see `images.histogram`.
         tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
             or a number: always, with sides of so many pixels of the given picture.
-        memory: what the whole process may take, such as `1G` or `512M`.
+        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
+            free.
         batch_size: at most so many pictures of one size go through the network together, and
             no more than fit into the memory; for `upscale_all` and films.
         num_requests: at most so many batches are computed at once, in folders and films; see

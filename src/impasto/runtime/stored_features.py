@@ -1,6 +1,11 @@
-"""Features of a picture that is too large for memory: in a file, read and written by tiles."""
+"""Features of a picture in tiles between stages: in memory where they fit, else in a file.
+
+Both hold H×W×C differences to a `pivot` in half precision, so that a small spread around a large
+mean can keep half precision's eleven bits. Whoever writes chooses the pivot beforehand.
+"""
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +14,60 @@ from impasto.errors import PictureFileError
 from impasto.files import reserve_file
 
 
-class FeaturesOnDisk:
-    """An H×W×C array of features in half precision.
+class StoredFeatures(Protocol):
+    """An H×W×C array of features that tiles are written to and read from.
 
-    What is kept are differences to `pivot`, so that a small spread around a large mean can keep
-    half precision's eleven bits. Rows of a tile are read and written one by one: a mapped file
-    would cost a page fault for every 4 KiB, which takes longer.
+    Attributes:
+        pivot: C float32, to be added to what is read.
+    """
+
+    pivot: NDArray[np.float32]
+
+    def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
+        """Put h×w×C in their position."""
+        ...
+
+    def read(self, rows: slice, columns: slice) -> NDArray[np.float16]:
+        """The differences h×w×C at a position."""
+        ...
+
+    def delete(self) -> None:
+        """Give the room back; once more does no harm."""
+        ...
+
+
+class FeaturesInMemory:
+    """An H×W×C array of features in memory.
+
+    Args:
+        shape: H, W and C.
+
+    Attributes:
+        pivot: C float32, to be added to what is read.
+    """
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self._differences = np.empty(shape, np.float16)
+        self.pivot: NDArray[np.float32] = np.zeros(shape[2], np.float32)
+
+    def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
+        """Put h×w×C in their position."""
+        self._differences[rows, columns] = differences
+
+    def read(self, rows: slice, columns: slice) -> NDArray[np.float16]:
+        """The differences h×w×C at a position."""
+        return np.ascontiguousarray(self._differences[rows, columns])
+
+    def delete(self) -> None:
+        """Give the room back; once more does no harm."""
+        self._differences = np.empty((0, 0, 0), np.float16)
+
+
+class FeaturesOnDisk:
+    """An H×W×C array of features in a file.
+
+    Rows of a tile are read and written one by one: a mapped file would cost a page fault for every
+    4 KiB, which takes longer.
 
     Args:
         path: of the file, which is made.

@@ -1,0 +1,76 @@
+"""How much memory the machine has to spare, as far as its system tells.
+
+On Linux that is what the kernel calls available, or what is left below the limit of a control
+group (version 1 or 2), as containers have, whichever is less. Elsewhere a quarter of the machine's
+memory; nothing is known where not even that is told.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+_ROOT = Path("/")
+
+
+def free_memory(root: Path = _ROOT) -> int | None:
+    """Bytes of memory to spare; None where the system does not say.
+
+    Args:
+        root: of the file system.
+    """
+    available = _available(root)
+    if available is None:
+        return _quarter_of_memory()
+    return max(0, min((available, *_left_in_groups(root))))
+
+
+def _available(root: Path) -> int | None:
+    """What Linux calls available: free, or taken by what can be dropped."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (root / "proc" / "meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _left_in_groups(root: Path) -> Iterator[int]:
+    """What is left to each control group with a limit that this process is in."""
+    for folder in _groups(root):
+        for limit, used in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            with contextlib.suppress(OSError, ValueError):  # "max": no limit
+                left = int((folder / limit).read_text()) - int((folder / used).read_text())
+                yield left + _droppable(folder)
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """The folders of this process's control groups and of those above them."""
+    with contextlib.suppress(OSError):
+        for line in (root / "proc" / "self" / "cgroup").read_text().splitlines():
+            _, controllers, path = (*line.split(":", 2), "", "")[:3]
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            mount = root / "sys" / "fs" / "cgroup"
+            mount = mount / "memory" if controllers else mount
+            inner = PurePosixPath(path.lstrip("/"))
+            # In a container the path may be the host's, and the mount the group itself.
+            yield from (mount / part for part in (inner, *inner.parents))
+
+
+def _droppable(folder: Path) -> int:
+    """Bytes of files that a group keeps in memory and can drop."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (folder / "memory.stat").read_text().splitlines():
+            name, _, number = line.partition(" ")
+            if name in ("inactive_file", "total_inactive_file"):
+                return int(number)
+    return 0
+
+
+def _quarter_of_memory() -> int | None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no sysconf, or not these
+        return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE")) // 4
+    return None
