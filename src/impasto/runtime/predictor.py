@@ -138,8 +138,9 @@ class Predictor:
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
         scale = self._card.scale
+        np.clip(output, 0.0, 1.0, out=output)  # as it lies: twice as fast as on the way
         cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
-        return np.clip(cropped, 0.0, 1.0, order="C")
+        return np.ascontiguousarray(cropped)
 
 
 def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: int) -> None:

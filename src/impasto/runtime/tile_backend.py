@@ -129,21 +129,21 @@ class TileBackend(OpenVinoBackend):
         """
         cut = self._cut(shape)
         with self._cutting:
-            runner = cut.idle.pop(stage.norm, None)
-        if runner is None:
-            runner = self._compile_stage(cut.model, stage)
-        yield runner
-        runner.release_memory()
+            compiled = cut.idle.pop(stage.norm, None)
+        if compiled is None:
+            compiled = self._compile_stage(cut.model, stage)
+        yield StageRunner(compiled)
+        compiled.model.release_memory()
         with self._cutting:
-            cut.idle[stage.norm] = runner
+            cut.idle[stage.norm] = compiled
 
-    def _compile_stage(self, model: Any, stage: Stage) -> "StageRunner":
+    def _compile_stage(self, model: Any, stage: Stage) -> "_CompiledStage":
         try:
             graph, needs_picture, norms = _graph(model.clone(), stage)
             make_cheaper(graph)
             keep_channels_last(graph)
             compiled = self._core.compile_model(graph, "CPU", self._settings)
-            return StageRunner(compiled, needs_picture=needs_picture, norms=norms)
+            return _CompiledStage(compiled, needs_picture, norms)
         except ModelFileError:
             raise
         except Exception as error:  # OpenVINO raises RuntimeError and several of its own
@@ -187,7 +187,22 @@ class _Cut:
 
     model: Any
     stages: tuple[Stage, ...]
-    idle: dict[int | None, "StageRunner"] = field(default_factory=dict)
+    idle: dict[int | None, "_CompiledStage"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CompiledStage:
+    """A stage by OpenVINO.
+
+    Attributes:
+        model: what `_graph` made, compiled.
+        needs_picture: whether it looks at the tile's pixels.
+        norms: the layers whose statistics it takes.
+    """
+
+    model: Any
+    needs_picture: bool
+    norms: list[int]
 
 
 def _stages_of(model: Any, shape: tuple[int, int]) -> tuple[Stage, ...]:
@@ -230,25 +245,15 @@ class Measuring:
 
 
 class StageRunner:
-    """A compiled stage.
-
-    Args:
-        compiled: by OpenVINO, of what `_graph` made.
-        needs_picture: whether it looks at the tile's pixels.
-        norms: the layers whose statistics it takes.
+    """A compiled stage with the memory that it takes to run.
 
     Attributes:
         needs_picture: whether it looks at the tile's pixels.
     """
 
-    def __init__(self, compiled: Any, *, needs_picture: bool, norms: list[int]) -> None:
-        self._compiled, self._norms = compiled, norms
-        self._request = compiled.create_infer_request()
-        self.needs_picture = needs_picture
-
-    def release_memory(self) -> None:
-        """Give back what lies between its layers."""
-        self._compiled.release_memory()
+    def __init__(self, compiled: _CompiledStage) -> None:
+        self._request = compiled.model.create_infer_request()
+        self._norms, self.needs_picture = compiled.norms, compiled.needs_picture
 
     def run(
         self,
