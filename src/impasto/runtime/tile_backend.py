@@ -27,6 +27,7 @@ from impasto.errors import ModelFileError
 from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
 from impasto.runtime.channels_last import TO_FIRST, TO_LAST, keep_channels_last
 from impasto.runtime.cheaper_graph import make_cheaper
+from impasto.runtime.free_memory import return_freed_memory
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")
@@ -134,6 +135,7 @@ class TileBackend(OpenVinoBackend):
             compiled = self._compile_stage(cut.model, stage)
         yield StageRunner(compiled)
         compiled.model.release_memory()
+        return_freed_memory()
         with self._cutting:
             cut.idle[stage.norm] = compiled
 
