@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from impasto.errors import PictureFileError
+from impasto.images.opening import open_image
 from impasto.images.picture import Picture, picture_from_pil
 from impasto.images.reading import MAX_PIXELS, check_size, reading
 
@@ -121,7 +122,7 @@ def _frames(data: bytes, places: range, size: tuple[int, int], name: str) -> Ite
     if data[8:12] == b"WEBP":
         data = with_alpha_flag(data)
     with reading(name):
-        image = Image.open(io.BytesIO(data), formats=_ANIMATED_FORMATS)
+        image = open_image(io.BytesIO(data), _ANIMATED_FORMATS)
     with image:
         for place in places:
             with reading(name):
