@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MARGIN = 5
+MARGIN = 6
 """How many pixels around a window change what is made of it: the kernel's, and those nearby."""
 
-_NEARBY = 2
+_NEARBY = 3
 _INVISIBLE = 1e-4
 
 
@@ -60,16 +60,18 @@ def enlarged_with_alpha(
 
 
 def _evenness(alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The least alpha nearby as a share of the most; 1 where all is invisible."""
+    """1 where alpha is the same nearby or all is invisible, 0 where half of it is lost there."""
     least, most = alpha, alpha
     for axis in (0, 1):
         least = _extreme(least, axis, np.minimum)
         most = _extreme(most, axis, np.maximum)
-    return np.where(most > _INVISIBLE, least / np.maximum(most, _INVISIBLE), 1).astype(np.float32)
+    share = least / np.maximum(most, _INVISIBLE)
+    even: NDArray[np.float32] = np.where(most > _INVISIBLE, 2 * share - 1, 1).astype(np.float32)
+    return even.clip(0, 1)
 
 
 def _extreme(plane: NDArray[np.float32], axis: int, of: np.ufunc) -> NDArray[np.float32]:
-    """The least or most of each five neighbours along an axis."""
+    """The least or most of each seven neighbours along an axis."""
     widths = [(_NEARBY, _NEARBY) if k == axis else (0, 0) for k in range(2)]
     padded, length = np.pad(plane, widths, mode="edge"), plane.shape[axis]
     result = plane
