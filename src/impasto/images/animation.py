@@ -128,11 +128,21 @@ def _frames(data: bytes, places: range, size: tuple[int, int], name: str) -> Ite
             with reading(name):
                 image.seek(place)
                 image.load()
-                if image.size != size:
-                    raise ValueError(f"frame {place + 1} is {image.width}×{image.height}")
-                picture = _without_full_alpha(picture_from_pil(image, name=name))
+                picture = _without_full_alpha(picture_from_pil(_cut(image, size), name=name))
                 duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
             yield Frame(picture, duration_ms)
+
+
+def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A frame without what lies beyond its screen.
+
+    The first frame of a GIF may make its screen larger, and no later one; so do browsers.
+    """
+    if image.size == size:
+        return image
+    if image.format != "GIF" or image.width < size[0] or image.height < size[1]:
+        raise ValueError(f"a frame is {image.width}×{image.height}")
+    return image.crop((0, 0, *size))
 
 
 def _without_full_alpha(picture: Picture) -> Picture:
