@@ -185,9 +185,9 @@ def _directory(
             order + layout.entry, listed[place : place + entry_bytes]
         )
         num_bytes = (_SIZES | _BIG_SIZES).get(kind, 0) * count
-        total += num_bytes
-        if not 0 < num_bytes <= limit or (total > _MAX_BLOCK_BYTES and limit < 2**31):
+        if not 0 < num_bytes <= limit or (total + num_bytes > _MAX_BLOCK_BYTES and limit < 2**31):
             continue
+        total += num_bytes
         data = value[:num_bytes]
         if num_bytes > layout.inline:
             (where,) = struct.unpack(order + ("L" if layout.inline == 4 else "Q"), value)
