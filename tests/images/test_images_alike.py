@@ -9,6 +9,7 @@ import pytest
 import pyvips
 from PIL import ExifTags, Image, PngImagePlugin
 
+from impasto.errors import PictureFileError
 from impasto.images.encoding import FILE_FORMATS
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.images.window_reading import bits_by_windows, open_windows
@@ -273,6 +274,28 @@ def test_files_written_by_windows_say_what_whole_ones_say(tmp_path, source, targ
         texts = {key: text for key, text in said(by_windows)[3].items() if key[:3] != "XML"}
         assert texts == expected.get(source, {})
     np.testing.assert_allclose(load_picture(by_windows).rgb, load_picture(whole).rgb, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (("float", 2, (), 3), "RGB in 3 channels of 32 bits, floating point"),
+        (("inks", 5, (2,), 1), "CMYK in 5 channels of 8 bits"),
+        (("deep", 2, (2, 0), 1), "RGB in 5 channels of 16 bits"),
+    ],
+)
+def test_a_kind_that_is_not_read_is_named_both_ways(kind, said, tmp_path):
+    name, photometric, extra, sample_format = kind
+    arrays = {
+        "float": (RGB / np.float32(255)),
+        "inks": np.dstack([INKS, ALPHA]),
+        "deep": np.dstack([DEEP, DEEP[..., 0]]),
+    }
+    path = tmp_path / "odd.tif"
+    path.write_bytes(tiff(arrays[name], photometric, extra=extra, sample_format=sample_format))
+    for read in (load_picture, lambda path: open_windows(path, tmp_path)):
+        with pytest.raises(PictureFileError, match=rf"odd.tif is a TIFF of {said}, which is not"):
+            read(path)
 
 
 def test_a_picture_is_what_it_was_made_of(tmp_path):

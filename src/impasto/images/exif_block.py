@@ -79,6 +79,13 @@ class ExifBlock:
         """An entry of one number, SHORT or LONG."""
         return Entry(kind, struct.pack(self.order + ("H" if kind == SHORT else "L"), value))
 
+    def numbers(self, entry: Entry | None) -> tuple[int, ...]:
+        """The numbers of an entry of type SHORT or LONG; none of any other."""
+        if entry is None or entry.kind not in (SHORT, LONG):
+            return ()
+        code = "H" if entry.kind == SHORT else "L"
+        return struct.unpack(f"{self.order}{entry.count}{code}", entry.data)
+
     def ratio(self, value: float) -> Entry:
         """An entry of one number with a fraction, above 0."""
         below = 1000 if value < 2**22 else 1

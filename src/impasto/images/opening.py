@@ -8,11 +8,12 @@ import contextlib
 from collections.abc import Collection
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from impasto.images.exif_block import TIFF_EXIF, block_of_tiff
 from impasto.images.isobmff import nclx_of_file
 from impasto.images.png_chunks import SIGNATURE, shown_png
+from impasto.images.reading import UnreadKindError
 from impasto.images.stated_colour import CICP
 
 _NO_TEXTS = frozenset(
@@ -21,6 +22,13 @@ _NO_TEXTS = frozenset(
 )
 """What Pillow keeps under the names that texts have as well."""
 
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_SAMPLE_FORMATS = {2: ", signed", 3: ", floating point", 5: ", complex", 6: ", complex"}
+_PHOTOMETRICS = {
+    **{0: "grey", 1: "grey", 2: "RGB", 3: "palette colours", 4: "a mask", 5: "CMYK", 6: "YCbCr"},
+    **{8: "L*a*b*", 9: "L*a*b*", 10: "L*a*b*", 32_803: "raw sensor values"},
+    **{32_844: "LogL", 32_845: "LogLuv", 34_892: "linear raw values"},
+}
 _RAW_PROFILE = "Raw profile type exif"
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -44,7 +52,12 @@ def open_image(
     stream.seek(0)
     if head.startswith(SIGNATURE):
         return _open_png(stream, formats, any_size=any_size)
-    image = _open(stream, formats, head, any_size=any_size)
+    try:
+        image = _open(stream, formats, head, any_size=any_size)
+    except UnidentifiedImageError:
+        if head[:4] in _TIFF_BEGINNINGS and (kind := _kind_of_tiff(stream)) is not None:
+            raise UnreadKindError(kind) from None
+        raise
     if head[4:8] == b"ftyp":
         with contextlib.suppress(Exception):  # boxes of a damaged file; its pixels may be good
             _tell(image, nclx_of_file(stream))
@@ -88,6 +101,21 @@ def _open(
             if not accepts or accepts(head) is True:
                 return factory(stream, "")
     raise Image.DecompressionBombError("the picture is too large for Pillow")
+
+
+def _kind_of_tiff(stream: BinaryIO) -> str | None:
+    """What a TIFF holds that Pillow cannot make out, in words; None where it is none of those."""
+    block = block_of_tiff(stream)
+    if block is None or _BITS not in block.main:
+        return None
+    bits, photometric, kinds = (
+        block.numbers(block.main.get(tag)) for tag in (_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT)
+    )
+    number = len(bits)
+    depth = " and ".join(map(str, sorted(set(bits)))) + " bits"
+    what = _SAMPLE_FORMATS.get(kinds[0] if kinds else 1, "")
+    colours = _PHOTOMETRICS.get(photometric[0] if photometric else -1, "colours")
+    return f"a TIFF of {colours} in {number} channel{'s' * (number > 1)} of {depth}{what}"
 
 
 def _tell(image: Image.Image, cicp: tuple[int, int, int, int] | None) -> None:
