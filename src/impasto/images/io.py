@@ -107,7 +107,7 @@ def read_header(source: Source) -> PictureHeader:
 
 
 def load_picture(source: Source) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM, of any mode.
+    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM.
 
     Args:
         source: a path, the bytes of a file, or a binary stream, which is read to its end.

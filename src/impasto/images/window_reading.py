@@ -8,7 +8,7 @@ are those of whole pictures; see `decoded_strips` for who decodes. Writing is in
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,11 +117,12 @@ def bits_by_windows(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    name = shown(path)
-    with contextlib.ExitStack() as stack:
-        with reading(name):
-            stream = stack.enter_context(path.open("rb"))
-            image = stack.enter_context(open_image(stream, READABLE_FORMATS, any_size=True))
+    """What is in a file, by its head; what goes wrong while it is asked becomes one line."""
+    with (
+        reading(shown(path)),
+        path.open("rb") as stream,
+        open_image(stream, READABLE_FORMATS, any_size=True) as image,
+    ):
         yield image
 
 
@@ -151,7 +152,7 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
 
     name = shown(path)
     try:
-        with _opened(path) as image, reading(name):
+        with _opened(path) as image:
             bits = _check(image, name)
             turn = orientation(image)
             width, height = image.size
@@ -198,12 +199,22 @@ def _spooled(
         with spool.open("wb") as file:
             for strip in strips:
                 channels = _channels_in_srgb(strip, profile)
-                file.write(channels.tobytes())
+                _put(file, channels, folder)
                 width, num_channels = strip.width, channels.shape[2]
                 height += strip.height
     return MappedPixels(
         spool, width=width, height=height, num_channels=num_channels, bits=bits
     ), turn
+
+
+def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
+    try:
+        file.write(channels.tobytes())
+    except OSError as error:  # of the disk, and not of the picture
+        raise PictureFileError(
+            f"{shown(folder.parent)} has no room for the decoded picture ({one_line(error)}); "
+            "make room, or choose another place for the result"
+        ) from error
 
 
 def _channels_in_srgb(strip: Image.Image, profile: bytes | None) -> NDArray[np.uint8]:
