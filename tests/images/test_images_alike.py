@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from impasto.errors import PictureFileError
 from impasto.images.encoding import FILE_FORMATS
 from impasto.images.io import Picture, load_picture, save_picture
-from impasto.images.window_reading import bits_by_windows, open_windows
+from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
 from impasto.images.window_writing import WindowWriter
 
 Y, X = np.mgrid[0:70, 0:90]
@@ -85,6 +85,11 @@ def chunked(png, name, content):
     return png[:33] + chunk + struct.pack(">I", zlib.crc32(name + content)) + png[33:]
 
 
+def without_adobe(jpeg):
+    at = jpeg.index(b"\xff\xee")
+    return jpeg[:at] + jpeg[at + 2 + int.from_bytes(jpeg[at + 2 : at + 4]) :]
+
+
 def adobe_exif():
     exif = Image.Exif()
     exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 65535, 0xA005: {1: "R03"}}
@@ -104,6 +109,8 @@ def files(linear_rgb_profile, linear_grey_profile, black_ink_profile):
         "jpeg grey": by_pillow("L", "JPEG"),
         "jpeg cmyk": by_pillow("CMYK", "JPEG"),
         "jpeg cmyk with profile": by_pillow("CMYK", "JPEG", **inks),
+        "jpeg cmyk of nobody": without_adobe(by_pillow("CMYK", "JPEG")),
+        "jpeg rgb": by_pillow("RGB", "JPEG", keep_rgb=True),
         "jpeg ycck": by_libvips(INKS, ".jpg", "cmyk", Q=95),
         "jpeg with profile": by_pillow("RGB", "JPEG", **rgb),
         "jpeg grey with profile": by_pillow("L", "JPEG", **grey),
@@ -139,6 +146,18 @@ def files(linear_rgb_profile, linear_grey_profile, black_ink_profile):
         ),
         "png 16 grey of linear light": chunked(
             by_libvips(DEEP[..., 0], ".png", "grey16"), b"gAMA", struct.pack(">I", 100_000)
+        ),
+        "png interlaced": by_libvips(RGBA, ".png", "srgb", interlace=True),
+        "png 16 interlaced": by_libvips(DEEP, ".png", "rgb16", interlace=True),
+        "png 16 with hidden colour": chunked(
+            by_libvips(DEEP[..., :3], ".png", "rgb16"),
+            b"tRNS",
+            DEEP[9, 9, :3].astype(">u2").tobytes(),
+        ),
+        "png 16 grey with hidden grey": chunked(
+            by_libvips(DEEP[..., 0], ".png", "grey16"),
+            b"tRNS",
+            DEEP[9, 9, 0].astype(">u2").tobytes(),
         ),
         "webp": by_pillow("RGB", "WEBP"),
         "webp with alpha": by_pillow("RGBA", "WEBP"),
@@ -274,6 +293,23 @@ def test_files_written_by_windows_say_what_whole_ones_say(tmp_path, source, targ
         texts = {key: text for key, text in said(by_windows)[3].items() if key[:3] != "XML"}
         assert texts == expected.get(source, {})
     np.testing.assert_allclose(load_picture(by_windows).rgb, load_picture(whole).rgb, atol=0.02)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "png rgba", "png 16 rgb", "tiff cmyk", "webp"])
+def test_what_is_too_large_for_pillow_is_read_by_windows(name, tmp_path, monkeypatch):
+    path = tmp_path / "large"
+    path.write_bytes(files(b"", b"", b"")[name])
+    picture = load_picture(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr("impasto.images.window_reading.MAX_PIXELS", 1000)
+    assert size_of_file(path) == (90, 70)
+    assert bits_by_windows(path) == picture.bits
+    windows = open_windows(path, tmp_path)
+    found = windows.channels(slice(0, 70), slice(0, 90))[..., :3]
+    np.testing.assert_allclose(found, picture.rgb, atol=0.6 / 255)
+    path.write_bytes(files(b"", b"", b"")["tiff ycbcr"])  # which only Pillow decodes
+    assert size_of_file(path) == (90, 70)
+    assert bits_by_windows(path) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 
 from impasto.errors import PictureFileError
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.io import load_picture, load_training_rgb
+from impasto.images.io import load_picture, load_picture_or_animation, load_training_rgb
 from impasto.images.transfer_functions import transfer_curve
 
 COLOUR = (200, 60, 60)
@@ -94,6 +94,21 @@ def test_cicp_comes_before_a_profile_and_that_before_all_else(linear_rgb_profile
     profile = (b"iCCP", profile_of(linear_rgb_profile))
     np.testing.assert_allclose(colour_in(png(profile, (b"cHRM", CHRM_P3))), IN_LINEAR, atol=1.5)
     np.testing.assert_allclose(colour_in(png((b"cICP", CICP_P3), profile)), IN_P3, atol=1.5)
+
+
+def test_each_frame_of_an_animation_has_its_colour():
+    frames = [Image.new("RGB", (8, 6), COLOUR), Image.new("RGB", (8, 6), COLOUR[::-1])]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:], duration=50)
+    data = buffer.getvalue()
+    cicp = (
+        struct.pack(">I", 4) + b"cICP" + CICP_P3 + struct.pack(">I", zlib.crc32(b"cICP" + CICP_P3))
+    )
+    animation = load_picture_or_animation(data[:33] + cicp + data[33:])
+    for _ in range(2):
+        first, second = (frame.picture.rgb[2, 2] * 255 for frame in animation.frames())
+        np.testing.assert_allclose(first, IN_P3, atol=1.5)
+        np.testing.assert_allclose(second, encoded(P3 @ decoded(COLOUR[::-1])) * 255, atol=1.5)
 
 
 def test_greys_have_a_curve_and_no_primaries():

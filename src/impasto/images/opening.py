@@ -29,6 +29,7 @@ _PHOTOMETRICS = {
     **{8: "L*a*b*", 9: "L*a*b*", 10: "L*a*b*", 32_803: "raw sensor values"},
     **{32_844: "LogL", 32_845: "LogLuv", 34_892: "linear raw values"},
 }
+_HEAD_BYTES = 64
 _RAW_PROFILE = "Raw profile type exif"
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -48,7 +49,7 @@ def open_image(
         Exception: nearly any other, of a damaged file; see `reading.reading`.
     """
     stream.seek(0)
-    head = stream.read(12)
+    head = stream.read(_HEAD_BYTES)
     stream.seek(0)
     if head.startswith(SIGNATURE):
         return _open_png(stream, formats, any_size=any_size)
