@@ -102,6 +102,10 @@ def files(linear_rgb_profile, linear_grey_profile, black_ink_profile):
         for each in (linear_rgb_profile, linear_grey_profile, black_ink_profile)
     )
     png = by_pillow("RGB", "PNG")
+
+    def more():  # an image remembers how it was saved
+        return {"save_all": True, "append_images": [Image.new("RGB", (90, 70))]}
+
     premultiplied = (RGBA * (ALPHA / 255.0) + 0.5).astype(np.uint8)
     premultiplied[..., 3] = ALPHA[..., 0]
     return {
@@ -110,6 +114,8 @@ def files(linear_rgb_profile, linear_grey_profile, black_ink_profile):
         "jpeg cmyk": by_pillow("CMYK", "JPEG"),
         "jpeg cmyk with profile": by_pillow("CMYK", "JPEG", **inks),
         "jpeg cmyk of nobody": without_adobe(by_pillow("CMYK", "JPEG")),
+        "jpeg of two pictures": by_pillow("RGB", "MPO", **more()),
+        "tiff of two pages": by_pillow("RGB", "TIFF", **more()),
         "jpeg rgb": by_pillow("RGB", "JPEG", keep_rgb=True),
         "jpeg ycck": by_libvips(INKS, ".jpg", "cmyk", Q=95),
         "jpeg with profile": by_pillow("RGB", "JPEG", **rgb),

@@ -119,7 +119,7 @@ class WindowWriter:
             written.let_go_while_written()
             with whole_file(target) as temporary:
                 _encode(written.image, file_format, temporary, metadata, quality)
-        except (OSError, pyvips.Error) as error:
+        except (OSError, ValueError, pyvips.Error) as error:
             raise PictureFileError(
                 f"{shown(target)} cannot be written ({one_line(error)})"
             ) from error
