@@ -9,11 +9,13 @@ files that did one of these.
 """
 
 import argparse
+import contextlib
 import io
 import multiprocessing
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
 from multiprocessing.connection import Connection
@@ -25,8 +27,9 @@ from measure import publish
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "images"))
 from mutants import mutant, seed_files
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, PictureFileError
 from impasto.images.io import Animation, load_picture_or_animation, save_animation, save_picture
+from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
 
 CPU_SECONDS, WALL_SECONDS = 20, 300
 WORKER_BYTES = 4 * 2**30
@@ -139,11 +142,24 @@ def _outcome(data: bytes, number: int) -> tuple[str, str]:
 
 
 def _load_and_save(data: bytes, number: int) -> None:
+    _load_by_windows(data)
     loaded = load_picture_or_animation(data)
     if isinstance(loaded, Animation):
         save_animation(loaded, io.BytesIO(), format=MOVING[number % len(MOVING)])
     else:
         save_picture(loaded, io.BytesIO(), format=STILL[number % len(STILL)])
+
+
+def _load_by_windows(data: bytes) -> None:
+    """As pictures too large for memory are read; what is not read so may be read whole."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "picture")
+        path.write_bytes(data)
+        with contextlib.suppress(PictureFileError):
+            size_of_file(path)
+            if bits_by_windows(path) is not None:
+                windows = open_windows(path, Path(folder))
+                windows.channels(slice(0, windows.height), slice(0, windows.width))
 
 
 if __name__ == "__main__":

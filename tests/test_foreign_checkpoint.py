@@ -146,6 +146,16 @@ def test_the_network_can_be_built_again(imported, reference):
     assert torch.equal(rebuilt.state_dict()["res3.conv2.conv2d.weight"], weight.half().float())
 
 
+def test_a_network_wrapped_for_several_devices_is_unwrapped(reference, imported, tmp_path):
+    torch.save(nn.DataParallel(reference).state_dict(), tmp_path / "wrapped.pth")
+    model = import_checkpoint(tmp_path / "wrapped.pth", tmp_path / "wrapped.onnx")
+    expected = load_network(imported).state_dict()
+    assert all(
+        torch.equal(value, expected[name])
+        for name, value in load_network(model).state_dict().items()
+    )
+
+
 # What is refused
 
 
@@ -161,6 +171,13 @@ def refused(path, tmp_path):
     assert not target.exists()
     assert str(raised.value).isprintable()
     return str(raised.value)
+
+
+def test_a_wrapped_checkpoint_of_another_network_is_refused(reference, tmp_path):
+    state = {f"module.{name}": value for name, value in reference.state_dict().items()}
+    state["module.further.weight"] = torch.ones(1)
+    torch.save(state, tmp_path / "wrapped.pth")
+    assert "it has 'further.weight' besides" in refused(tmp_path / "wrapped.pth", tmp_path)
 
 
 @pytest.mark.parametrize("as_zip", [True, False])

@@ -27,6 +27,9 @@ PROGRAM = "fast_neural_style of pytorch/examples"
 _LEFT_OUT = re.compile(r"(.+\.)?in\d\.(running_mean|running_var|num_batches_tracked)")
 """Written by old versions of torch, though instance norm has no use for them."""
 
+_WRAPPER = "module."
+"""Before every name, where `nn.DataParallel` or its like was saved."""
+
 UNSTATED_LICENCES = Licences(
     code="not stated",
     weights="not stated",
@@ -110,8 +113,16 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
+def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of the network itself, where that of its wrapper for several devices was saved."""
+    while state and all(name.startswith(_WRAPPER) for name in state):
+        state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
+    return state
+
+
 def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The weights as the network has them; refuses those of any other."""
+    state = _unwrapped(state)
     given = {name: value for name, value in state.items() if not _LEFT_OUT.fullmatch(name)}
     missing, foreign = expected.keys() - given.keys(), given.keys() - expected.keys()
     if missing or foreign:

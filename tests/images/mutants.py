@@ -9,7 +9,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from impasto.errors import MissingExtraError
 from impasto.images.animation import Animation, Frame
@@ -48,7 +48,48 @@ def seed_files():
         "ppm": (rgb, "PPM", {}),
         "avif": (rgba, "AVIF", {"exif": exif.tobytes()}),
     }
+    by_pillow |= _told_in_full(rgb, exif)
     return {kind: _bytes_of(*way) for kind, way in by_pillow.items()} | _seeds_of_ours(pixels)
+
+
+XMP = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"'
+    ' xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" hdrgm:Version="1.0"'
+    ' xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" GCamera:MotionPhoto="1"'
+    ' GPano:FullPanoWidthPixels="20" xmlns:tiff="http://ns.adobe.com/tiff/1.0/">'
+    "<tiff:Orientation>6</tiff:Orientation><hdrgm:GainMapMax><rdf:Seq><rdf:li>2</rdf:li></rdf:Seq>"
+    '</hdrgm:GainMapMax></rdf:Description></rdf:RDF></x:xmpmeta>  <?xpacket end="w"?>'
+)
+
+
+def _told_in_full(rgb, exif):
+    """Pictures that say much of themselves: texts, XMP, EXIF of all kinds, colour by chunks."""
+    exif[ExifTags.Base.Copyright] = "© José".encode().decode("latin-1")
+    exif[ExifTags.IFD.GPSInfo] = {0: b"\2\2\0\0", 1: "N", 2: (48.0, 51.0, 30.25), 29: "2024:01:01"}
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ColorSpace: 65535, 0xA005: {1: "R03"}, 0x8827: 100}
+    block = exif.tobytes()
+    texts = PngImagePlugin.PngInfo()
+    texts.add(b"gAMA", struct.pack(">I", 100_000))
+    texts.add(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))
+    texts.add(b"cICP", bytes([12, 13, 0, 1]))
+    texts.add_text("parameters", "a cat " * 9, zip=True)
+    texts.add_itxt("Author", "Łukasz", zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", XMP)
+    texts.add(b"tEXt", b"late\0text", after_idat=True)
+    tags = Image.Exif()
+    tags.load(block)
+    tags[700] = XMP.encode()
+    return {
+        "told-png": (rgb, "PNG", {"pnginfo": texts, "exif": block}),
+        "told-jpeg": (rgb, "JPEG", {"exif": block, "xmp": XMP.encode(), "comment": b"a cat"}),
+        "told-tiff": (rgb, "TIFF", {"exif": tags}),
+        "told-webp": (rgb, "WEBP", {"exif": block, "xmp": XMP.encode()}),
+        "ycbcr-tiff": (rgb.convert("YCbCr"), "TIFF", {}),
+        "cmyk-tiff": (rgb.convert("CMYK"), "TIFF", {"compression": "tiff_lzw"}),
+        "told-avif": (rgb, "AVIF", {"exif": block, "xmp": XMP.encode()}),
+    }
 
 
 def _bytes_of(image, format_name, options):
@@ -147,6 +188,36 @@ def _lying_chunk(data, random, other):
     return data
 
 
+def _piece_moved(data, random, other):
+    """A piece that stands elsewhere; of a PNG, a whole chunk."""
+    starts = [found.start() - 4 for found in re.finditer(rb"[a-zA-Z]{3}[A-Z][a-zA-Z]?", data)]
+    if data[:4] == b"\x89PNG" and len(starts) > 2:
+        starts, place = [], 8
+        while place + 12 <= len(data):
+            starts.append(place)
+            place += 12 + int.from_bytes(data[place : place + 4])
+        number = random.integers(len(starts))
+        start, end = starts[number], (*starts, len(data))[number + 1]
+        target = starts[random.integers(len(starts))]
+    else:
+        start, end = sorted(random.integers(len(data), size=2))
+        target = random.integers(len(data))
+    piece = data[start:end]
+    del data[start:end]
+    data[target:target] = piece
+    return data or bytearray(b"\0")
+
+
+def _letters_changed(data, random, other):
+    """A letter, quote or bracket of a word for another: where text is, as in XMP."""
+    places = [found.start() for found in re.finditer(rb"[ -~]{12,}", data)]
+    for _ in range(random.integers(1, 5)):
+        if places:
+            place = places[random.integers(len(places))] + random.integers(12)
+            data[place] = b"<>/\"'&=:! aZ\xff\0"[random.integers(14)]
+    return data
+
+
 def _spliced(data, random, other):
     """The head of one file and the tail of another, perhaps of another kind."""
     return data[: random.integers(1, len(data))] + other[random.integers(len(other) + 1) :]
@@ -162,5 +233,5 @@ def _write_number(data, place, random):
 
 _WAYS = (
     *(_cut_short, _piece_lost, _piece_doubled, _bytes_changed, _bits_flipped),
-    *(_lying_header, _lying_chunk, _spliced),
+    *(_lying_header, _lying_chunk, _spliced, _piece_moved, _letters_changed),
 )

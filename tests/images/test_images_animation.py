@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -173,3 +174,50 @@ def test_damaged_frame_leaves_no_file_behind(tmp_path):
     with pytest.raises(PictureFileError, match="damaged or cut short"):
         save_animation(animation, tmp_path / "out.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+def uncompressed(indices):
+    """LZW data of a GIF with four colours, whose table never grows: it is cleared all the time."""
+    codes = [code for index in indices for code in (4, index)] + [5]
+    number = sum(code << (3 * place) for place, code in enumerate(codes))
+    data = number.to_bytes((3 * len(codes) + 7) // 8, "little")
+    blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
+    return b"\2" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0"
+
+
+def gif(screen, *frames):
+    """Frames (left, top, width, height, red level of 0 to 3) on a screen."""
+    palette = bytes([0, 0, 0, 85, 0, 0, 170, 0, 0, 255, 0, 0])
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, 0x81, 0, 0) + palette
+    for left, top, width, height, level in frames:
+        data += b"\x21\xf9\x04\x04\x0a\0\0\0"
+        data += b"\x2c" + struct.pack("<HHHHB", left, top, width, height, 0)
+        data += uncompressed([level] * (width * height))
+    return data + b";"
+
+
+def levels(picture):
+    return np.rint(picture.rgb[..., 0] * 3).astype(int).tolist()
+
+
+def test_a_first_frame_beyond_its_screen_makes_it_larger():
+    """Firefox and Chrome show the screen extended to the lower right corner of this frame."""
+    assert levels(load_picture(gif((2, 1), (0, 0, 3, 2, 3)))) == [[3, 3, 3], [3, 3, 3]]
+    assert levels(load_picture(gif((2, 1), (1, 1, 2, 1, 3)))) == [[0, 0, 0], [0, 3, 3]]
+
+
+def test_a_later_frame_beyond_its_screen_is_cut():
+    """Firefox and Chrome leave the screen as the first frame made it."""
+    animation = load_picture_or_animation(gif((3, 2), (0, 0, 3, 2, 1), (1, 1, 5, 5, 3)))
+    assert [levels(frame.picture) for frame in animation.frames()] == [
+        [[1, 1, 1], [1, 1, 1]],
+        [[1, 1, 1], [1, 3, 3]],
+    ]
+    both = load_picture_or_animation(gif((1, 1), (0, 0, 2, 2, 1), (1, 0, 9, 1, 2), (0, 0, 1, 1, 3)))
+    assert [levels(frame.picture) for frame in both.frames()][-1] == [[3, 2], [1, 1]]
+
+
+def test_a_later_frame_cannot_make_a_small_screen_huge():
+    data = gif((2, 2), (0, 0, 2, 2, 1), (65_000, 65_000, 2, 2, 3))
+    with pytest.raises(PictureFileError, match="too many pixels"):
+        list(load_picture_or_animation(data).frames())

@@ -30,7 +30,7 @@ def test_existing_file_is_an_error_and_stays(tmp_path):
     ("picture", "options"),
     [
         (photograph(1, 16_384), {"format": "webp"}),
-        (photograph(exif=b"Exif\0\0no such thing"), {"format": "tiff"}),
+        (photograph(exif=b"Exif\0\0no such thing"), {"format": "avif"}),
         (photograph(), {"quality": 101}),
     ],
 )

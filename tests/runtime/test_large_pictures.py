@@ -68,7 +68,8 @@ def test_enlarging_by_windows_is_enlarging(tmp_path):
     assert (done.width, done.height) == (302, 280)
     assert told[-1] == (len(told), len(told))
     whole = Upscaler(model, precision="f32", tile="off").upscale(load_picture(photo))
-    assert np.abs(pixels(tmp_path / "out.tif")[..., :3] - whole.rgb * 255).max() <= 0.51
+    expected = np.dstack([whole.rgb, whole.alpha]) * 255
+    assert np.abs(pixels(tmp_path / "out.tif") - expected).max() <= 0.51
 
 
 def test_resizing_comes_first(style, tmp_path):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from impasto.errors import PictureFileError
+from impasto.images.opening import open_image
 from impasto.images.picture import Picture, picture_from_pil
 from impasto.images.reading import MAX_PIXELS, check_size, reading
 
@@ -121,17 +122,27 @@ def _frames(data: bytes, places: range, size: tuple[int, int], name: str) -> Ite
     if data[8:12] == b"WEBP":
         data = with_alpha_flag(data)
     with reading(name):
-        image = Image.open(io.BytesIO(data), formats=_ANIMATED_FORMATS)
+        image = open_image(io.BytesIO(data), _ANIMATED_FORMATS)
     with image:
         for place in places:
             with reading(name):
                 image.seek(place)
                 image.load()
-                if image.size != size:
-                    raise ValueError(f"frame {place + 1} is {image.width}×{image.height}")
-                picture = _without_full_alpha(picture_from_pil(image, name=name))
+                picture = _without_full_alpha(picture_from_pil(_cut(image, size), name=name))
                 duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
             yield Frame(picture, duration_ms)
+
+
+def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A frame without what lies beyond its screen.
+
+    The first frame of a GIF may make its screen larger, and no later one; so do browsers.
+    """
+    if image.size == size:
+        return image
+    if image.format != "GIF" or image.width < size[0] or image.height < size[1]:
+        raise ValueError(f"a frame is {image.width}×{image.height}")
+    return image.crop((0, 0, *size))
 
 
 def _without_full_alpha(picture: Picture) -> Picture:

@@ -4,15 +4,16 @@ import contextlib
 import dataclasses
 import io
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from PIL import Image, PngImagePlugin
 
 from impasto.errors import PictureError, PictureFileError
 from impasto.images.animation import Animation, check_all_frames, with_alpha_flag
 from impasto.images.colour_profile import srgb_profile
+from impasto.images.exif_block import ExifBlock, add_to_tiff, read_block
 from impasto.images.heif import register_heif
-from impasto.images.metadata import exif_for_file, xmp_for_file
+from impasto.images.metadata import Metadata, exif_for_file, xmp_for_file
 from impasto.images.picture import Bits, Picture, picture_to_pil, picture_to_sixteen_bits
 from impasto.images.reading import one_line
 from impasto.images.sixteen_bit import encode_sixteen_bit_png, encode_sixteen_bit_tiff
@@ -120,10 +121,16 @@ def encode(
     check_encoding(file_format, quality=quality, lossless=lossless, bits=bits)
     _check_sides(picture, file_format)
     with _encoding(picture, file_format):
-        options = _options(picture, file_format.name, quality, lossless=lossless)
+        options = _options_for(picture, file_format, quality, lossless=lossless)
         if (picture.bits if bits == "auto" else bits) == 16 and file_format.most_bits == 16:
-            return _encode_sixteen_bits(picture, file_format, options)
-        return _saved(_image_for(picture, file_format), file_format, options)
+            data = _encode_sixteen_bits(picture, file_format, options)
+        else:
+            data = _saved(_image_for(picture, file_format), file_format, options)
+        if file_format.name != "TIFF":
+            return data
+        file = io.BytesIO(data)
+        add_exif_to_tiff(file, picture.metadata, width=picture.width, height=picture.height)
+        return file.getvalue()
 
 
 def encode_animation(
@@ -163,7 +170,7 @@ def encode_animation(
         images = [image.convert("RGBA") for image in images]
     timing |= {"save_all": True, "append_images": images[1:]}
     with _encoding(first, file_format):
-        options = _options(first, file_format.name, quality, lossless=lossless)
+        options = _options_for(first, file_format, quality, lossless=lossless)
         data = _saved(images[0], file_format, options | timing)
     return with_alpha_flag(data) if file_format.name == "WEBP" and has_alpha else data
 
@@ -250,18 +257,42 @@ def _timing(animation: Animation, name: str, durations_ms: list[float]) -> dict[
             return {"duration": whole}
 
 
-def _options(picture: Picture, name: str, quality: int, *, lossless: bool) -> dict[str, Any]:
+def add_exif_to_tiff(file: BinaryIO, metadata: Metadata, *, width: int, height: int) -> None:
+    """Append EXIF to a TIFF that is complete otherwise, open for reading and writing."""
+    exif = exif_for_file(metadata.exif, width=width, height=height)
+    block = None if exif is None else read_block(exif)
+    add_to_tiff(file, block or ExifBlock(), has_resolution=metadata.dpi is not None)
+
+
+def metadata_shell(
+    metadata: Metadata, file_format: FileFormat, *, width: int, height: int
+) -> bytes:
+    """A file of a single pixel that says all that one of this size would say of its picture."""
+    options = _options(metadata, (width, height), file_format.name, 92, lossless=False)
+    return _saved(Image.new("RGB", (1, 1)), file_format, options)
+
+
+def _options_for(
+    picture: Picture, file_format: FileFormat, quality: int, *, lossless: bool
+) -> dict[str, Any]:
+    size = picture.width, picture.height
+    return _options(picture.metadata, size, file_format.name, quality, lossless=lossless)
+
+
+def _options(
+    told: Metadata, size: tuple[int, int], name: str, quality: int, *, lossless: bool
+) -> dict[str, Any]:
     sampling = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
-    blocks = _blocks(picture, name)
+    blocks = _blocks(told, size, name)
     match name:
         case "JPEG":
             own: dict[str, Any] = {"quality": quality, "subsampling": sampling, **blocks}
         case "PNG":
-            own = _png_blocks(picture, blocks)
+            own = _png_blocks(told, blocks)
         case "WEBP":
             own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
-            own = _tiff_blocks(blocks)  # uncompressed: libtiff cannot write camera EXIF
+            own = {"tiffinfo": {_XMP_TAG: blocks["xmp"]}} if "xmp" in blocks else {}
         case "AVIF":
             own = {"quality": quality, "subsampling": sampling, **blocks}
         case "HEIF" if lossless:
@@ -270,26 +301,28 @@ def _options(picture: Picture, name: str, quality: int, *, lossless: bool) -> di
             own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}
         case _:
             own = {}
-    if picture.dpi is not None and name in _WITH_DPI:
-        own["dpi"] = picture.dpi
+    if told.dpi is not None and name in _WITH_DPI:
+        own["dpi"] = told.dpi
     if name not in ("BMP", "GIF"):
         own["icc_profile"] = srgb_profile()
-    comment = dict(picture.texts).get("Comment")
-    if comment and name in ("JPEG", "GIF"):
+    comment = dict(told.texts).get("Comment")
+    if comment and name in ("JPEG", "GIF") and len(comment.encode()) <= _JPEG_MARKER_BYTES:
         own["comment"] = comment.encode()
     return own
 
 
-def _blocks(picture: Picture, name: str) -> dict[str, Any]:
+def _blocks(told: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
     """EXIF and XMP as they go into a file of this picture; a JPEG holds short ones only."""
+    width, height = size
     blocks = {
         "exif": exif_for_file(
-            picture.exif,
-            width=picture.width,
-            height=picture.height,
-            dpi=None if name in _WITH_DPI else picture.dpi,
+            told.exif,
+            width=width,
+            height=height,
+            dpi=None if name in _WITH_DPI else told.dpi,
+            with_orientation=name != "AVIF",  # Pillow would write the block anew without it
         ),
-        "xmp": xmp_for_file(picture.xmp, width=picture.width, height=picture.height),
+        "xmp": xmp_for_file(told.xmp, width=width, height=height),
     }
     return {
         key: block
@@ -298,23 +331,12 @@ def _blocks(picture: Picture, name: str) -> dict[str, Any]:
     }
 
 
-def _png_blocks(picture: Picture, blocks: dict[str, Any]) -> dict[str, Any]:
+def _png_blocks(told: Metadata, blocks: dict[str, Any]) -> dict[str, Any]:
     texts = PngImagePlugin.PngInfo()
-    for keyword, text in picture.texts:
+    for keyword, text in told.texts:
         with contextlib.suppress(UnicodeError, ValueError):  # a keyword no PNG may have
             texts.add_text(keyword, text)
     xmp = blocks.pop("xmp", None)
     if xmp is not None:
         texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", errors="replace"))
     return blocks | {"pnginfo": texts}
-
-
-def _tiff_blocks(blocks: dict[str, Any]) -> dict[str, Any]:
-    if not blocks:
-        return {}
-    tags = Image.Exif()
-    if "exif" in blocks:
-        tags.load(blocks["exif"])
-    if "xmp" in blocks:
-        tags[_XMP_TAG] = blocks["xmp"]
-    return {"exif": tags}

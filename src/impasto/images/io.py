@@ -27,6 +27,7 @@ from impasto.images.encoding import (
 )
 from impasto.images.heif import HEAD_BYTES, is_heif, register_heif
 from impasto.images.metadata import orientation, upright
+from impasto.images.opening import open_image
 from impasto.images.picture import (
     Picture,
     picture_from_pil,
@@ -37,6 +38,7 @@ from impasto.images.picture import (
 from impasto.images.pixel_modes import DEEP_GREY_MODES, GREY_MODES, byte_rgb_and_alpha
 from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading, shown
 from impasto.images.sixteen_bit import is_sixteen_bit
+from impasto.images.stated_colour import stated_profile
 from impasto.images.target import check_target, format_named, write_file, write_stream
 
 __all__ = [
@@ -105,7 +107,7 @@ def read_header(source: Source) -> PictureHeader:
 
 
 def load_picture(source: Source) -> Picture:
-    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM, of any mode.
+    """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM.
 
     Args:
         source: a path, the bytes of a file, or a binary stream, which is read to its end.
@@ -166,7 +168,8 @@ def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image
             image.draft(image.mode, (short_side, short_side))
         if image.mode in DEEP_GREY_MODES:
             return _eight_bits_on_white(picture_from_pil(image, name=name))
-        colour, alpha = byte_rgb_and_alpha(upright(image))
+        profile = stated_profile(image)
+        colour, alpha = byte_rgb_and_alpha(upright(image), profile)
         if alpha is not None:
             colour.putalpha(alpha)
             colour = flatten_on_white(colour)
@@ -332,8 +335,7 @@ def _opened(source: Source) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
             if is_heif(head):
                 register_heif()
                 formats = ("HEIF",)
-            stream.seek(0)
-            image = stack.enter_context(Image.open(stream, formats=formats))
+            image = stack.enter_context(open_image(stream, formats))
         yield image, stream, name
 
 

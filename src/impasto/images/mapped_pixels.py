@@ -6,6 +6,10 @@ until it is closed. Here the mapping is ours, and lets go of what was read.
 
 import mmap
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyvips
 
 
 class MappedPixels:
@@ -44,5 +48,9 @@ class MappedPixels:
 
     def let_go_while_written(self) -> None:
         """Do so again and again while a file is made of the image, or of what is made of it."""
-        self.image.set_progress(True)
-        self.image.signal_connect("eval", lambda *_: self.let_go())
+        self.let_go_while_read(self.image)
+
+    def let_go_while_read(self, made: "pyvips.Image") -> None:
+        """Do so while something that is made of the image is computed."""
+        made.set_progress(True)
+        made.signal_connect("eval", lambda *_: self.let_go())

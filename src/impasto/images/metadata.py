@@ -5,6 +5,7 @@ describes the old file (its layout, previews, and the maker's notes, whose offse
 breaks). The pixel size is written anew, by `encoding`. Broken metadata is left out, never an error.
 """
 
+import dataclasses
 import math
 import re
 
@@ -12,13 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-_KEPT_TAGS = (
-    *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model),
-    *(ExifTags.Base.Software, ExifTags.Base.DateTime, ExifTags.Base.Artist),
-    *(ExifTags.Base.HostComputer, ExifTags.Base.Copyright, ExifTags.Base.Rating),
-    *(ExifTags.Base.XPTitle, ExifTags.Base.XPComment, ExifTags.Base.XPAuthor),
-    *(ExifTags.Base.XPKeywords, ExifTags.Base.XPSubject),
+from impasto.images.exif_block import (
+    BYTE,
+    LONG,
+    SHORT,
+    TEXT_KINDS,
+    TIFF_EXIF,
+    UNDEFINED,
+    ExifBlock,
+    block_bytes,
+    read_block,
 )
+from impasto.images.xmp_packet import as_new, of_size
+
+_MAIN_KINDS: dict[int, tuple[int, ...]] = {
+    **dict.fromkeys(
+        (
+            *(ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model),
+            *(ExifTags.Base.Software, ExifTags.Base.DateTime, ExifTags.Base.Artist),
+            *(ExifTags.Base.HostComputer, ExifTags.Base.Copyright),
+        ),
+        TEXT_KINDS,
+    ),
+    **dict.fromkeys(
+        (
+            *(ExifTags.Base.XPTitle, ExifTags.Base.XPComment, ExifTags.Base.XPAuthor),
+            *(ExifTags.Base.XPKeywords, ExifTags.Base.XPSubject),
+        ),
+        (BYTE, UNDEFINED),
+    ),
+    ExifTags.Base.Rating: (SHORT,),
+}
+"""What is kept of a picture, and the types that it may have."""
+
 _STALE_CAMERA_TAGS = (
     *(ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight),
     *(ExifTags.Base.ExifInteroperabilityOffset, ExifTags.Base.ColorSpace),
@@ -27,22 +54,9 @@ _STALE_CAMERA_TAGS = (
 _SRGB_COLOR_SPACE = 1
 _INCH = 2
 _CENTIMETRES_PER_INCH = 2.54
+_XMP_ORIENTATION = re.compile(rb"""(?<!/)tiff:Orientation(?:\s*=\s*["']|>\s*)([0-9])""")
 
-
-def _xmp_field(names: bytes, value: bytes) -> re.Pattern[bytes]:
-    """A simple field of an XMP packet, as an attribute or an element."""
-    return re.compile(rb"((?<!/)(?:" + names + rb""")(?:\s*=\s*["']|>\s*))(""" + value + rb")")
-
-
-_XMP_ORIENTATION = _xmp_field(rb"tiff:Orientation", rb"[0-9]")
-_XMP_WIDTH = _xmp_field(rb"tiff:ImageWidth|exif:PixelXDimension", rb"[0-9]+")
-_XMP_HEIGHT = _xmp_field(rb"tiff:ImageLength|exif:PixelYDimension", rb"[0-9]+")
-_XMP_COLOR_SPACE = _xmp_field(rb"exif:ColorSpace", rb"[0-9]+")
-_XMP_PROFILE = _xmp_field(rb"photoshop:ICCProfile", rb"""[^"'<]*""")
-_XMP_PREVIEWS = re.compile(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails\s*>", re.DOTALL)
-_XMP_CONTINUED = re.compile(rb"""\s?xmpNote:HasExtendedXMP\s*=\s*(["'])\w*\1""")
-
-_TEXT_CHARACTERS = 65_000
+_TEXT_CHARACTERS = 1_000_000
 _STALE_TEXTS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type .*|Thumb::.*", re.IGNORECASE)
 
 SIDEWAYS = (5, 6, 7, 8)
@@ -59,14 +73,59 @@ _TURNS = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a picture's file said about it.
+
+    Attributes:
+        exif: the EXIF block, orientation 1.
+        dpi: dots per inch along the width and the height of the upright picture.
+        xmp: the XMP packet.
+        texts: keyword and text of what else it said.
+    """
+
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+
+
+def kept_metadata(image: Image.Image, *, width: int, height: int, sideways: bool) -> Metadata:
+    """What goes with a picture's pixels into a new file.
+
+    Args:
+        image: as it came from its file; decoded or not.
+        width: of the upright picture, in pixels.
+        height: likewise.
+        sideways: whether turning it upright made its width its height.
+    """
+    return Metadata(
+        exif=kept_exif(image),
+        dpi=kept_dpi(image, sideways=sideways),
+        xmp=kept_xmp(image, width=width, height=height),
+        texts=kept_texts(image),
+    )
+
+
+def exif_at_hand(image: Image.Image) -> Image.Exif:
+    """The EXIF of an image, if that can be had without decoding it.
+
+    Raises:
+        Exception: nearly any, where it is damaged.
+    """
+    if image.format == "PNG" and "exif" not in image.info:
+        return Image.Exif()  # Pillow would decode the picture to look behind its pixels
+    return image.getexif()
+
+
 def orientation(image: Image.Image) -> int:
     """The orientation, 1 (upright) to 8, by EXIF or else by XMP; 1 where neither has one."""
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation)
+        value = exif_at_hand(image).get(ExifTags.Base.Orientation)
     except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
         value = None
     if value is None and (found := _XMP_ORIENTATION.search(_xmp(image))):
-        value = int(found[2])
+        value = int(found[1])
     return value if value in _TURNS else 1
 
 
@@ -89,61 +148,78 @@ def turned(array: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
 def kept_exif(image: Image.Image) -> bytes | None:
     """The EXIF block for a new file: orientation 1, colour space sRGB, no preview.
 
+    Values are the bytes that they were; an odd one is left out, and the others stay.
+
     Args:
         image: as it came from its file.
 
     Returns:
         Bytes that begin with `Exif`, or None where there is nothing to keep.
     """
+    block = _exif_block(image)
+    if block is None:
+        return None
+    block.main = {
+        tag: entry
+        for tag, entry in block.main.items()
+        if tag in _MAIN_KINDS and entry.kind in _MAIN_KINDS[tag]
+    }
+    for tag in _STALE_CAMERA_TAGS:
+        block.camera.pop(tag, None)
+    if not (block.main or block.camera or block.place):
+        return None
+    if block.camera:
+        block.camera[ExifTags.Base.ColorSpace] = block.number(SHORT, _SRGB_COLOR_SPACE)
+    block.main[ExifTags.Base.Orientation] = block.number(SHORT, 1)
+    return block_bytes(block)
+
+
+def _exif_block(image: Image.Image) -> ExifBlock | None:
+    """All that an image's EXIF says."""
+    info = image.info
+    if TIFF_EXIF in info:
+        block: ExifBlock = info[TIFF_EXIF]
+        return dataclasses.replace(block)
+    if isinstance(info.get("exif"), bytes):
+        return read_block(info["exif"])
     try:
-        source = image.getexif()
-        kept = Image.Exif()
-        for tag in _KEPT_TAGS:
-            if tag in source:
-                kept[tag] = source[tag]
-        camera = dict(source.get_ifd(ExifTags.IFD.Exif))
-        if camera:
-            for tag in _STALE_CAMERA_TAGS:
-                camera.pop(tag, None)
-            kept[ExifTags.IFD.Exif] = camera | {ExifTags.Base.ColorSpace: _SRGB_COLOR_SPACE}
-        place = source.get_ifd(ExifTags.IFD.GPSInfo)
-        if place:
-            kept[ExifTags.IFD.GPSInfo] = dict(place)
-        if not kept:
-            return None
-        kept[ExifTags.Base.Orientation] = 1
-        return kept.tobytes()
+        return read_block(exif_at_hand(image).tobytes())
     except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
         return None
 
 
 def exif_for_file(
-    exif: bytes | None, *, width: int, height: int, dpi: tuple[float, float] | None = None
+    exif: bytes | None,
+    *,
+    width: int,
+    height: int,
+    dpi: tuple[float, float] | None = None,
+    with_orientation: bool = True,
 ) -> bytes | None:
     """An EXIF block with the pixel size of the picture that it goes into a file with.
 
     Args:
-        exif: as `kept_exif` gives it; any other is returned as it is.
+        exif: as `kept_exif` gives it; what is no EXIF is returned as it is.
         width: of the picture, in pixels.
         height: of the picture, in pixels.
         dpi: dots per inch, for formats that have no other place for them; makes a block.
+        with_orientation: say that it is upright; what says nothing is upright too.
     """
     if exif is None and dpi is None:
         return None
-    try:
-        block = Image.Exif()
-        if exif is not None:
-            block.load(exif)
-        camera = dict(block.get_ifd(ExifTags.IFD.Exif))
-        if camera:
-            size = {ExifTags.Base.ExifImageWidth: width, ExifTags.Base.ExifImageHeight: height}
-            block[ExifTags.IFD.Exif] = camera | size
-        if dpi is not None:
-            block[ExifTags.Base.XResolution], block[ExifTags.Base.YResolution] = dpi
-            block[ExifTags.Base.ResolutionUnit] = _INCH
-        return block.tobytes()
-    except Exception:  # a block that somebody else made may hold anything
+    block = ExifBlock() if exif is None else read_block(exif)
+    if block is None:
         return exif
+    if block.camera:
+        block.camera[ExifTags.Base.ExifImageWidth] = block.number(LONG, width)
+        block.camera[ExifTags.Base.ExifImageHeight] = block.number(LONG, height)
+    if not with_orientation:
+        block.main.pop(ExifTags.Base.Orientation, None)
+    if dpi is not None:
+        block.main[ExifTags.Base.XResolution] = block.ratio(dpi[0])
+        block.main[ExifTags.Base.YResolution] = block.ratio(dpi[1])
+        block.main[ExifTags.Base.ResolutionUnit] = block.number(SHORT, _INCH)
+    return block_bytes(block)
 
 
 def kept_dpi(image: Image.Image, *, sideways: bool) -> tuple[float, float] | None:
@@ -153,7 +229,9 @@ def kept_dpi(image: Image.Image, *, sideways: bool) -> tuple[float, float] | Non
         image: as it came from its file.
         sideways: whether turning it upright made its width its height.
     """
-    dpi = image.info.get("dpi") or _exif_dpi(image)
+    stated = getattr(image, "tag_v2", {ExifTags.Base.XResolution: None})
+    dpi = image.info.get("dpi") if ExifTags.Base.XResolution in stated else None  # or Pillow's 1
+    dpi = dpi or _exif_dpi(image)
     if not isinstance(dpi, tuple) or len(dpi) != 2:
         return None
     try:
@@ -165,33 +243,31 @@ def kept_dpi(image: Image.Image, *, sideways: bool) -> tuple[float, float] | Non
     return (down, across) if sideways else (across, down)
 
 
-def kept_xmp(image: Image.Image) -> bytes | None:
-    """The XMP packet for a new file, if there is one: orientation 1, sRGB, no previews.
+def kept_xmp(image: Image.Image, *, width: int, height: int) -> bytes | None:
+    """The XMP packet for a new file, if there is one that can be read: see `xmp_packet.as_new`.
 
     Args:
         image: as it came from its file.
+        width: of the picture, upright, in pixels.
+        height: likewise.
     """
-    packet = _XMP_ORIENTATION.sub(rb"\g<1>1", _xmp(image))
-    packet = _XMP_COLOR_SPACE.sub(rb"\g<1>1", packet)
-    packet = _XMP_PROFILE.sub(rb"\g<1>sRGB IEC61966-2.1", packet)
-    return _XMP_CONTINUED.sub(b"", _XMP_PREVIEWS.sub(b"", packet)) or None
+    packet = _xmp(image)
+    return as_new(packet, width=width, height=height) if packet else None
 
 
 def xmp_for_file(xmp: bytes | None, *, width: int, height: int) -> bytes | None:
     """An XMP packet with the pixel size of the picture that it goes into a file with."""
-    if xmp is None:
-        return None
-    packet = _XMP_WIDTH.sub(rb"\g<1>%d" % width, xmp)
-    return _XMP_HEIGHT.sub(rb"\g<1>%d" % height, packet)
+    return None if xmp is None else of_size(xmp, width=width, height=height)
 
 
 def kept_texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
     """Keyword and text of a PNG's text chunks, or the `Comment` of a JPEG or GIF.
 
     Args:
-        image: decoded; texts may come after the pixels.
+        image: opened by `opening`, or decoded: texts may come after the pixels.
     """
-    texts = dict(getattr(image, "text", {}))
+    chunks = getattr(image, "png", None)  # until it is decoded
+    texts = dict(getattr(image, "text", {}) if chunks is None else chunks.im_text)
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
         texts["Comment"] = comment.decode("utf-8", errors="replace")
@@ -205,7 +281,7 @@ def kept_texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
 def _exif_dpi(image: Image.Image) -> tuple[float, float] | None:
     """Where no other place says the resolution, EXIF may."""
     try:
-        exif = image.getexif()
+        exif = exif_at_hand(image)
         across, down = (
             float(exif[tag]) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution)
         )

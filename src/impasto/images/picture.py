@@ -15,10 +15,8 @@ from impasto.errors import PictureError
 from impasto.images.colour import check_rgb_shape
 from impasto.images.metadata import (
     SIDEWAYS,
-    kept_dpi,
-    kept_exif,
-    kept_texts,
-    kept_xmp,
+    Metadata,
+    kept_metadata,
     orientation,
     turned,
     upright,
@@ -27,6 +25,7 @@ from impasto.images.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.reading import check_size, reading
 from impasto.images.resize import fit_longer_side, resize_lanczos
 from impasto.images.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
+from impasto.images.stated_colour import stated_profile
 
 Bits = Literal[8, 16]
 """Bits per channel."""
@@ -78,6 +77,11 @@ class Picture:
         """Rows of pixels."""
         return int(self.rgb.shape[0])
 
+    @property
+    def metadata(self) -> Metadata:
+        """What goes with its pixels."""
+        return Metadata(self.exif, self.dpi, self.xmp, self.texts)
+
     def with_rgb(self, rgb: NDArray[np.float32]) -> "Picture":
         """The same picture with other colours; alpha is resized where the size is another.
 
@@ -97,7 +101,7 @@ class Picture:
 def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
     """A picture from a Pillow image of any mode.
 
-    It is turned as EXIF says and converted from its ICC profile to sRGB; grey, palette, CMYK
+    It is turned as EXIF says and converted to sRGB from the colours it states; grey, palette, CMYK
     and L*a*b* become RGB; 16-bit and float greys keep their scale; alpha stands apart.
 
     Args:
@@ -110,10 +114,9 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
     name = name or str(getattr(image, "filename", "") or "the picture given")
     with reading(name):
         check_size(image, name)
-        size_in_file, bits = image.size, _bits(image)
-        image_upright = upright(image)
-        rgb, alpha = float_rgb_and_alpha(image_upright)
-        sideways = image_upright.size != size_in_file
+        bits, profile = _bits(image), stated_profile(image)
+        sideways = orientation(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
+        rgb, alpha = float_rgb_and_alpha(upright(image), profile)
         return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
 
 
@@ -130,7 +133,7 @@ def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> 
     """
     with reading(name):
         check_size(image, name)
-        rgb, alpha = sixteen_bit_pixels(data, image)
+        rgb, alpha = sixteen_bit_pixels(data, image, stated_profile(image))
         if image.format == "PNG":
             image.load()  # metadata may come after the pixels
         turn = orientation(image)
@@ -207,14 +210,10 @@ def _with_metadata(
     sideways: bool,
     bits: Bits,
 ) -> Picture:
+    height, width = rgb.shape[:2]
+    told = kept_metadata(image, width=width, height=height, sideways=sideways)
     return Picture(
-        rgb,
-        alpha,
-        exif=kept_exif(image),
-        dpi=kept_dpi(image, sideways=sideways),
-        xmp=kept_xmp(image),
-        bits=bits,
-        texts=kept_texts(image),
+        rgb, alpha, exif=told.exif, dpi=told.dpi, xmp=told.xmp, bits=bits, texts=told.texts
     )
 
 

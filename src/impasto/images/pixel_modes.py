@@ -25,12 +25,13 @@ _PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0
 
 
 def float_rgb_and_alpha(
-    image: Image.Image,
+    image: Image.Image, profile: bytes | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """Colours in sRGB and alpha of an image of any mode.
 
     Args:
         image: decoded.
+        profile: the ICC profile that its values are in, if any; see `stated_colour`.
 
     Returns:
         H×W×3 float32 in [0, 1], and H×W float32 in [0, 1] or None.
@@ -39,40 +40,43 @@ def float_rgb_and_alpha(
         ValueError: float greys that are not finite.
     """
     if image.mode in DEEP_GREY_MODES:
-        return _deep_grey(image)
-    colour, alpha = byte_rgb_and_alpha(image)
+        return _deep_grey(image, profile)
+    colour, alpha = byte_rgb_and_alpha(image, profile)
     return _to_float(colour), None if alpha is None else _to_float(alpha)
 
 
-def byte_rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+def byte_rgb_and_alpha(
+    image: Image.Image, profile: bytes | None
+) -> tuple[Image.Image, Image.Image | None]:
     """Colours in sRGB and alpha of an image with at most 8 bits per channel.
 
     Args:
         image: decoded, of any mode but the deep greys.
+        profile: as for `float_rgb_and_alpha`.
 
     Returns:
         An image of mode RGB, and one of mode L or None.
     """
-    profile = icc_profile(image)
-    table = _MODE_WITH_ALPHA if image.has_transparency_data else _MODE_WITHOUT_ALPHA
-    plain = image.convert(table.get(image.mode, image.mode))
+    plain = image.convert(mode_of_pixels(image))
     if plain.mode not in ("LA", "RGBA"):
         return image_to_srgb(plain, profile), None
     return image_to_srgb(plain.convert(plain.mode[:-1]), profile), plain.getchannel("A")
 
 
-def icc_profile(image: Image.Image) -> bytes | None:
-    """The ICC profile an image came with, if any."""
-    profile = image.info.get("icc_profile")
-    return profile if isinstance(profile, bytes) and profile else None
+def mode_of_pixels(image: Image.Image) -> str:
+    """The mode that an image's pixels have once palettes and transparent colours are resolved."""
+    table = _MODE_WITH_ALPHA if image.has_transparency_data else _MODE_WITHOUT_ALPHA
+    return table.get(image.mode, image.mode)
 
 
-def _deep_grey(image: Image.Image) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def _deep_grey(
+    image: Image.Image, profile: bytes | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     values = np.asarray(image)
     grey = _scaled(values, image.mode)
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
         grey = 1 - grey
-    curve = grey_curve(icc_profile(image))
+    curve = grey_curve(profile)
     if curve is None:
         rgb = np.repeat(grey[..., np.newaxis], 3, axis=2)
     else:

@@ -22,6 +22,10 @@ MAX_PIXELS = 178_956_970
 """The largest picture read, in pixels: where Pillow too suspects a decompression bomb."""
 
 
+class UnreadKindError(Exception):
+    """A file of a format that is read, but of a kind that is not; says which, in words."""
+
+
 @contextlib.contextmanager
 def reading(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises inside into a `PictureFileError`, and keep its warnings quiet.
@@ -37,6 +41,11 @@ def reading(name: str) -> Iterator[None]:
             yield
     except ImpastoError:
         raise
+    except UnreadKindError as error:
+        raise PictureFileError(
+            f"{name} is {error}, which is not read; save it as grey, RGB or CMYK of 8 or 16 bits "
+            "with at most one channel of alpha"
+        ) from error
     except UnidentifiedImageError as error:
         raise PictureFileError(
             f"{name} is not a picture that can be read; expected JPEG, PNG, WebP, "

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from impasto.images.colour_profile import grey_curve, is_srgb
 
@@ -50,13 +50,14 @@ def is_sixteen_bit(image: Image.Image) -> bool:
 
 
 def sixteen_bit_pixels(
-    data: bytes, image: Image.Image
+    data: bytes, image: Image.Image, profile: bytes | None
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
     """Colours in sRGB and alpha of a 16-bit file, as it lies there, not turned.
 
     Args:
         data: the file.
-        image: the same as Pillow opened it; what it says of size, alpha and profile holds.
+        image: the same as Pillow opened it; what it says of size and alpha holds.
+        profile: the ICC profile that its values are in, if any; see `stated_colour`.
 
     Returns:
         H×W×3, not multiplied by alpha, and H×W or None.
@@ -65,16 +66,24 @@ def sixteen_bit_pixels(
         ValueError: the file is not what its header says.
         pyvips.Error: it is damaged.
     """
-    pyvips = _pyvips()
-    whole = pyvips.Image.new_from_buffer(data, "", fail_on="error")
-    if (whole.width, whole.height, whole.format) != (*_size_in_file(image), "ushort"):
-        raise ValueError(f"its pixels are {whole.width}×{whole.height} of {whole.format}")
-    num_colours = 3 if whole.bands >= 3 else 1
-    colours = whole[:num_colours] if num_colours == 3 else whole[0]
-    rgb = _to_srgb(colours, image.info.get("icc_profile"))
-    if whole.bands == num_colours or not image.has_transparency_data:
-        return rgb, None
-    return rgb, whole[num_colours].numpy().reshape(rgb.shape[:2])
+    decoded = _pyvips().Image.new_from_buffer(data, "", fail_on="error")
+    channels = sixteen_bit_channels(decoded, image, profile).numpy()
+    return channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None
+
+
+def sixteen_bit_channels(decoded: Any, image: Image.Image, profile: bytes | None) -> Any:
+    """The libvips image of three or four bands in sRGB for one of a 16-bit file, as it was decoded.
+
+    Nothing is computed yet. Arguments and errors are those of `sixteen_bit_pixels`.
+    """
+    if (decoded.width, decoded.height, decoded.format) != (*_size_in_file(image), "ushort"):
+        raise ValueError(f"its pixels are {decoded.width}×{decoded.height} of {decoded.format}")
+    num_colours = 3 if decoded.bands >= 3 else 1
+    colours = decoded[:num_colours] if num_colours == 3 else decoded[0]
+    rgb = _to_srgb(colours, profile).cast("ushort")
+    if decoded.bands == num_colours or not image.has_transparency_data:
+        return rgb
+    return rgb.bandjoin(decoded[num_colours])
 
 
 def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
@@ -86,10 +95,14 @@ def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
     """
     image = _pyvips().Image.new_from_array(np.ascontiguousarray(values), interpretation="rgb16")
     pixels = list(_chunks(image.pngsave_buffer(bitdepth=16, filter="paeth", keep="none")))
-    told = [chunk for name, chunk in _chunks(shell) if name not in _PIXEL_CHUNKS]
     head = [chunk for name, chunk in pixels if name == b"IHDR"]
     body = [chunk for name, chunk in pixels if name in (b"IDAT", b"IEND")]
-    return b"".join([_SIGNATURE, *head, *told, *body])
+    return b"".join([_SIGNATURE, *head, told_chunks(shell), *body])
+
+
+def told_chunks(png: bytes) -> bytes:
+    """The chunks of a well-formed PNG that say something of it, and are not its pixels."""
+    return b"".join(chunk for name, chunk in _chunks(png) if name not in _PIXEL_CHUNKS)
 
 
 def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
@@ -97,7 +110,7 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
 
     Args:
         values: H×W×3 or H×W×4.
-        shell: a TIFF of any size that Pillow wrote, whose profile, EXIF and XMP are taken over.
+        shell: a TIFF of any size that Pillow wrote, whose profile and XMP are taken over.
     """
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     for tag, value in (*_told_tags(shell).items(), *_layout_tags(values.shape).items()):
@@ -119,11 +132,7 @@ def _size_in_file(image: Image.Image) -> tuple[int, int]:
 def _told_tags(shell: bytes) -> dict[int, Any]:
     with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
         exif = image.getexif()
-        tags = {tag: exif[tag] for tag in exif}
-        for place in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            if place in tags:
-                tags[place] = dict(exif.get_ifd(place))
-    return tags
+        return {tag: exif[tag] for tag in exif}
 
 
 def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
@@ -145,23 +154,24 @@ def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
     return tags if num_channels == 3 else tags | {TiffImagePlugin.EXTRASAMPLES: _UNASSOCIATED_ALPHA}
 
 
-def _to_srgb(colours: Any, profile: object) -> NDArray[np.uint16]:
-    """H×W×3 in sRGB of a libvips image of one or three 16-bit bands."""
-    rgb: NDArray[np.uint16]
-    if not isinstance(profile, bytes) or is_srgb(profile, "L" if colours.bands == 1 else "RGB"):
-        rgb = _three_bands(colours).numpy()
-        return rgb
+def _to_srgb(colours: Any, profile: bytes | None) -> Any:
+    """Three bands in sRGB of a libvips image of one or three 16-bit bands."""
+    if not profile or is_srgb(profile, "L" if colours.bands == 1 else "RGB"):
+        return _three_bands(colours)
     curve = grey_curve(profile) if colours.bands == 1 and profile[16:20] == b"GRAY" else None
     if curve is not None:
-        values = np.rint(curve * FULL_SCALE).astype(np.uint16)
-        rgb = values[colours.numpy().reshape(colours.height, colours.width)]
-        return rgb
+        return colours.maplut(_table(curve))
     colours = _three_bands(colours).copy(interpretation="rgb16")
     colours.set_type(_pyvips().GValue.blob_type, "icc-profile-data", profile)
-    rgb = colours.icc_transform(
+    return colours.icc_transform(
         "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
-    ).numpy()
-    return rgb
+    )
+
+
+def _table(curve: NDArray[np.float32]) -> Any:
+    """The colour of each grey; libvips itself reads the profiles of greys too coarsely."""
+    values = np.rint(curve * FULL_SCALE).astype(np.uint16)
+    return _pyvips().Image.new_from_memory(values.tobytes(), len(values), 1, 3, "ushort")
 
 
 def _three_bands(colours: Any) -> Any:

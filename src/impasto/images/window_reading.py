@@ -1,13 +1,14 @@
 """Pictures too large for memory, read by windows.
 
 A picture is decoded once, from top to bottom, into a file beside the result, in its own type and in
-sRGB; windows of that file are what becomes float32. Decoding, resizing and conversion are libvips';
-metadata are read as for other pictures. Writing is in `window_writing`.
+sRGB; windows of that file are what becomes float32. What the file says, and the conversion to sRGB,
+are those of whole pictures; see `decoded_strips` for who decodes. Writing is in `window_writing`.
 """
 
-import dataclasses
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +16,24 @@ from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.images.animation import is_animated
-from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
 from impasto.images.mapped_pixels import MappedPixels
-from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, orientation
-from impasto.images.reading import READABLE_FORMATS, one_line, reading, shown
+from impasto.images.metadata import SIDEWAYS, Metadata, kept_metadata, orientation
+from impasto.images.opening import open_image
+from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
+from impasto.images.reading import MAX_PIXELS, READABLE_FORMATS, one_line, reading, shown
 from impasto.images.resize import fit_longer_side
+from impasto.images.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
+from impasto.images.stated_colour import stated_profile
 
 if TYPE_CHECKING:
-    import pyvips
+    pass
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
 
-_LOADERS = ("jpegload", "pngload", "tiffload", "webpload")
+_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
 _LEVELS = {"uchar": 255, "ushort": 65_535}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Metadata:
-    """What a picture's file said about it: see `Picture`."""
-
-    exif: bytes | None
-    dpi: tuple[float, float] | None
-    xmp: bytes | None
 
 
 class PictureWindows:
@@ -78,13 +74,6 @@ class PictureWindows:
         """Whether there is a fourth channel."""
         return bool(self.pixels.bands == 4)
 
-    def alpha(self, scale: int) -> "pyvips.Image":
-        """The fourth channel `scale` times as large, of the same depth."""
-        alpha = self.pixels[3]
-        if scale == 1:
-            return alpha
-        return alpha.resize(scale, kernel="lanczos3").rint().cast(self.pixels.format)
-
     def channels(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """A window h×w×3, or h×w×4 with alpha, float32 in [0, 1].
 
@@ -109,50 +98,43 @@ def size_of_file(path: Path) -> tuple[int, int] | None:
     What is missing, damaged or of an unknown kind gives None too: whoever reads it says so.
     """
     try:
-        with reading(shown(path)), Image.open(path, formats=READABLE_FORMATS) as image:
+        with _opened(path) as image:
             is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
             width, height, turn = *image.size, 1 if is_turned else orientation(image)
-    except PictureFileError:  # or above Pillow's limit
-        head = _head(path)
-        if head is None:
-            return None
-        width, height, turn = head.width, head.height, _turn(head)
-    return (height, width) if turn >= 5 else (width, height)
+    except PictureFileError:
+        return None
+    return (height, width) if turn in SIDEWAYS else (width, height)
 
 
 def bits_by_windows(path: Path) -> int | None:
     """Bits per channel, 8 or 16, of a still JPEG, PNG, TIFF or WebP; None for other files."""
-    image = _head(path)
-    if image is None or not _is_known(image) or _is_animated(path):
-        return None
-    return 8 if image.format == "uchar" else 16
-
-
-def _is_animated(path: Path) -> bool:
     try:
-        with reading(shown(path)), Image.open(path, formats=READABLE_FORMATS) as image:
-            return is_animated(image)
-    except PictureFileError:  # above Pillow's limit, and so above that of animations
-        return False
-
-
-def _head(path: Path) -> "pyvips.Image | None":
-    import pyvips
-
-    try:
-        return pyvips.Image.new_from_file(str(path), access="sequential")
-    except (pyvips.Error, ValueError):
+        with _opened(path) as image:
+            return _bits(image)
+    except PictureFileError:
         return None
 
 
-def _turn(image: "pyvips.Image") -> int:
-    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """What is in a file, by its head; what goes wrong while it is asked becomes one line."""
+    with (
+        reading(shown(path)),
+        path.open("rb") as stream,
+        open_image(stream, READABLE_FORMATS, any_size=True) as image,
+    ):
+        yield image
 
 
-def _is_known(image: "pyvips.Image") -> bool:
-    is_animated = image.get_typeof("n-pages") and image.get("n-pages") > 1
-    is_known = image.get("vips-loader") in _LOADERS and image.format in _LEVELS
-    return bool(is_known and not (is_animated and image.get("vips-loader") == "webpload"))
+def _bits(image: Image.Image) -> int | None:
+    if image.format not in _FORMATS or is_animated(image):
+        return None
+    if is_sixteen_bit(image):
+        return 16
+    if image.mode in DEEP_GREY_MODES:
+        return None
+    by_pillow = not is_decoded_alike(image)
+    return None if by_pillow and image.width * image.height > MAX_PIXELS else 8
 
 
 def open_windows(path: Path, folder: Path, *, size: int | None = None) -> PictureWindows:
@@ -170,20 +152,15 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
 
     name = shown(path)
     try:
-        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
-        _check(image, name)
-        metadata, turn = _metadata(path, image, name)
-        spool = folder / "picture.raw"
-        decoded = _resized(_in_srgb(image), size)
-        decoded.rawsave(str(spool))
-        spooled = MappedPixels(
-            spool,
-            width=decoded.width,
-            height=decoded.height,
-            num_channels=decoded.bands,
-            bits=8 if decoded.format == "uchar" else 16,
-        )
-        return PictureWindows(spooled, turn, metadata)
+        with _opened(path) as image:
+            bits = _check(image, name)
+            turn = orientation(image)
+            width, height = image.size
+            if turn in SIDEWAYS and image.format != "TIFF":
+                width, height = height, width
+            told = kept_metadata(image, width=width, height=height, sideways=turn in SIDEWAYS)
+            spooled, turn = _spooled(path, image, folder, bits, turn)
+        return PictureWindows(_resized(spooled, size, folder), turn, told)
     except ImpastoError:
         raise
     except (pyvips.Error, OSError, ValueError) as error:
@@ -192,8 +169,9 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
         ) from error
 
 
-def _check(image: "pyvips.Image", name: str) -> None:
-    if not _is_known(image):
+def _check(image: Image.Image, name: str) -> int:
+    bits = _bits(image)
+    if bits is None:
         raise PictureFileError(
             f"{name} cannot be read by windows; expected JPEG, PNG, TIFF or WebP of 8 or 16 bits: "
             "convert it, or turn tiles off"
@@ -203,78 +181,57 @@ def _check(image: "pyvips.Image", name: str) -> None:
             f"{name} has too many pixels ({image.width:,}×{image.height:,}); at most "
             f"{MAX_PIXELS_BY_WINDOWS:,} are read by windows: make it smaller first"
         )
+    return bits
 
 
-def _metadata(path: Path, image: "pyvips.Image", name: str) -> tuple[Metadata, int]:
-    """What goes with the pixels, and the orientation that they have in the file."""
-    try:
-        with reading(name), Image.open(path, formats=READABLE_FORMATS) as opened:
-            return _metadata_of(opened)
-    except PictureFileError:  # Pillow opens no picture above its limit, not even for its head
-        stand_in = Image.new("RGB", (1, 1))
-        for key, field in (("exif", "exif-data"), ("xmp", "xmp-data")):
-            if image.get_typeof(field):
-                stand_in.info[key] = bytes(image.get(field))
-        return _metadata_of(stand_in)
-
-
-def _metadata_of(image: Image.Image) -> tuple[Metadata, int]:
-    turn = orientation(image)
-    dpi = kept_dpi(image, sideways=turn >= 5)
-    return Metadata(kept_exif(image), dpi, kept_xmp(image)), turn
-
-
-def _in_srgb(image: "pyvips.Image") -> "pyvips.Image":
-    """RGB or RGBA of the same depth, in sRGB."""
-    alpha = image[image.bands - 1] if image.hasalpha() else None
-    colour = image if alpha is None else image[: image.bands - 1]
-    kind, depth = image.format, 8 if image.format == "uchar" else 16
-    profile = None
-    if image.get_typeof("icc-profile-data"):
-        profile = bytes(image.get("icc-profile-data"))
-    if colour.bands == 1 and profile is not None and profile[16:20] == b"RGB ":
-        colour = colour.bandjoin([colour, colour])
-    curve = grey_curve(profile) if colour.bands == 1 else None
-    if curve is not None:
-        colour = _by_curve(colour, curve)
-    elif _needs_profile(profile, colour.bands):
-        colour = colour.icc_transform(
-            "srgb", embedded=True, intent="relative", black_point_compensation=True, depth=depth
-        )
+def _spooled(
+    path: Path, image: Image.Image, folder: Path, bits: int, turn: int
+) -> tuple[MappedPixels, int]:
+    """The pixels in sRGB on the disk, and the orientation that they have there."""
+    profile, spool = stated_profile(image), folder / "picture.raw"
+    if bits == 16:
+        decoded = sixteen_bit_channels(decoded_by_libvips(path), image, profile)
+        decoded.rawsave(str(spool))
+        width, height, num_channels = decoded.width, decoded.height, decoded.bands
     else:
-        colour = colour.colourspace("srgb" if depth == 8 else "rgb16")
-    colour = colour.cast(kind)
-    return colour if alpha is None else colour.bandjoin(alpha.cast(kind))
+        strips, turn = byte_strips(path, image, turn)
+        width = height = num_channels = 0
+        with spool.open("wb") as file:
+            for strip in strips:
+                channels = _channels_in_srgb(strip, profile)
+                _put(file, channels, folder)
+                width, num_channels = strip.width, channels.shape[2]
+                height += strip.height
+    return MappedPixels(
+        spool, width=width, height=height, num_channels=num_channels, bits=bits
+    ), turn
 
 
-def _by_curve(grey: "pyvips.Image", curve: NDArray[np.float32]) -> "pyvips.Image":
-    """Greys looked up in a curve 65536×3: libvips reads the profiles of greys too coarsely."""
-    import pyvips
-
-    top = _LEVELS[grey.format]
-    levels = np.round(curve[:: 65_535 // top] * top)
-    kind = np.uint8 if grey.format == "uchar" else np.uint16
-    table = pyvips.Image.new_from_memory(
-        np.ascontiguousarray(levels, kind), len(levels), 1, 3, grey.format
-    )
-    found = grey.maplut(table)
-    return found.copy(interpretation="srgb" if grey.format == "uchar" else "rgb16")
+def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
+    try:
+        file.write(channels.tobytes())
+    except OSError as error:  # of the disk, and not of the picture
+        raise PictureFileError(
+            f"{shown(folder.parent)} has no room for the decoded picture ({one_line(error)}); "
+            "make room, or choose another place for the result"
+        ) from error
 
 
-def _needs_profile(profile: bytes | None, num_channels: int) -> bool:
-    """Whether colours, or greys with a profile of colours, are to be converted."""
-    if profile is None or num_channels == 1:
-        return False
-    return num_channels == 4 or not is_srgb(profile, "RGB")
+def _channels_in_srgb(strip: Image.Image, profile: bytes | None) -> NDArray[np.uint8]:
+    colour, alpha = byte_rgb_and_alpha(strip, profile)
+    if alpha is not None:
+        colour.putalpha(alpha)
+    return np.asarray(colour)
 
 
-def _resized(image: "pyvips.Image", size: int | None) -> "pyvips.Image":
+def _resized(spooled: MappedPixels, size: int | None, folder: Path) -> MappedPixels:
     """Lanczos; colours are weighted by alpha while they are mixed."""
+    image = spooled.image
     if size is None:
-        return image
+        return spooled
     width, height = fit_longer_side(image.width, image.height, size)
     if (width, height) == (image.width, image.height):
-        return image
+        return spooled
     scales: dict[str, Any] = {"vscale": height / image.height, "kernel": "lanczos3"}
     if image.bands < 4:
         resized = image.resize(width / image.width, **scales)
@@ -282,4 +239,14 @@ def _resized(image: "pyvips.Image", size: int | None) -> "pyvips.Image":
         top = _LEVELS[image.format]
         weighted = image.premultiply(max_alpha=top).resize(width / image.width, **scales)
         resized = weighted.unpremultiply(max_alpha=top)
-    return resized.rint().cast(image.format)
+    resized, spool = resized.rint().cast(image.format), folder / "resized.raw"
+    spooled.let_go_while_read(resized)
+    resized.rawsave(str(spool))
+    (folder / "picture.raw").unlink()
+    return MappedPixels(
+        spool,
+        width=resized.width,
+        height=resized.height,
+        num_channels=resized.bands,
+        bits=8 if resized.format == "uchar" else 16,
+    )

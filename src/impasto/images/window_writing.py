@@ -4,8 +4,9 @@ The windows go to a file of plain pixels beside the result; libvips encodes it f
 complete, and the encoded file takes its place whole. Reading is in `window_reading`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,16 @@ from numpy.typing import NDArray
 from impasto.errors import PictureFileError
 from impasto.files import reserve_file, whole_file
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.encoding import FULL_CHROMA_QUALITY, FileFormat
+from impasto.images.encoding import (
+    FULL_CHROMA_QUALITY,
+    FileFormat,
+    add_exif_to_tiff,
+    metadata_shell,
+)
 from impasto.images.mapped_pixels import MappedPixels
-from impasto.images.metadata import exif_for_file, xmp_for_file
+from impasto.images.metadata import Metadata, xmp_for_file
 from impasto.images.reading import one_line, shown
-from impasto.images.window_reading import Metadata
+from impasto.images.sixteen_bit import told_chunks
 
 if TYPE_CHECKING:
     import pyvips
@@ -29,26 +35,33 @@ BIG_TIFF_BYTES = 3 * 2**30
 """TIFF files with more bytes of pixels are written as BigTIFF; a plain one ends at 4 GiB."""
 
 _TIFF_TILE = 256
+_HEAD_BYTES = 64
+_PNG_HEADER_BYTES, _PNG_RESOLUTION_BYTES = 33, 21
+_FIRST_TOLD_SEGMENT = 0xE0
+"""Of a JPEG: application segments and comments; tables and frames come below."""
 
 
 class WindowWriter:
     """Takes a picture by windows in any order, and writes its file at the end.
 
     Args:
-        folder: for the file of plain pixels, 3 bytes a pixel, 6 at 16 bits.
+        folder: for the file of plain pixels, a byte for each channel of a pixel, 2 at 16 bits.
         width: of the picture.
         height: of the picture.
         bits: 8 or 16, of each channel.
+        num_channels: 3, or 4 with alpha.
 
     Raises:
         PictureFileError: no room for the pixels.
     """
 
-    def __init__(self, folder: Path, *, width: int, height: int, bits: int) -> None:
-        self._path = folder / "result.raw"
+    def __init__(
+        self, folder: Path, *, width: int, height: int, bits: int, num_channels: int = 3
+    ) -> None:
+        self._path, self._num_channels = folder / "result.raw", num_channels
         self._width, self._height, self._bits = width, height, bits
         self._kind = np.uint8 if bits == 8 else np.uint16
-        num_bytes = width * height * 3 * (bits // 8)
+        num_bytes = width * height * num_channels * (bits // 8)
         try:
             reserve_file(self._path, num_bytes)
         except OSError as error:
@@ -58,14 +71,14 @@ class WindowWriter:
                 "make room, or choose another place for it"
             ) from error
 
-    def write(self, rows: slice, columns: slice, rgb: NDArray[np.float32]) -> None:
-        """Put h×w×3 float32 in [0, 1] in their place, rounded.
+    def write(self, rows: slice, columns: slice, channels: NDArray[np.float32]) -> None:
+        """Put h×w×3 (or 4, with alpha) float32 in [0, 1] in their place, rounded.
 
         The file is mapped for this window only, and so takes none of the process's memory after.
         """
-        scaled = rgb * np.float32(np.iinfo(self._kind).max)
+        scaled = channels * np.float32(np.iinfo(self._kind).max)
         scaled += np.float32(0.5)
-        layout = (self._height, self._width, 3)
+        layout = (self._height, self._width, self._num_channels)
         np.memmap(self._path, self._kind, "r+", shape=layout)[rows, columns] = scaled
 
     def save(
@@ -74,7 +87,6 @@ class WindowWriter:
         file_format: FileFormat,
         *,
         metadata: Metadata,
-        alpha: "pyvips.Image | None" = None,
         quality: int = 92,
     ) -> None:
         """Encode what was written.
@@ -82,8 +94,7 @@ class WindowWriter:
         Args:
             target: the file, which appears whole or not at all.
             file_format: one of `FORMATS_BY_WINDOWS`.
-            metadata: to keep; TIFF keeps no EXIF here, which libvips cannot write into one.
-            alpha: one channel of the picture's size and depth.
+            metadata: to keep, as for a whole picture; a TIFF of more than 3 GiB keeps no EXIF.
             quality: 1 to 100, for JPEG.
 
         Raises:
@@ -102,62 +113,113 @@ class WindowWriter:
                 self._path,
                 width=self._width,
                 height=self._height,
-                num_channels=3,
+                num_channels=self._num_channels,
                 bits=self._bits,
             )
             written.let_go_while_written()
-            image = written.image
-            if alpha is not None:
-                image = image.bandjoin(_as_deep_as(image, alpha))
-            image = _with_metadata(image, metadata)
             with whole_file(target) as temporary:
-                _encode(image, file_format.name, str(temporary), quality)
-        except (OSError, pyvips.Error) as error:
+                _encode(written.image, file_format, temporary, metadata, quality)
+        except (OSError, ValueError, pyvips.Error) as error:
             raise PictureFileError(
                 f"{shown(target)} cannot be written ({one_line(error)})"
             ) from error
 
 
-def _encode(image: "pyvips.Image", name: str, place: str, quality: int) -> None:
-    match name:
-        case "JPEG":
-            if image.hasalpha():
-                image = image.flatten(background=[_white(image)] * 3)
-            if image.format == "ushort":
-                image = image.colourspace("srgb")
-            mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
-            image.jpegsave(place, Q=quality, subsample_mode=mode)
-        case "PNG":
-            image.pngsave(place)
-        case _:
-            depth = 1 if image.format == "uchar" else 2
-            num_bytes = image.width * image.height * image.bands * depth
-            image.tiffsave(
-                place,
-                compression="deflate",
-                predictor="horizontal",
-                tile=True,
-                tile_width=_TIFF_TILE,
-                tile_height=_TIFF_TILE,
-                bigtiff=num_bytes > BIG_TIFF_BYTES,
-                resunit="inch",
-            )
+def _encode(
+    image: "pyvips.Image", file_format: FileFormat, path: Path, metadata: Metadata, quality: int
+) -> None:
+    width, height = image.width, image.height
+    if file_format.name == "TIFF":
+        _encode_tiff(image, path, metadata)
+        with path.open("r+b") as file:
+            add_exif_to_tiff(file, metadata, width=width, height=height)
+        return
+    shell = metadata_shell(metadata, file_format, width=width, height=height)
+    if file_format.name == "PNG":
+        _stream_to(path, image, ".png[keep=none]", lambda head: _with_told_of_png(head, shell))
+        return
+    if image.hasalpha():
+        image = image.flatten(background=[_white(image)] * 3)
+    if image.format == "ushort":
+        image = image.colourspace("srgb")
+    mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
+    ending = f".jpg[Q={quality},subsample_mode={mode},keep=none]"
+    _stream_to(path, image, ending, lambda head: head[:2] + _told_of_jpeg(shell) + head[2:])
 
 
-def _as_deep_as(image: "pyvips.Image", alpha: "pyvips.Image") -> "pyvips.Image":
-    """Alpha at 8 or 16 bits, as an image has its colours."""
-    if alpha.format == image.format:
-        return alpha
-    return (alpha * 257 if image.format == "ushort" else (alpha / 257).rint()).cast(image.format)
+def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
+    num_bytes = image.width * image.height * image.bands * (1 if image.format == "uchar" else 2)
+    _with_blobs(image, metadata).tiffsave(
+        str(path),
+        compression="deflate",
+        predictor="horizontal",
+        tile=True,
+        tile_width=_TIFF_TILE,
+        tile_height=_TIFF_TILE,
+        bigtiff=num_bytes > BIG_TIFF_BYTES,
+        resunit="inch",
+    )
 
 
-def _with_metadata(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
+def _stream_to(
+    path: Path, image: "pyvips.Image", ending: str, changed: Callable[[bytes], bytes]
+) -> None:
+    """Encode into a file whose first bytes are changed on their way."""
+    import pyvips
+
+    begun: bytes | None = b""
+    failed: list[OSError] = []
+    with path.open("wb") as file:
+
+        def write(data: Any) -> int:
+            nonlocal begun
+            try:
+                if begun is None:
+                    file.write(data)
+                elif len(begun) + len(data) < _HEAD_BYTES:
+                    begun += bytes(data)
+                else:
+                    file.write(changed(begun + bytes(data)))
+                    begun = None
+            except OSError as error:  # libvips only hears that it failed
+                failed.append(error)
+                return -1
+            return len(data)
+
+        target = pyvips.TargetCustom()
+        target.on_write(write)
+        try:
+            image.write_to_target(target, ending)
+        except pyvips.Error:
+            if failed:
+                raise failed[0] from None
+            raise
+        if begun:
+            file.write(changed(begun))
+
+
+def _with_told_of_png(head: bytes, shell: bytes) -> bytes:
+    """The beginning of a PNG with what another says, and without libvips' own resolution."""
+    rest = head[_PNG_HEADER_BYTES:]
+    if rest[4:8] == b"pHYs":
+        rest = rest[_PNG_RESOLUTION_BYTES:]
+    return head[:_PNG_HEADER_BYTES] + told_chunks(shell) + rest
+
+
+def _told_of_jpeg(shell: bytes) -> bytes:
+    """The segments of a JPEG before its tables: what it says of itself."""
+    place = 2
+    while shell[place + 1] >= _FIRST_TOLD_SEGMENT:
+        place += 2 + int.from_bytes(shell[place + 2 : place + 4])
+    return shell[2:place]
+
+
+def _with_blobs(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
     import pyvips
 
     image = image.copy()
     blobs = {
         "icc-profile-data": srgb_profile(),
-        "exif-data": exif_for_file(metadata.exif, width=image.width, height=image.height),
         "xmp-data": xmp_for_file(metadata.xmp, width=image.width, height=image.height),
     }
     for field, blob in blobs.items():

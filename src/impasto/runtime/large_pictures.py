@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
+from impasto.images.alpha import MARGIN, enlarged_with_alpha
 from impasto.images.encoding import AskedBits
 from impasto.images.reading import one_line, shown
 from impasto.images.resize import fit_longer_side
@@ -25,7 +26,7 @@ from impasto.images.window_reading import (
 )
 from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
-from impasto.runtime.tiled_predictor import TiledPredictor
+from impasto.runtime.tiled_predictor import Part, TiledPredictor
 from impasto.runtime.tiling import Progress
 
 _ROWS_AT_ONCE = 64
@@ -138,7 +139,13 @@ def transform_large(
         width, height = windows.width * scale, windows.height * scale
         depth = windows.bits if bits == "auto" else bits
         depth = 8 if file_format.name == "JPEG" else depth
-        writer = WindowWriter(folder, width=width, height=height, bits=depth)
+        writer = WindowWriter(
+            folder,
+            width=width,
+            height=height,
+            bits=depth,
+            num_channels=4 if windows.has_alpha else 3,
+        )
         parts = predictor.parts(
             source, grid, folder=folder, memory=features_bytes, progress=progress
         )
@@ -147,12 +154,12 @@ def transform_large(
             if finish is not None:
                 photograph = windows.channels(part.rows, part.columns)[..., :3]
                 rgb = finish(rgb, np.ascontiguousarray(photograph))
-            writer.write(_times(part.rows, scale), _times(part.columns, scale), rgb)
+            channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
+            writer.write(_times(part.rows, scale), _times(part.columns, scale), channels)
         writer.save(
             picture.target,
             file_format,
             metadata=windows.metadata,
-            alpha=windows.alpha(scale) if windows.has_alpha else None,
             quality=quality,
         )
     return LargeResult(width, height, predictor.precision)
@@ -190,6 +197,26 @@ class _Filled:
         if not self._windows.has_alpha:
             return channels
         return filled(channels[..., :3], channels[..., 3:], self._mean)
+
+
+def _with_alpha(
+    windows: PictureWindows, part: Part, rgb: NDArray[np.float32], scale: int
+) -> NDArray[np.float32]:
+    """The channels h·s×w·s×4 of a part of the result, as `Upscaler` makes whole ones."""
+    if scale == 1:
+        return np.dstack([rgb, windows.channels(part.rows, part.columns)[..., 3]])
+    top, left = max(0, part.rows.start - MARGIN), max(0, part.columns.start - MARGIN)
+    around = windows.channels(
+        slice(top, min(windows.height, part.rows.stop + MARGIN)),
+        slice(left, min(windows.width, part.columns.stop + MARGIN)),
+    )
+    return enlarged_with_alpha(
+        rgb,
+        around[..., :3],
+        around[..., 3],
+        rows=slice(part.rows.start - top, part.rows.stop - top),
+        columns=slice(part.columns.start - left, part.columns.stop - left),
+    )
 
 
 def _bands(windows: PictureWindows) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:

@@ -1,14 +1,17 @@
 """Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, overload
 
+import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
+from impasto.images.alpha import enlarged_with_alpha
 from impasto.images.histogram import match_histogram
 from impasto.images.io import AskedBits, Picture
 from impasto.runtime.backend_choice import BackendName
@@ -151,7 +154,7 @@ class Upscaler:
             enlarged = [
                 match_histogram(rgb, low) for rgb, (low, _) in zip(enlarged, given, strict=True)
             ]
-        return [picture.with_rgb(rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
+        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
 
     def batching(self) -> Batching[Picture]:
         """Which pictures may go to `upscale_all` together, and how many calls may be under way."""
@@ -203,6 +206,15 @@ class Upscaler:
         return self._predictor.transform_large(
             picture, quality=quality, bits=bits, overwrite=overwrite, progress=progress
         )
+
+
+def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:
+    """The picture of other colours, whose alpha is enlarged with them."""
+    if picture.alpha is None or picture.rgb.shape == rgb.shape:
+        return picture.with_rgb(rgb)
+    channels = enlarged_with_alpha(rgb, picture.rgb, picture.alpha)
+    colours, alpha = np.ascontiguousarray(channels[..., :3]), channels[..., 3].copy()
+    return dataclasses.replace(picture, rgb=colours, alpha=alpha)
 
 
 def resolve_upscaling_model(

@@ -1,0 +1,78 @@
+"""ICC profiles made of primaries and a curve, for files that state their colour without one.
+
+Source: ICC.1:2010 (version 4.3); white points are adapted to D50 by the Bradford matrix.
+"""
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+Chromaticities = tuple[
+    tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]
+]
+"""x and y of white, red, green and blue."""
+
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+_HEADER_BYTES = 128
+
+
+def made_profile(
+    primaries: Chromaticities, curve: NDArray[np.float64] | float, is_grey: bool
+) -> bytes:
+    """An ICC profile.
+
+    Args:
+        primaries: of the colours; greys have none, and any white is white.
+        curve: light in [0, 1] at evenly spaced values, or the exponent of a power.
+        is_grey: for pictures with one channel.
+    """
+    trc = _power_tag(curve) if isinstance(curve, float) else _table_tag(curve)
+    if is_grey:
+        return _profile(b"GRAY", {b"wtpt": _xyz_tag(_D50), b"kTRC": trc})
+    columns = _colorants(primaries)
+    tags = {b"wtpt": _xyz_tag(_D50)}
+    tags |= {b"%cXYZ" % name: _xyz_tag(columns[:, k]) for k, name in enumerate(b"rgb")}
+    return _profile(b"RGB ", tags | {b"%cTRC" % name: trc for name in b"rgb"})
+
+
+def _colorants(primaries: Chromaticities) -> NDArray[np.float64]:
+    """XYZ of red, green and blue as columns, whose sum is D50."""
+    x, y = primaries[0]
+    white = np.array([x, y, 1 - x - y]) / y
+    corners = np.array([[x, y, 1 - x - y] for x, y in primaries[1:]]).T
+    scaled = corners * np.linalg.solve(corners, white)
+    gains = (_BRADFORD @ _D50) / (_BRADFORD @ white)
+    adapted: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ scaled
+    return adapted
+
+
+def _xyz_tag(values: NDArray[np.float64]) -> bytes:
+    numbers = [min(max(round(float(v) * 65_536), -(2**31)), 2**31 - 1) for v in values]
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *numbers)
+
+
+def _power_tag(exponent: float) -> bytes:
+    return b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(exponent * 65_536))
+
+
+def _table_tag(curve: NDArray[np.float64]) -> bytes:
+    steps = np.rint(curve * 65_535).astype(">u2")
+    return b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    table, data, places = b"", b"", dict[bytes, int]()
+    start = _HEADER_BYTES + 4 + 12 * len(tags)
+    for name, tag in tags.items():
+        if tag not in places:
+            places[tag] = start + len(data)
+            data += tag + bytes(-len(tag) % 4)
+        table += name + struct.pack(">II", places[tag], len(tag))
+    head = struct.pack(">I4sI", start + len(data), b"\0\0\0\0", 0x04300000)
+    head += b"mntr" + space + b"XYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
+    head = head.ljust(68, b"\0") + _xyz_tag(_D50)[8:]
+    return head.ljust(_HEADER_BYTES, b"\0") + struct.pack(">I", len(tags)) + table + data
