@@ -34,7 +34,7 @@ def test_folders_that_are_missing_are_made(negative, photo, tmp_path):
     [
         ("--tile", "many", "tile is 'many', expected 'auto', 'off'"),
         ("--tile", "3", "tile is 3"),
-        ("--memory", "lots", "memory is 'lots', expected an amount"),
+        ("--memory", "lots", "memory is 'lots', expected auto, or an amount"),
         ("--memory", "10M", "too little for the program itself"),
     ],
 )
