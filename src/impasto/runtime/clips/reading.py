@@ -38,6 +38,9 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _ASPECTS = Fraction(1, 100), Fraction(100)
 """Between which the shape of a pixel is believed."""
 
+_RATES = Fraction(1, 3600), Fraction(1000)
+"""Between which frames per second are believed; DV says 60,000."""
+
 
 class ClipReader:
     """A clip, open for reading.
@@ -202,7 +205,7 @@ def _facts_of(
         aspect = Fraction(1)
     if turn[0]:
         width, height, aspect = height, width, 1 / aspect
-    rate = stream.average_rate or stream.guessed_rate or None
+    rate = _rate_of(stream)
     return ClipFacts(
         width=width,
         height=height,
@@ -214,6 +217,12 @@ def _facts_of(
         has_alpha=has_alpha(frame) and not _has_undefined_alpha(container, stream),
         bits=frame.format.components[0].bits,
     )
+
+
+def _rate_of(stream: VideoStream) -> Fraction | None:
+    """Frames per second, where the film says it in a way that can be believed."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in rates if rate and _RATES[0] <= rate <= _RATES[1]), None)
 
 
 def _has_undefined_alpha(container: InputContainer, stream: VideoStream) -> bool:

@@ -73,7 +73,10 @@ class Soundtrack:
     def chapters(self) -> list[Any]:
         """The clip's chapters, by the clock that begins at 0."""
         start = start_of(self._source)
-        return [_earlier(chapter, start) for chapter in self._source.chapters()]
+        earlier = (
+            _earlier(chapter, start) for chapter in self._source.chapters() if chapter["time_base"]
+        )
+        return [chapter for chapter in earlier if 0 <= chapter["start"] <= chapter["end"]]
 
     def write_until(self, seconds: float) -> None:
         """Write what is heard or read before a moment of the film."""
@@ -92,7 +95,8 @@ class Soundtrack:
 
     def _add(self, stream: Any, sample: "list[Packet[Any]]") -> None:
         name = self._output.format.name
-        codec = stream.codec_context.name if stream.codec_context is not None else None
+        context = stream.codec_context
+        codec = context.codec.canonical_name if context is not None else None
         is_sound = isinstance(stream, AudioStream)
         if codec is not None and _can_hold(name, stream, sample):
             self._carriers[stream.index] = _Copied(stream, self._output)
@@ -285,11 +289,8 @@ def _encoder_settings(codec: str, source: AudioStream) -> tuple[int, str] | None
 
 
 def _earlier(chapter: Any, start: Fraction) -> Any:
-    time_base = chapter["time_base"]
-    if not time_base:
-        return chapter
-    shift = round(start / time_base)
-    return {**chapter, "start": chapter["start"] - shift, "end": chapter["end"] - shift}
+    shift = round(start / chapter["time_base"])
+    return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
 
 def _left_out_note(counted: tuple[str, int]) -> str:

@@ -5,7 +5,8 @@ reading of a film corrects the same packets in the same order, and so finds the 
 and sound stay together. Where a jump is suspected follows FFmpeg's command line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -17,6 +18,7 @@ from av.stream import Disposition, Stream
 _MAY_JUMP: Any = Flags.ts_discont.value
 _LEAP_SECONDS = 10
 _BACK_SECONDS = Fraction(1, 10)
+_SAME_JUMP_SECONDS = 1
 _PRIMING_SECONDS = 1
 """Sound encoders begin by so much before 0 at most, and players know."""
 
@@ -28,18 +30,41 @@ def is_film_stream(stream: Stream) -> bool:
 
 def start_of(container: InputContainer) -> Fraction:
     """The second at which a film's pictures or sound begin; 0 where that is as good as at 0."""
-    starts = [
+    pictures = _starts(filter(is_film_stream, container.streams.video))
+    starts = [*pictures, *_starts(container.streams.audio)]
+    start = min(starts, default=Fraction(0))
+    is_priming = -_PRIMING_SECONDS <= start <= 0 <= min(pictures, default=Fraction(0))
+    return Fraction(0) if is_priming else start
+
+
+def _starts(streams: Iterable[Stream]) -> list[Fraction]:
+    return [
         stream.start_time * stream.time_base
-        for stream in container.streams
-        if stream.type == "audio" or is_film_stream(stream)
+        for stream in streams
         if stream.start_time is not None and stream.time_base is not None
     ]
-    start = min(starts, default=Fraction(0))
-    return Fraction(0) if -_PRIMING_SECONDS <= start <= 0 else start
+
+
+@dataclass(slots=True)
+class _StreamClock:
+    """Where one stream is.
+
+    Attributes:
+        shift: seconds added to its times.
+        num_jumps: of the film, that are part of the shift.
+        expected: when its next packet should be decoded; None before the first.
+    """
+
+    shift: Fraction
+    num_jumps: int = 0
+    expected: Fraction | None = None
 
 
 class Clock:
     """Corrects the times of a film's packets.
+
+    Where the clock jumps, it does so for all streams, which do not lie quite side by side in the
+    file: what the first one finds, the others take over when they come to it.
 
     Args:
         container: the film, of which nothing has been read yet.
@@ -47,9 +72,10 @@ class Clock:
 
     def __init__(self, container: InputContainer) -> None:
         self._container = container
-        self._shift = -start_of(container)
+        self._start = start_of(container)
         self._may_jump = bool(container.format.flags & _MAY_JUMP)
-        self._next: dict[int, Fraction] = {}
+        self._jumps: list[Fraction] = []
+        self._clocks: dict[int, _StreamClock] = {}
 
     def demux(self, wanted: Sequence[Stream]) -> "Iterator[Packet[Any]]":
         """The packets of some streams, their times corrected.
@@ -69,22 +95,32 @@ class Clock:
                 yield packet
 
     def _correct(self, packet: "Packet[Any]") -> None:
-        if packet.dts is None and packet.pts is None:
-            return
-        if self._may_jump and packet.dts is not None and packet.stream.type in ("audio", "video"):
-            self._look_for_jump(packet)
-        shift = round(self._shift / packet.time_base)
+        shift = round(self._shift_of(packet) / packet.time_base)
         if packet.pts is not None:
             packet.pts += shift
         if packet.dts is not None:
             packet.dts += shift
 
-    def _look_for_jump(self, packet: "Packet[Any]") -> None:
-        assert packet.dts is not None
-        index = packet.stream.index
-        decoded = packet.dts * packet.time_base + self._shift
-        expected = self._next.get(index, decoded)
-        if abs(decoded - expected) > _LEAP_SECONDS or decoded + _BACK_SECONDS < expected:
-            self._shift += expected - decoded
-            decoded = expected
-        self._next[index] = decoded + (packet.duration or 0) * packet.time_base
+    def _shift_of(self, packet: "Packet[Any]") -> Fraction:
+        if packet.stream.type not in ("audio", "video"):
+            return sum(self._jumps, -self._start)
+        clock = self._clocks.setdefault(packet.stream.index, _StreamClock(-self._start))
+        if self._may_jump and packet.dts is not None:
+            self._look_for_jump(clock, packet.dts * packet.time_base)
+            length = (packet.duration or 0) * packet.time_base
+            clock.expected = packet.dts * packet.time_base + clock.shift + length
+        return clock.shift
+
+    def _look_for_jump(self, clock: _StreamClock, decoded: Fraction) -> None:
+        if clock.expected is None:
+            return
+        gap = clock.expected - decoded - clock.shift
+        jump = Fraction(0)
+        for number, found in enumerate(self._jumps[clock.num_jumps :], clock.num_jumps + 1):
+            jump += found
+            if abs(gap - jump) < _SAME_JUMP_SECONDS:
+                clock.shift, clock.num_jumps = clock.shift + jump, number
+                return
+        if gap > _BACK_SECONDS or gap < -_LEAP_SECONDS:
+            self._jumps = [*self._jumps[: clock.num_jumps], gap]
+            clock.shift, clock.num_jumps = clock.shift + gap, len(self._jumps)

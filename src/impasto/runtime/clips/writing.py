@@ -8,6 +8,7 @@ The file is the pipeline's to name and to put in its place.
 import contextlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,8 @@ _FULL, _LIMITED = 2, 1
 _USUAL_RATE = Fraction(25)
 _FFMPEG_ERRORS = (av.FFmpegError, OSError, ValueError)
 _OPAQUE = 0.999
+_TIMECODE = r"\d\d:\d\d:\d\d[:;]\d\d"
+_DROP_FRAME_RATES = (Fraction(30_000, 1001), Fraction(60_000, 1001))
 _HDR = {16: "PQ", 18: "HLG"}
 """The transfers of H.273 that reach beyond what a screen usually shows."""
 
@@ -83,7 +86,7 @@ class ClipWriter:
             try:
                 self._stream = self._add_film(width, height)
                 self._soundtrack = Soundtrack(source, self._output)
-                self._output.metadata.update(self._soundtrack.metadata)
+                self._output.metadata.update(_metadata_for(facts, self._soundtrack.metadata))
                 self._output.set_chapters(self._soundtrack.chapters())
                 self._output.start_encoding()
             except BaseException:
@@ -211,6 +214,18 @@ def _opened(target: ClipTarget) -> OutputContainer:
     container = _FORMATS[target.path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
     return open_output(target.temporary, container=container, options=options)
+
+
+def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
+    """What a film says about itself, without a time code that FFmpeg would refuse to write."""
+    code = metadata.get("timecode")
+    rate = facts.frame_rate
+    if code is None:
+        return metadata
+    is_whole = rate is not None and rate >= 1 and re.fullmatch(_TIMECODE, code) is not None
+    if is_whole and (";" not in code or rate in _DROP_FRAME_RATES):
+        return metadata
+    return {key: value for key, value in metadata.items() if key != "timecode"}
 
 
 def _depth_notes(facts: ClipFacts, encoder: Encoder) -> list[str]:
