@@ -44,14 +44,18 @@ def make_film(
     sound="aac",
     num_films=1,
     options=(("crf", "4"),),
+    time_base=TIME_BASE,
 ):
-    """Write a film; `tags` are primaries, transfer, matrix and range."""
+    """Write a film; `tags` are primaries, transfer, matrix and range.
+
+    `times` count in `TIME_BASE`, whatever the film's own time base is.
+    """
     primaries, transfer, matrix, colour_range = tags
     with av.open(str(path), "w") as output:
         if num_films:
             film = output.add_stream(codec, rate=25, options=dict(options))
             film.width, film.height, film.pix_fmt = width, height, pixel_format
-            film.time_base = film.codec_context.time_base = TIME_BASE
+            film.time_base = film.codec_context.time_base = time_base
             context = film.codec_context
             context.color_primaries, context.color_trc = primaries, transfer
             context.colorspace, context.color_range = matrix, colour_range
@@ -76,6 +80,38 @@ def make_film(
         if tone:
             _add_tone(output, tone)
     return path
+
+
+def seed_videos(folder):
+    """The bytes of a small valid video for each container that is read, made in a folder."""
+    kinds = {
+        "mp4": ("mp4", "libx264", "yuv420p", "aac"),
+        "mov": ("mov", "mpeg4", "yuv420p", "pcm_s16le"),
+        "transparent-mov": ("mov", "qtrle", "argb", None),
+        "mkv": ("mkv", "libx264", "yuv420p10le", "flac"),
+        "webm": ("webm", "libvpx-vp9", "yuva420p", "libopus"),
+        "avi": ("avi", "mpeg4", "yuv420p", "adpcm_ms"),
+        "ts": ("ts", "libx264", "yuv420p", "mp2"),
+        "vob": ("vob", "mpeg2video", "yuv420p", "ac3"),
+        "mxf": ("mxf", "mpeg2video", "yuv420p", "pcm_s16le"),
+        "wmv": ("wmv", "wmv2", "yuv420p", "libmp3lame"),
+        "flv": ("flv", "flv", "yuv420p", "aac"),
+        "ogv": ("ogv", "libvpx", "yuv420p", "flac"),
+        "m2v": ("m2v", "mpeg2video", "yuv420p", None),
+        "264": ("264", "libx264", "yuv420p", None),
+    }
+    return {
+        kind: make_film(
+            folder / f"{kind}.{suffix}",
+            codec=codec,
+            pixel_format=pixel_format,
+            sound=sound,
+            times=range(0, 6 * 512, 512),
+            time_base=Fraction(1, 25),
+            options=(),
+        ).read_bytes()
+        for kind, (suffix, codec, pixel_format, sound) in kinds.items()
+    }
 
 
 def _add_tone(output, tone, *, seconds=0.5):

@@ -18,7 +18,7 @@ class Encoder:
         pixel_format: it is given.
         bits: per channel.
         has_alpha: transparency is kept.
-        alpha_note: what to say of transparency, if there is any.
+        alpha_note: what to say of transparency, if there is any; empty for nothing.
     """
 
     codec: str
@@ -44,7 +44,7 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
             "yuva420p" if has_alpha else "yuv420p",
             8,
             has_alpha,
-            "transparency was kept",
+            "",
         )
     if suffix.lower() == ".mov" and has_alpha:
         return Encoder(
@@ -53,7 +53,7 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
             "yuva444p10le",
             10,
             True,
-            "transparency was kept: the film is ProRes 4444, and --quality has no say in it",
+            "transparency is kept: the film is ProRes 4444, on which quality has no effect",
         )
     return Encoder(
         "libx264",
@@ -61,5 +61,5 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
         "yuv420p",
         8,
         False,
-        f"a {suffix} film has no transparency: it was laid on white; .webm and .mov keep it",
+        f"{suffix} has no transparency: the film was laid on white; .webm and .mov keep it",
     )

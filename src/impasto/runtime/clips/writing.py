@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container.output import OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -97,7 +99,7 @@ class ClipWriter:
     def notes(self) -> tuple[str, ...]:
         """What could not be taken over as it was, so far, one line each."""
         notes = list(self._soundtrack.notes) if self._soundtrack is not None else []
-        if self._num_transparent:
+        if self._num_transparent and self._encoder.alpha_note:
             notes.append(self._encoder.alpha_note)
         return (*notes, *_depth_notes(self._facts, self._encoder))
 
@@ -129,12 +131,25 @@ class ClipWriter:
             VideoFileError: the place cannot be written to any more.
         """
         with self._errors_as_ours():
-            self._output.mux(self._stream.encode(None))
-            with contextlib.nullcontext() if is_whole else contextlib.suppress(*_FFMPEG_ERRORS):
-                # A part is kept, with as much of its sound as can be.
-                self._sound.write_until(math.inf if is_whole else self._end)
-                self._sound.finish()
+            packets = self._stream.encode(None)
+            if is_whole:
+                self._output.mux(packets)
+                self._write_sound(math.inf)
+            else:
+                self._write_what_can_be(packets)
             self._output.close()
+
+    def _write_what_can_be(self, packets: "list[Packet[Any]]") -> None:
+        """The end of a part: it shall play, whatever went wrong."""
+        for packet in packets:
+            with contextlib.suppress(*_FFMPEG_ERRORS):
+                self._output.mux_one(packet)
+        with contextlib.suppress(*_FFMPEG_ERRORS):
+            self._write_sound(self._end)
+
+    def _write_sound(self, end: float) -> None:
+        self._sound.write_until(end)
+        self._sound.finish()
 
     def close(self) -> None:
         """Let go of the files; without `finish`, what was written is of no use."""
