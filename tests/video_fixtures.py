@@ -45,10 +45,18 @@ def make_film(
     num_films=1,
     options=(("crf", "4"),),
     time_base=TIME_BASE,
+    begin=0,
+    sound_begin=None,
+    layout="mono",
+    chapters=(),
+    drawn_in="rgb24",
+    prepare=lambda frame: frame,
 ):
     """Write a film; `tags` are primaries, transfer, matrix and range.
 
-    `times` count in `TIME_BASE`, whatever the film's own time base is.
+    `times` count in `TIME_BASE`, whatever the film's own time base is, from the second `begin`.
+    The sound begins with the pictures, unless told. `drawn_in` is the form of what `draw` gives,
+    and `prepare` is done to a frame before it is encoded.
     """
     primaries, transfer, matrix, colour_range = tags
     with av.open(str(path), "w") as output:
@@ -63,22 +71,24 @@ def make_film(
                 context.sample_aspect_ratio = pixel_aspect
             if rotation is not None:
                 film.set_display_rotation(rotation, hflip=mirrored)
-        tone = output.add_stream(sound, rate=48_000, layout="mono") if sound else None
+        tone = output.add_stream(sound, rate=48_000, layout=layout) if sound else None
         output.metadata["title"] = "A ramp"
+        output.set_chapters(list(chapters))
         if num_films:
             for number, time in enumerate(times):
                 frame = av.VideoFrame.from_ndarray(
-                    draw(number, width=width, height=height), "rgb24"
+                    draw(number, width=width, height=height), drawn_in
                 ).reformat(
                     format=pixel_format,
                     dst_colorspace={1: 1, 6: 5}.get(matrix, 5),
                     dst_color_range=2 if colour_range == 2 else 1,
                 )
-                frame.pts, frame.time_base, frame.duration = time, TIME_BASE, 512
-                output.mux(film.encode(frame))
+                frame.pts, frame.time_base = time + round(begin / TIME_BASE), TIME_BASE
+                frame.duration = 512
+                output.mux(film.encode(prepare(frame)))
             output.mux(film.encode(None))
         if tone:
-            _add_tone(output, tone)
+            _add_tone(output, tone, begin=begin if sound_begin is None else sound_begin)
     return path
 
 
@@ -114,16 +124,16 @@ def seed_videos(folder):
     }
 
 
-def _add_tone(output, tone, *, seconds=0.5):
+def _add_tone(output, tone, *, begin, seconds=0.5):
     rate = 48_000
     samples = 0.3 * np.sin(2 * np.pi * 440 * np.arange(int(rate * seconds)) / rate)
     frame = av.AudioFrame.from_ndarray(
         samples[np.newaxis].astype(np.float32), format="fltp", layout="mono"
     )
-    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    frame.sample_rate, frame.pts, frame.time_base = rate, begin * rate, Fraction(1, rate)
     context = tone.codec_context
     context.open(strict=False)
-    resampler = av.AudioResampler(context.format, "mono", rate, context.frame_size or None)
+    resampler = av.AudioResampler(context.format, context.layout, rate, context.frame_size or None)
     for piece in (frame, None):
         for resampled in resampler.resample(piece):
             output.mux(tone.encode(resampled))

@@ -94,6 +94,12 @@ def matrix_or_guess(matrix: int, *, height: int) -> int:
     return _BT709 if height >= _SMALLEST_HD_HEIGHT else _BT601
 
 
+def damage_notes(num_pieces: int, *, of: str) -> list[str]:
+    """The line that says how many damaged pieces were left out of something; none for none."""
+    pieces = "1 damaged piece" if num_pieces == 1 else f"{num_pieces} damaged pieces"
+    return [f"{pieces} of the {of} left out"] if num_pieces else []
+
+
 def even(size: int) -> int:
     """The even number nearest to a size: H.264 shares chroma between two by two pixels."""
     return max(2, 2 * round(size / 2))

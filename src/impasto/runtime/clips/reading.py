@@ -20,7 +20,13 @@ from av.video.stream import VideoStream
 from impasto.errors import VideoFileError
 from impasto.images.picture import Picture
 from impasto.images.reading import MAX_PIXELS, shown
-from impasto.runtime.clips.clip import ClipFacts, ClipFrame, ColourTags, matrix_or_guess
+from impasto.runtime.clips.clip import (
+    ClipFacts,
+    ClipFrame,
+    ColourTags,
+    damage_notes,
+    matrix_or_guess,
+)
 from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.clips.frames import Turn, frame_to_picture, has_alpha, turn_of
 from impasto.runtime.clips.opening import open_film, reason
@@ -90,10 +96,8 @@ class ClipReader:
         """What could not be read as it was, so far, one line each."""
         notes = []
         if self._deinterlacer.num_interlaced:
-            notes.append(f"{self._deinterlacer.num_interlaced} interlaced frames were deinterlaced")
-        if self.num_damaged:
-            notes.append(f"{self.num_damaged} damaged pieces of the film were left out")
-        return tuple(notes)
+            notes.append(f"interlaced frames deinterlaced: {self._deinterlacer.num_interlaced}")
+        return (*notes, *damage_notes(self.num_damaged, of="film"))
 
     def frames(self, *, width: int, height: int) -> Iterator[ClipFrame]:
         """All frames, once, in the order they are shown, each later than the one before.

@@ -15,10 +15,14 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from impasto.runtime.clips.clip import damage_notes
 from impasto.runtime.clips.opening import open_film
 from impasto.runtime.clips.sound_encoding import EncodedSound
 from impasto.runtime.clips.stream_trial import can_hold, first_packets
 from impasto.runtime.clips.times import Clock, is_film_stream, start_of
+
+_DAMAGED = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
+"""What FFmpeg says of a packet that it cannot write; a full disk is none of these."""
 
 
 class Soundtrack:
@@ -50,7 +54,7 @@ class Soundtrack:
     def notes(self) -> list[str]:
         """What could not be copied so far, one line each."""
         num_lost = sum(carrier.num_lost for carrier in self._carriers.values())
-        lost = [f"{num_lost} damaged pieces of the sound were left out"] if num_lost else []
+        lost = damage_notes(num_lost, of="sound")
         return [*self._changes, *map(_left_out_note, self._left_out.items()), *lost]
 
     @property
@@ -140,7 +144,7 @@ class _Copied:
         packet.stream = self._stream
         try:
             self._output.mux_one(packet)
-        except (av.error.ArgumentError, av.error.InvalidDataError):
+        except _DAMAGED:
             self.num_lost += 1
 
     def finish(self) -> None:

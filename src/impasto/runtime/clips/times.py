@@ -19,6 +19,7 @@ _MAY_JUMP: Any = Flags.ts_discont.value
 _LEAP_SECONDS = 10
 _BACK_SECONDS = Fraction(1, 10)
 _SAME_JUMP_SECONDS = 1
+_OVERLAP_SECONDS = Fraction(1, 100)
 _PRIMING_SECONDS = 1
 """Sound encoders begin by so much before 0 at most, and players know."""
 
@@ -120,7 +121,14 @@ class Clock:
             jump += found
             if abs(gap - jump) < _SAME_JUMP_SECONDS:
                 clock.shift, clock.num_jumps = clock.shift + jump, number
+                if gap - jump > _OVERLAP_SECONDS:  # it ended later than the stream that jumped
+                    self._jump(clock, gap - jump)
                 return
         if gap > _BACK_SECONDS or gap < -_LEAP_SECONDS:
-            self._jumps = [*self._jumps[: clock.num_jumps], gap]
-            clock.shift, clock.num_jumps = clock.shift + gap, len(self._jumps)
+            self._jump(clock, gap)
+
+    def _jump(self, clock: _StreamClock, seconds: Fraction) -> None:
+        """Shift a stream; the others will follow, unless it has come to other jumps than they."""
+        if clock.num_jumps == len(self._jumps):
+            self._jumps.append(seconds)
+        clock.shift, clock.num_jumps = clock.shift + seconds, len(self._jumps)
