@@ -75,16 +75,16 @@ def test_a_folder_may_hold_photographs_and_films(negative, photo, tmp_path):
         p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")
     )
     assert made == ["a.png", "sea/b.avi.mp4"]
-    assert "broken.mp4 is no film" in done.stderr
+    assert "broken.mp4 is no video" in done.stderr
     assert "2 done, 1 failed" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("out.png", r"film\.mp4 becomes a film, and .*out\.png is none"),
-        ("-", r"film\.mp4 is a film and needs a file"),
-        ("out.gif", "becomes a film"),
+        ("out.png", r"film\.mp4 becomes a video, and .*out\.png is none"),
+        ("-", r"film\.mp4 is a video and needs a file"),
+        ("out.gif", "becomes a video"),
         ("film.mp4", "is itself one of the photographs"),
     ],
 )

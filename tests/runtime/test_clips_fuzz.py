@@ -27,18 +27,24 @@ def stylizer(tiny_model_path):
     return Stylizer(tiny_model_path, precision="f32")
 
 
+def complaint(stylizer, source, target):
+    """What is said of a film that cannot be read; None for one that can."""
+    try:
+        stylize_video(stylizer, source, target, strength=0)
+    except VideoFileError as error:
+        return str(error)
+    return None
+
+
 @pytest.mark.parametrize("number", range(NUM_MUTANTS))
 def test_a_damaged_film_is_a_film_or_one_line(seeds, stylizer, tmp_path, number):
     for kind, (name, data) in enumerate(seeds.items()):
         random = np.random.default_rng([number, kind])
         source, target = tmp_path / f"{name}.mp4", tmp_path / f"{name}.out.mkv"
         source.write_bytes(mutant(data, random, seeds["mp4"]))
-        try:
-            stylize_video(stylizer, source, target, strength=0)
-            assert target.exists()
-        except VideoFileError as error:
-            assert "\n" not in str(error)
-            assert not target.exists()
+        message = complaint(stylizer, source, target)
+        assert target.exists() == (message is None), message
+        assert message is None or len(message.splitlines()) == 1
     assert not list(tmp_path.glob(".impasto-*"))
 
 

@@ -49,7 +49,7 @@ def test_any_name_is_that_of_a_file(in_folder, tiny_model_path, name):
 
 def test_an_address_is_no_film_and_is_not_asked(in_folder, nobody_calls):
     for name in (f"http://127.0.0.1:{nobody_calls}/a.mp4", f"tcp:127.0.0.1:{nobody_calls}"):
-        with pytest.raises(VideoFileError, match="does not exist; expected a film"):
+        with pytest.raises(VideoFileError, match="does not exist; expected a video"):
             open_film(in_folder / name)
 
 
@@ -76,7 +76,9 @@ def test_a_list_of_other_files_is_no_film(in_folder, nobody_calls, kind, suffix)
     make_film(in_folder / "film.ts", times=range(0, 1024, 512))
     listing = in_folder / f"list{suffix}"
     listing.write_text(lists_of_other_files(nobody_calls)[kind])
-    with pytest.raises(VideoFileError, match=f"list{suffix} is no film that can be read") as caught:
+    with pytest.raises(
+        VideoFileError, match=f"list{suffix} is no video that can be read"
+    ) as caught:
         ClipReader(listing)
     assert "\n" not in str(caught.value)
 

@@ -77,7 +77,7 @@ def assert_near(pixel, expected):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_without_transparency_a_film_is_laid_on_white(negatives, disc, tmp_path, suffix):
     summary = stylize_video(negatives, disc, tmp_path / f"out{suffix}")
-    note = f"{suffix} has no transparency: the film was laid on white; .webm and .mov keep it"
+    note = f"{suffix} has no transparency: the video was laid on white; .webm and .mov keep it"
     assert note in summary.notes
     made = first_frame(tmp_path / f"out{suffix}")
     assert_near(made[CORNER][:3], (255, 255, 255))

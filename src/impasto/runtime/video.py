@@ -110,8 +110,10 @@ def stylize_video(
 ) -> VideoSummary:
     """Repaint a film; sound, subtitles, times, colour tags and pixel aspect are kept.
 
-    The film is turned upright. The file appears whole or not at all; Ctrl-C, or a film that turns
-    out to be damaged, leaves what is finished beside it as `TARGET.partial.mp4`.
+    The film is turned upright and deinterlaced, and begins at 0. Transparency is kept in `.webm`
+    and `.mov` (as ProRes 4444), and laid on white elsewhere. The file appears whole or not at all;
+    Ctrl-C, or a film that turns out to be damaged, leaves what is finished beside it as
+    `TARGET.partial.mp4`.
 
     Args:
         stylizer: the style.

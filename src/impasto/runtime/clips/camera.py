@@ -21,7 +21,7 @@ from impasto.errors import CameraError
 from impasto.images.reading import one_line
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.clips.clip import ColourTags, matrix_or_guess
-from impasto.runtime.clips.frames import Turn, frame_to_picture, has_alpha, on_white, turn_of
+from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
 from impasto.runtime.clips.opening import open_film
 
 _FULL = 2
@@ -109,7 +109,7 @@ class Camera:
         is_full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         matrix = matrix_or_guess(frame.colorspace, height=frame.height)
         colour = ColourTags(frame.color_primaries, frame.color_trc, matrix, is_full)
-        picture = frame_to_picture(
+        rgb, alpha = frame_to_colours(
             frame,
             width=width,
             height=height,
@@ -117,7 +117,7 @@ class Camera:
             turn=turn,
             has_alpha=has_alpha(frame),
         )
-        return picture.rgb if picture.alpha is None else on_white(picture.rgb, picture.alpha)
+        return rgb if alpha is None else on_white(rgb, alpha)
 
 
 def _open_device(camera: str) -> InputContainer:
@@ -128,7 +128,7 @@ def _open_device(camera: str) -> InputContainer:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise CameraError(
             f"there is no camera {camera} to look through ({reason}); "
-            f"give the number or device of another, or a film, with --camera"
+            f"give the number or device of another, or a video, with --camera"
         ) from error
 
 

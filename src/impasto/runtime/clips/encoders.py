@@ -53,7 +53,7 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
             "yuva444p10le",
             10,
             True,
-            "transparency is kept: the film is ProRes 4444, on which quality has no effect",
+            "transparency is kept: the video is ProRes 4444, on which quality has no effect",
         )
     return Encoder(
         "libx264",
@@ -61,5 +61,5 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
         "yuv420p",
         8,
         False,
-        f"{suffix} has no transparency: the film was laid on white; .webm and .mov keep it",
+        f"{suffix} has no transparency: the video was laid on white; .webm and .mov keep it",
     )

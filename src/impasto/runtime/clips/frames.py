@@ -38,10 +38,10 @@ def has_alpha(frame: VideoFrame) -> bool:
     return any(component.is_alpha for component in frame.format.components)
 
 
-def frame_to_picture(
+def frame_to_colours(
     frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn, has_alpha: bool
-) -> Picture:
-    """The upright frame in its colours, and its alpha if that is asked for.
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The upright frame's colours, height×width×3, and its alpha if that is asked for.
 
     It is resized by its visible colours, and those that nobody sees are replaced as they are in
     photographs.
@@ -55,12 +55,12 @@ def frame_to_picture(
         has_alpha: of the clip.
     """
     if not has_alpha:
-        return Picture(frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn))
+        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn), None
     sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
     pixels = _upright_pixels(frame, sides, colour=colour, turn=turn, layout="rgba")
     picture = Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
     picture = resize_picture(picture, width=width, height=height)
-    return Picture(fill_transparent(picture), picture.alpha)
+    return fill_transparent(picture), picture.alpha
 
 
 def on_white(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -37,24 +37,24 @@ def open_film(path: Path) -> InputContainer:
     """
     name = shown(path)
     if path.is_dir():
-        raise VideoFileError(f"{name} is a folder; expected a film")
+        raise VideoFileError(f"{name} is a folder; expected a video")
     if path.exists() and not path.is_file():
         raise VideoFileError(
-            f"{name} is a pipe or a device, and a film is read more than once; expected a file"
+            f"{name} is a pipe or a device, and a video is read more than once; expected a file"
         )
     try:
         return av.open(_as_file(path), "r", options=_READING, metadata_errors="replace")
     except FileNotFoundError as error:
-        raise VideoFileError(f"{name} does not exist; expected a film") from error
+        raise VideoFileError(f"{name} does not exist; expected a video") from error
     except PermissionError as error:
         raise VideoFileError(f"{name} may not be read; change its permissions") from error
     except av.error.ArgumentError as error:  # what a format outside the list ends in
         raise VideoFileError(
-            f"{name} is no film that can be read; expected MP4, Matroska, WebM or the like"
+            f"{name} is no video that can be read; expected MP4, Matroska, WebM or the like"
         ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoFileError(
-            f"{name} is no film that can be read, or is cut short ({reason(error)}); "
+            f"{name} is no video that can be read, or is cut short ({reason(error)}); "
             f"expected MP4, Matroska, WebM or the like"
         ) from error
 

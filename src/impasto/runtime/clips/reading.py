@@ -12,13 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
+import numpy as np
 from av.codec.context import CodecContext
 from av.container.input import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
-from impasto.images.picture import Picture
 from impasto.images.reading import MAX_PIXELS, shown
 from impasto.runtime.clips.clip import (
     ClipFacts,
@@ -28,7 +29,7 @@ from impasto.runtime.clips.clip import (
     matrix_or_guess,
 )
 from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
-from impasto.runtime.clips.frames import Turn, frame_to_picture, has_alpha, turn_of
+from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, turn_of
 from impasto.runtime.clips.opening import open_film, reason
 from impasto.runtime.clips.times import Clock, is_film_stream
 
@@ -97,7 +98,7 @@ class ClipReader:
         notes = []
         if self._deinterlacer.num_interlaced:
             notes.append(f"interlaced frames deinterlaced: {self._deinterlacer.num_interlaced}")
-        return (*notes, *damage_notes(self.num_damaged, of="film"))
+        return (*notes, *damage_notes(self.num_damaged, of="video"))
 
     def frames(self, *, width: int, height: int) -> Iterator[ClipFrame]:
         """All frames, once, in the order they are shown, each later than the one before.
@@ -111,8 +112,8 @@ class ClipReader:
         """
         decoded = itertools.chain([self._first], self._decoded)
         for timed in self._deinterlacer.frames(self._timed(decoded)):
-            picture = self._converted(timed.frame, width=width, height=height)
-            yield ClipFrame(picture.rgb, picture.alpha, timed.time, timed.duration)
+            rgb, alpha = self._converted(timed.frame, width=width, height=height)
+            yield ClipFrame(rgb, alpha, timed.time, timed.duration)
 
     def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
         time_base = self.facts.time_base
@@ -129,7 +130,7 @@ class ClipReader:
         films = [stream for stream in self._container.streams.video if is_film_stream(stream)]
         if not films:
             held = "only sound" if self._container.streams.audio else "no pictures"
-            raise VideoFileError(f"{self.name} holds {held}; expected a film")
+            raise VideoFileError(f"{self.name} holds {held}; expected a video")
         if films[0].codec_context is None:
             raise VideoFileError(
                 f"{self.name} is encoded in a way that cannot be read; convert it to MP4 first"
@@ -175,10 +176,12 @@ class ClipReader:
             self.num_damaged += 1
             return []
 
-    def _converted(self, frame: VideoFrame, *, width: int, height: int) -> Picture:
+    def _converted(
+        self, frame: VideoFrame, *, width: int, height: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         facts = self.facts
         try:
-            return frame_to_picture(
+            return frame_to_colours(
                 frame,
                 width=width,
                 height=height,

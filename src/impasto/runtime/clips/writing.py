@@ -210,7 +210,7 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
         raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
-            f"{shown(path)} ends in no suffix of a film that can be written; "
+            f"{shown(path)} ends in no suffix of a video that can be written; "
             f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
         )
     if not path.parent.is_dir():
@@ -248,5 +248,5 @@ def _depth_notes(facts: ClipFacts, encoder: Encoder) -> list[str]:
     if facts.bits <= encoder.bits:
         return []
     hdr = _HDR.get(facts.colour.transfer)
-    kept = f"; it stays an HDR film ({hdr}), for which that is little" if hdr else ""
+    kept = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
     return [f"{facts.bits} bits per channel became {encoder.bits}{kept}"]
