@@ -118,6 +118,8 @@ class Soundtrack:
             return
         try:
             for packet in Clock(self._source).demux(streams):
+                if packet.dts is None:
+                    packet.dts = packet.pts
                 if packet.dts is not None:
                     yield packet
         except av.FFmpegError:
