@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from impasto.images.window_reading import bits_by_windows, open_windows, size_of
 
 CPU_SECONDS, WALL_SECONDS = 20, 300
 WORKER_BYTES = 4 * 2**30
+Outcome = Callable[[bytes, int], tuple[str, str]]
+"""What becomes of a file of these bytes and this number, and what to know of it."""
+
 OUTCOMES = ("read", "refused", "other error", "several lines", "died", "timed out")
 STILL, MOVING = ("jpeg", "png", "webp", "tiff", "gif", "bmp"), ("gif", "png", "webp")
 
@@ -43,8 +47,26 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
+    publish_fuzz(
+        "fuzz_files",
+        seed_files(),
+        outcome_of_picture,
+        given,
+        packages=("pillow", "pyvips", "pillow-heif", "numpy"),
+    )
+
+
+def publish_fuzz(
+    name: str,
+    seeds: dict[str, bytes],
+    outcome_of: Outcome,
+    given: argparse.Namespace,
+    *,
+    packages: tuple[str, ...],
+) -> None:
+    """Damage files, count what becomes of them, and publish the table of a script of this name."""
     started = time.perf_counter()
-    counts, complaints = fuzz(given.files, seed=given.seed, keep=given.keep)
+    counts, complaints = fuzz(given.files, seeds, outcome_of, seed=given.seed, keep=given.keep)
     seconds = round(time.perf_counter() - started)
     total = sum(counts.values(), Counter())
     lines = [f"| file | files | {' | '.join(OUTCOMES)} |", f"|---|{'---|' * (len(OUTCOMES) + 1)}"]
@@ -54,22 +76,26 @@ def main() -> None:
     lines += ["", f"{seconds} seconds, one process beside other work."]
     lines += [f"- {complaint}" for complaint in complaints]
     publish(
-        "fuzz_files",
-        command=f"python benchmarks/fuzz_files.py --files {given.files} --seed {given.seed}",
+        name,
+        command=f"python benchmarks/{name}.py --files {given.files} --seed {given.seed}",
         table="\n".join(lines),
         content={"counts": counts, "complaints": complaints, "seconds": seconds},
-        packages=("pillow", "pyvips", "pillow-heif", "numpy"),
+        packages=packages,
     )
 
 
 def fuzz(
-    num_files: int, *, seed: int, keep: Path | None
+    num_files: int,
+    seeds: dict[str, bytes],
+    outcome_of: Outcome,
+    *,
+    seed: int,
+    keep: Path | None,
 ) -> tuple[dict[str, Counter[str]], list[str]]:
     """Count the outcomes of each kind, and say what must not be."""
-    seeds = seed_files()
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in seeds}
     complaints: list[str] = []
-    worker = Worker()
+    worker = Worker(outcome_of)
     for number in range(num_files):
         kind = list(seeds)[number % len(seeds)]
         random = np.random.default_rng([seed, number])
@@ -88,7 +114,8 @@ def fuzz(
 class Worker:
     """A process that reads files and can be lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcome_of: Outcome) -> None:
+        self._outcome_of = outcome_of
         self._context = multiprocessing.get_context("spawn")
         self._start()
 
@@ -115,24 +142,32 @@ class Worker:
 
     def _start(self) -> None:
         self._pipe, theirs = self._context.Pipe()
-        self._process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = self._context.Process(
+            target=_serve, args=(theirs, self._outcome_of), daemon=True
+        )
         self._process.start()
         theirs.close()
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, outcome_of: Outcome) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (WORKER_BYTES, WORKER_BYTES))
     while True:
         data, number = pipe.recv()
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)  # ends the process
-        outcome = _outcome(data, number)
+        outcome = outcome_of(data, number)
         signal.setitimer(signal.ITIMER_PROF, 0)
         pipe.send(outcome)
 
 
-def _outcome(data: bytes, number: int) -> tuple[str, str]:
+def outcome_of_picture(data: bytes, number: int) -> tuple[str, str]:
+    """What becomes of a picture that is loaded and saved again."""
+    return outcome_of_call(lambda: _load_and_save(data, number))
+
+
+def outcome_of_call(call: Callable[[], object]) -> tuple[str, str]:
+    """What becomes of reading a file, and the message of it."""
     try:
-        _load_and_save(data, number)
+        call()
     except ImpastoError as error:
         message = str(error)
         return ("several lines" if "\n" in message or not message else "refused"), message

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+from fractions import Fraction
 
 import av
 import pytest
@@ -27,6 +28,22 @@ def test_a_film_becomes_a_film(negative, film, tmp_path):
     assert done.status == 0
     assert done.lines == [str(tmp_path / "out.mp4")]
     assert num_frames(tmp_path / "out.mp4") == 12
+
+
+@pytest.mark.parametrize("suffix", [".vob", ".mxf", ".asf", ".3g2", ".m2v", ".f4v", ".m2ts"])
+def test_what_cameras_and_recorders_write_is_a_film(negative, tmp_path, suffix):
+    codec = "libx264" if suffix in (".3g2", ".f4v", ".m2ts") else "mpeg2video"
+    film = make_film(
+        tmp_path / f"film{suffix}",
+        codec="wmv2" if suffix == ".asf" else codec,
+        sound=None,
+        options=(),
+        times=range(0, 5 * 512, 512),
+        time_base=Fraction(1, 25),
+    )
+    done = negative(film, "-o", f"{tmp_path}/out/")
+    assert done.status == 0
+    assert num_frames(tmp_path / "out" / f"film{suffix}.mp4") > 0
 
 
 def test_json_says_what_was_made_of_a_film(negative, film, tmp_path):
@@ -58,16 +75,16 @@ def test_a_folder_may_hold_photographs_and_films(negative, photo, tmp_path):
         p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")
     )
     assert made == ["a.png", "sea/b.avi.mp4"]
-    assert "broken.mp4 is no film" in done.stderr
+    assert "broken.mp4 is no video" in done.stderr
     assert "2 done, 1 failed" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("out.png", r"film\.mp4 becomes a film, and .*out\.png is none"),
-        ("-", r"film\.mp4 is a film and needs a file"),
-        ("out.gif", "becomes a film"),
+        ("out.png", r"film\.mp4 becomes a video, and .*out\.png is none"),
+        ("-", r"film\.mp4 is a video and needs a file"),
+        ("out.gif", "becomes a video"),
         ("film.mp4", "is itself one of the photographs"),
     ],
 )

@@ -91,5 +91,5 @@ def test_no_camera_is_one_line():
 
 def test_a_file_that_is_no_film_is_no_camera(tmp_path):
     (tmp_path / "film.mp4").write_text("no film")
-    with pytest.raises(VideoFileError, match="is no film"):
+    with pytest.raises(VideoFileError, match="is no video"):
         Camera(str(tmp_path / "film.mp4"), size=32)

@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_the_finished_part_with_its_sound(negatives, film, tmp_path
     assert sound == sound_of(film)[: len(sound)]
 
 
-# What is no film
+# What is no video
 
 
 def fails(negatives, source, target, tmp_path, **settings):
@@ -219,18 +219,18 @@ def fails(negatives, source, target, tmp_path, **settings):
 def test_sound_alone_is_no_film(negatives, tmp_path):
     make_film(tmp_path / "film.mp4", num_films=0)
     message = fails(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4", tmp_path)
-    assert message.endswith("film.mp4 holds only sound; expected a film")
+    assert message.endswith("film.mp4 holds only sound; expected a video")
 
 
 @pytest.mark.parametrize("content", [b"", b"just some text, no film at all\n" * 40, b"\0" * 4000])
 def test_what_is_no_film_is_refused(negatives, tmp_path, content):
     (tmp_path / "film.mp4").write_bytes(content)
     message = fails(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4", tmp_path)
-    assert "film.mp4 is no film" in message
+    assert "film.mp4 is no video" in message
 
 
 def test_a_picture_is_no_film(negatives, photo_file, tmp_path):
-    assert "is no film" in fails(negatives, photo_file, tmp_path / "out.mp4", tmp_path)
+    assert "is no video" in fails(negatives, photo_file, tmp_path / "out.mp4", tmp_path)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def photo_file(tmp_path):
 
 def test_a_missing_film_and_a_folder_are_refused(negatives, tmp_path):
     message = fails(negatives, tmp_path / "no.mp4", tmp_path / "out.mp4", tmp_path)
-    assert message.endswith("no.mp4 does not exist; expected a film")
+    assert message.endswith("no.mp4 does not exist; expected a video")
     assert "is a folder" in fails(negatives, tmp_path, tmp_path / "out.mp4", tmp_path)
 
 
@@ -256,7 +256,7 @@ def test_a_film_without_frames_is_refused(negatives, tmp_path):
 def test_a_film_cut_off_before_its_index_is_refused(negatives, film, tmp_path):
     film.write_bytes(film.read_bytes()[:-1200])
     message = fails(negatives, film, tmp_path / "out.mp4", tmp_path)
-    assert "is no film that can be read, or is cut short" in message
+    assert "is no video that can be read, or is cut short" in message
 
 
 def test_of_a_film_that_ends_early_the_part_is_kept(negatives, film, tmp_path):
@@ -273,7 +273,7 @@ def test_of_a_film_that_ends_early_the_part_is_kept(negatives, film, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("out.png", "ends in no suffix of a film"),
+        ("out.png", "ends in no suffix of a video"),
         ("missing/out.mp4", "does not exist; make it first"),
         ("there.mp4", "exists already"),
     ],

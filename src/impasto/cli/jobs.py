@@ -77,9 +77,9 @@ def check_targets(jobs: list[Job], *, overwrite: bool) -> None:
 
 def _check_kind(job: Job) -> None:
     if is_clip(job.source) and job.target == PIPE:
-        raise PictureFileError(f"{job.source} is a film and needs a file; give one for -o")
+        raise PictureFileError(f"{job.source} is a video and needs a file; give one for -o")
     if job.target != PIPE and is_clip(job.source) != is_clip(job.target):
-        made, ending = ("film", "mp4") if is_clip(job.source) else ("picture", "png")
+        made, ending = ("video", "mp4") if is_clip(job.source) else ("picture", "png")
         raise PictureFileError(
             f"{job.source} becomes a {made}, and {job.target} is none; "
             f"choose a name that ends in .{ending} or the like"

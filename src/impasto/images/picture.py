@@ -178,6 +178,15 @@ def resize_longer_side(picture: Picture, size: int) -> Picture:
         PictureError: a size below 1.
     """
     width, height = fit_longer_side(picture.width, picture.height, size)
+    return resize_picture(picture, width=width, height=height)
+
+
+def resize_picture(picture: Picture, *, width: int, height: int) -> Picture:
+    """Resample to a width and a height, in pixels, as `resize_longer_side` does.
+
+    Raises:
+        PictureError: a width or height below 1.
+    """
     if (width, height) == (picture.width, picture.height):
         return picture
     rgb = resize_lanczos(picture.rgb, width=width, height=height)

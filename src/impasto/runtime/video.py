@@ -110,8 +110,10 @@ def stylize_video(
 ) -> VideoSummary:
     """Repaint a film; sound, subtitles, times, colour tags and pixel aspect are kept.
 
-    The film is turned upright. The file appears whole or not at all; Ctrl-C, or a film that turns
-    out to be damaged, leaves what is finished beside it as `TARGET.partial.mp4`.
+    The film is turned upright and deinterlaced, and begins at 0. Transparency is kept in `.webm`
+    and `.mov` (as ProRes 4444), and laid on white elsewhere. The file appears whole or not at all;
+    Ctrl-C, or a film that turns out to be damaged, leaves what is finished beside it as
+    `TARGET.partial.mp4`.
 
     Args:
         stylizer: the style.
@@ -184,7 +186,7 @@ def _steady(paint: Transform) -> Transform:
         return paint([Picture(rgb)])[0].rgb
 
     stabilizer = Stabilizer(paint_one)
-    return lambda frames: [Picture(stabilizer(frame.rgb)) for frame in frames]
+    return lambda frames: [frame.with_rgb(stabilizer(frame.rgb)) for frame in frames]
 
 
 def partial_path(target: str | os.PathLike[str]) -> Path:
@@ -244,7 +246,7 @@ def _write_clip(
         height=height * task.scale,
         num_frames=writer.num_frames,
         seconds=time.perf_counter() - started,
-        notes=(*writer.notes, *_damage_notes(reader)),
+        notes=(*writer.notes, *reader.notes),
     )
 
 
@@ -253,11 +255,13 @@ def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, hei
 
     def transform(given: Sequence[tuple[ClipFrame, Picture]]) -> Sequence[ClipFrame]:
         made = task.transform([picture for _, picture in given])
-        return [frame.with_rgb(it.rgb) for (frame, _), it in zip(given, made, strict=True)]
+        return [
+            frame.with_colours(it.rgb, it.alpha) for (frame, _), it in zip(given, made, strict=True)
+        ]
 
     written = run_stages(
         reader.frames(width=width, height=height),
-        partial(map, lambda frame: (frame, Picture(frame.rgb))),
+        partial(map, lambda frame: (frame, Picture(frame.rgb, frame.alpha))),
         partial(
             transform_batches,
             transform=transform,
@@ -295,9 +299,3 @@ def _with_part_kept(
             f"interrupted after {num_done}{of_all} frames; they are in {shown(part)}"
         )
     return type(error)(f"{error}; the {num_done} frames that are done are in {shown(part)}")
-
-
-def _damage_notes(reader: ClipReader) -> list[str]:
-    if not reader.num_damaged:
-        return []
-    return [f"{reader.num_damaged} damaged pieces of the film were left out"]

@@ -21,8 +21,8 @@ from impasto.errors import CameraError
 from impasto.images.reading import one_line
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.clips.clip import ColourTags, matrix_or_guess
-from impasto.runtime.clips.frames import Turn, frame_to_rgb, turn_of
-from impasto.runtime.clips.reading import open_film
+from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
+from impasto.runtime.clips.opening import open_film
 
 _FULL = 2
 _PATIENCE_SECONDS = 10.0
@@ -109,7 +109,15 @@ class Camera:
         is_full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         matrix = matrix_or_guess(frame.colorspace, height=frame.height)
         colour = ColourTags(frame.color_primaries, frame.color_trc, matrix, is_full)
-        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn)
+        rgb, alpha = frame_to_colours(
+            frame,
+            width=width,
+            height=height,
+            colour=colour,
+            turn=turn,
+            has_alpha=has_alpha(frame),
+        )
+        return rgb if alpha is None else on_white(rgb, alpha)
 
 
 def _open_device(camera: str) -> InputContainer:
@@ -120,7 +128,7 @@ def _open_device(camera: str) -> InputContainer:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise CameraError(
             f"there is no camera {camera} to look through ({reason}); "
-            f"give the number or device of another, or a film, with --camera"
+            f"give the number or device of another, or a video, with --camera"
         ) from error
 
 

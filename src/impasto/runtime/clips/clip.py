@@ -42,6 +42,8 @@ class ClipFacts:
         frame_rate: frames per second on average, if known.
         num_frames: how many there will be, if known.
         colour: what its numbers mean.
+        has_alpha: whether its frames say how transparent they are.
+        bits: per channel.
     """
 
     width: int
@@ -51,6 +53,8 @@ class ClipFacts:
     frame_rate: Fraction | None
     num_frames: int | None
     colour: ColourTags
+    has_alpha: bool = False
+    bits: int = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -58,18 +62,22 @@ class ClipFrame:
     """One frame.
 
     Attributes:
-        rgb: float32 H×W×3 in [0, 1].
+        rgb: float32 H×W×3 in [0, 1]; nothing is hidden where it is transparent.
+        alpha: float32 H×W in [0, 1], 0 being invisible; None in a film without.
         time: when it is shown, in units of the clip's time base.
         duration: for how long, in the same units; 0 where the clip does not say.
     """
 
     rgb: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None
     time: int
     duration: int
 
-    def with_rgb(self, rgb: NDArray[np.float32]) -> "ClipFrame":
-        """The frame of the same moment with other colours."""
-        return dataclasses.replace(self, rgb=rgb)
+    def with_colours(
+        self, rgb: NDArray[np.float32], alpha: NDArray[np.float32] | None
+    ) -> "ClipFrame":
+        """The frame of the same moment with other colours, perhaps of another size."""
+        return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 
 
 def matrix_or_guess(matrix: int, *, height: int) -> int:
@@ -84,6 +92,12 @@ def matrix_or_guess(matrix: int, *, height: int) -> int:
     if matrix not in (0, UNSPECIFIED):
         return matrix
     return _BT709 if height >= _SMALLEST_HD_HEIGHT else _BT601
+
+
+def damage_notes(num_pieces: int, *, of: str) -> list[str]:
+    """The line that says how many damaged pieces were left out of something; none for none."""
+    pieces = "1 damaged piece" if num_pieces == 1 else f"{num_pieces} damaged pieces"
+    return [f"{pieces} of the {of} left out"] if num_pieces else []
 
 
 def even(size: int) -> int:

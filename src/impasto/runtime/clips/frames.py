@@ -2,7 +2,7 @@
 
 The conversion between luma, chroma and R'G'B' is libswscale's: within 3/255 of the formula, both
 ways together. Transfer curves and primaries are left as they are: what a screen would show of the
-clip is what it will show of the result.
+clip is what it will show of the result. Colours hidden where a frame is transparent are replaced.
 """
 
 from typing import Any
@@ -12,12 +12,16 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from impasto.images.picture import Picture, resize_picture
 from impasto.runtime.clips.clip import ColourTags
+from impasto.runtime.given_pictures import fill_transparent
 
 _LIMITED, _FULL = 1, 2
 _BT601_COEFFICIENTS = 5
 _COEFFICIENTS = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}  # H.273's matrices in libswscale
 _DEEP_BITS = 8
+_SHALLOW = {"rgb": "rgb24", "rgba": "rgba"}
+_DEEP = {"rgb": "rgb48le", "rgba": "rgba64le"}
 _BYTE, _WORD = np.float32(255), np.float32(65535)
 
 Turn = tuple[bool, bool, bool]
@@ -27,6 +31,43 @@ Turn = tuple[bool, bool, bool]
 def coefficients_of(matrix: int) -> int:
     """Libswscale's number for a matrix of H.273; BT.601 for those it does not know."""
     return _COEFFICIENTS.get(matrix, _BT601_COEFFICIENTS)
+
+
+def has_alpha(frame: VideoFrame) -> bool:
+    """Whether a frame says how transparent its pixels are."""
+    return any(component.is_alpha for component in frame.format.components)
+
+
+def frame_to_colours(
+    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn, has_alpha: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The upright frame's colours, height×width×3, and its alpha if that is asked for.
+
+    It is resized by its visible colours, and those that nobody sees are replaced as they are in
+    photographs.
+
+    Args:
+        frame: as decoded.
+        width: wanted, once it is upright, in pixels.
+        height: likewise.
+        colour: of the clip.
+        turn: that makes it upright.
+        has_alpha: of the clip.
+    """
+    if not has_alpha:
+        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn), None
+    sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
+    pixels = _upright_pixels(frame, sides, colour=colour, turn=turn, layout="rgba")
+    picture = Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
+    picture = resize_picture(picture, width=width, height=height)
+    return fill_transparent(picture), picture.alpha
+
+
+def on_white(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Colours H×W×3 laid on white paper, as alpha H×W has it."""
+    opacity = alpha[..., np.newaxis]
+    laid: NDArray[np.float32] = rgb * opacity + (1 - opacity)
+    return laid
 
 
 def frame_to_rgb(
@@ -41,12 +82,19 @@ def frame_to_rgb(
         colour: of the clip.
         turn: that makes it upright.
     """
+    return _upright_pixels(frame, (width, height), colour=colour, turn=turn, layout="rgb")
+
+
+def _upright_pixels(
+    frame: VideoFrame, sides: tuple[int, int], *, colour: ColourTags, turn: Turn, layout: str
+) -> NDArray[np.float32]:
+    """The upright frame of this width and height, float32 H×W×3 or, as `rgba`, H×W×4."""
     is_deep = frame.format.components[0].bits > _DEEP_BITS
-    columns, rows = (height, width) if turn[0] else (width, height)
+    columns, rows = sides[::-1] if turn[0] else sides
     pixels = frame.reformat(
         width=columns,
         height=rows,
-        format="rgb48le" if is_deep else "rgb24",
+        format=(_DEEP if is_deep else _SHALLOW)[layout],
         src_colorspace=coefficients_of(colour.matrix),
         src_color_range=_FULL if colour.is_full_range else _LIMITED,
         dst_color_range=_FULL,
@@ -63,11 +111,41 @@ def rgb_to_frame(rgb: NDArray[np.float32], *, colour: ColourTags) -> VideoFrame:
         rgb: float32 H×W×3 in [0, 1], H and W even.
         colour: what its numbers shall mean.
     """
-    scaled = rgb * _BYTE
+    frame = av.VideoFrame.from_ndarray(_whole_numbers(rgb, _BYTE, np.uint8), "rgb24")
+    return _encodable(frame, "yuv420p", colour)
+
+
+def rgba_to_frame(
+    rgb: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+    *,
+    colour: ColourTags,
+    pixel_format: str,
+) -> VideoFrame:
+    """A transparent frame, as deep as an encoder takes it.
+
+    Args:
+        rgb: float32 H×W×3 in [0, 1], H and W even.
+        alpha: float32 H×W in [0, 1].
+        colour: what its numbers shall mean.
+        pixel_format: of the encoder, with luma, chroma and alpha.
+    """
+    rgba = np.dstack([rgb, alpha])
+    pixels = _whole_numbers(rgba, _WORD, np.uint16)
+    return _encodable(av.VideoFrame.from_ndarray(pixels, "rgba64le"), pixel_format, colour)
+
+
+def _whole_numbers(
+    values: NDArray[np.float32], largest: np.float32, kind: type[np.unsignedinteger[Any]]
+) -> NDArray[Any]:
+    scaled = values * largest
     scaled += np.float32(0.5)
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(scaled.astype(np.uint8)), "rgb24")
+    return np.ascontiguousarray(scaled.astype(kind))
+
+
+def _encodable(frame: VideoFrame, pixel_format: str, colour: ColourTags) -> VideoFrame:
     converted = frame.reformat(
-        format="yuv420p",
+        format=pixel_format,
         src_color_range=_FULL,
         dst_colorspace=coefficients_of(colour.matrix),
         dst_color_range=_FULL if colour.is_full_range else _LIMITED,

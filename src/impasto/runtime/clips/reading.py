@@ -12,15 +12,26 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
+import numpy as np
+from av.codec.context import CodecContext
 from av.container.input import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
-from impasto.images.reading import one_line, shown
-from impasto.runtime.clips.clip import ClipFacts, ClipFrame, ColourTags, matrix_or_guess
-from impasto.runtime.clips.frames import Turn, frame_to_rgb, turn_of
+from impasto.images.reading import MAX_PIXELS, shown
+from impasto.runtime.clips.clip import (
+    ClipFacts,
+    ClipFrame,
+    ColourTags,
+    damage_notes,
+    matrix_or_guess,
+)
+from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
+from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, turn_of
+from impasto.runtime.clips.opening import open_film, reason
+from impasto.runtime.clips.times import Clock, is_film_stream
 
 _FULL = 2
 _USUAL_RATE = Fraction(25)
@@ -28,7 +39,14 @@ _WHOLE_SHARE = 0.98
 """A film that lacks fewer of its frames than this leaves is taken for whole."""
 
 _SECOND = Fraction(1, av.time_base)
-_NO_FILMS = ("image2", "tty", "_pipe")
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""FFmpeg's own decoders of these leave the transparency out."""
+
+_ASPECTS = Fraction(1, 100), Fraction(100)
+"""Between which the shape of a pixel is believed."""
+
+_RATES = Fraction(1, 3600), Fraction(1000)
+"""Between which frames per second are believed; DV says 60,000."""
 
 
 class ClipReader:
@@ -50,9 +68,11 @@ class ClipReader:
         self.name = shown(path)
         self.num_damaged = 0
         self._num_packets = 0
+        self._deinterlacer = Deinterlacer()
         self._container = open_film(Path(path))
         try:
             self._stream = self._choose_stream()
+            self._decoder = _alpha_decoder(self._stream)
             self._decoded = self._decode()
             self._first = self._first_frame()
         except BaseException:
@@ -72,6 +92,14 @@ class ClipReader:
     ) -> None:
         self._container.close()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read as it was, so far, one line each."""
+        notes = []
+        if self._deinterlacer.num_interlaced:
+            notes.append(f"interlaced frames deinterlaced: {self._deinterlacer.num_interlaced}")
+        return (*notes, *damage_notes(self.num_damaged, of="video"))
+
     def frames(self, *, width: int, height: int) -> Iterator[ClipFrame]:
         """All frames, once, in the order they are shown, each later than the one before.
 
@@ -82,29 +110,33 @@ class ClipReader:
         Raises:
             VideoFileError: the clip ends before the end it announces.
         """
+        decoded = itertools.chain([self._first], self._decoded)
+        for timed in self._deinterlacer.frames(self._timed(decoded)):
+            rgb, alpha = self._converted(timed.frame, width=width, height=height)
+            yield ClipFrame(rgb, alpha, timed.time, timed.duration)
+
+    def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
         time_base = self.facts.time_base
         step = max(1, round(1 / ((self.facts.frame_rate or _USUAL_RATE) * time_base)))
         last: int | None = None
-        for frame in itertools.chain([self._first], self._decoded):
+        for frame in frames:
             time = frame.pts if frame.pts is not None else (0 if last is None else last + step)
             if last is not None and time <= last:
                 time = last + 1  # two frames at one moment
             last = time
-            rgb = frame_to_rgb(
-                frame, width=width, height=height, colour=self.facts.colour, turn=self._turn
-            )
-            yield ClipFrame(rgb, time, frame.duration or 0)
+            yield TimedFrame(frame, time, frame.duration or 0)
 
     def _choose_stream(self) -> VideoStream:
-        films = [
-            stream
-            for stream in self._container.streams.video
-            if not stream.disposition & Disposition.attached_pic
-        ]
+        films = [stream for stream in self._container.streams.video if is_film_stream(stream)]
         if not films:
             held = "only sound" if self._container.streams.audio else "no pictures"
-            raise VideoFileError(f"{self.name} holds {held}; expected a film")
+            raise VideoFileError(f"{self.name} holds {held}; expected a video")
+        if films[0].codec_context is None:
+            raise VideoFileError(
+                f"{self.name} is encoded in a way that cannot be read; convert it to MP4 first"
+            )
         films[0].thread_type = "AUTO"
+        films[0].codec_context.options["max_pixels"] = str(MAX_PIXELS)
         return films[0]
 
     def _first_frame(self) -> VideoFrame:
@@ -115,12 +147,12 @@ class ClipReader:
     def _decode(self) -> Iterator[VideoFrame]:
         announced = self._announced()
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in Clock(self._container).demux([self._stream]):
                 self._num_packets += packet.size > 0
                 yield from self._frames_in(packet)
         except av.FFmpegError as error:
             raise VideoFileError(
-                f"{self.name} is damaged ({one_line(error)}); get the file again"
+                f"{self.name} is damaged ({reason(error)}); get the file again"
             ) from error
         if 0 < self._num_packets < _WHOLE_SHARE * announced - 1:
             raise VideoFileError(
@@ -134,40 +166,41 @@ class ClipReader:
 
     def _frames_in(self, packet: Any) -> list[VideoFrame]:
         try:
-            return list(packet.decode())
-        except av.error.InvalidDataError:
+            if self._decoder is None:
+                return list(packet.decode())
+            frames: list[VideoFrame] = self._decoder.decode(packet if packet.size else None)
+            return frames
+        except av.error.EOFError:
+            return []
+        except av.FFmpegError:
             self.num_damaged += 1
             return []
 
-
-def open_film(path: Path) -> InputContainer:
-    """Open a file that may be a film.
-
-    Raises:
-        VideoFileError: it is missing, may not be read, or is no film.
-    """
-    name = shown(path)
-    if path.is_dir():
-        raise VideoFileError(f"{name} is a folder; expected a film")
-    try:
-        container = av.open(str(path), metadata_errors="replace")
-    except FileNotFoundError as error:
-        raise VideoFileError(f"{name} does not exist; expected a film") from error
-    except PermissionError as error:
-        raise VideoFileError(f"{name} may not be read; change its permissions") from error
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise VideoFileError(
-            f"{name} is no film that can be read, or is cut short ({_reason(error)}); "
-            f"expected MP4, Matroska, WebM or the like"
-        ) from error
-    if container.format.name.endswith(_NO_FILMS):
-        container.close()
-        raise VideoFileError(f"{name} is no film; expected MP4, Matroska, WebM or the like")
-    return container
+    def _converted(
+        self, frame: VideoFrame, *, width: int, height: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        facts = self.facts
+        try:
+            return frame_to_colours(
+                frame,
+                width=width,
+                height=height,
+                colour=facts.colour,
+                turn=self._turn,
+                has_alpha=facts.has_alpha,
+            )
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoFileError(
+                f"{self.name} has frames that cannot be converted ({reason(error)})"
+            ) from error
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or one_line(error)
+def _alpha_decoder(stream: VideoStream) -> Any:
+    """A decoder for a stream that FFmpeg's own would read without its transparency; or None."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    return CodecContext.create(name, "r")
 
 
 def _facts_of(
@@ -175,9 +208,11 @@ def _facts_of(
 ) -> ClipFacts:
     width, height = frame.width, frame.height
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+    if not _ASPECTS[0] <= aspect <= _ASPECTS[1]:
+        aspect = Fraction(1)
     if turn[0]:
         width, height, aspect = height, width, 1 / aspect
-    rate = stream.average_rate or stream.guessed_rate or None
+    rate = _rate_of(stream)
     return ClipFacts(
         width=width,
         height=height,
@@ -186,7 +221,20 @@ def _facts_of(
         frame_rate=rate,
         num_frames=_count_of(container, stream, rate),
         colour=_colour_of(frame, stream),
+        has_alpha=has_alpha(frame) and not _has_undefined_alpha(container, stream),
+        bits=frame.format.components[0].bits,
     )
+
+
+def _rate_of(stream: VideoStream) -> Fraction | None:
+    """Frames per second, where the film says it in a way that can be believed."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    return next((rate for rate in rates if rate and _RATES[0] <= rate <= _RATES[1]), None)
+
+
+def _has_undefined_alpha(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a fourth channel means nothing: that of 32-bit AVI without compression."""
+    return container.format.name == "avi" and stream.codec_context.name == "rawvideo"
 
 
 def _count_of(container: InputContainer, stream: VideoStream, rate: Fraction | None) -> int | None:

@@ -3,43 +3,72 @@
 They come from a reading of the file of their own, so that they may lie in it as they like.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
 from av.audio.stream import AudioStream
-from av.container.input import InputContainer
 from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-_OPUS, _AAC = "libopus", "aac"
-_OPUS_RATE = 48_000
+from impasto.runtime.clips.clip import damage_notes
+from impasto.runtime.clips.opening import open_film
+from impasto.runtime.clips.sound_encoding import EncodedSound
+from impasto.runtime.clips.stream_trial import can_hold, first_packets
+from impasto.runtime.clips.times import Clock, is_film_stream, start_of
+
+_DAMAGED = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
+"""What FFmpeg says of a packet that it cannot write; a full disk is none of these."""
 
 
 class Soundtrack:
     """What a clip holds beside its pictures.
 
     Args:
-        source: the clip, opened for this alone.
+        source: the clip.
         output: where it goes; streams are added, so that nothing may be written to it yet.
 
-    Attributes:
-        notes: what could not be copied, one line each.
+    Raises:
+        VideoFileError: the clip cannot be opened any more.
     """
 
-    def __init__(self, source: InputContainer, output: OutputContainer) -> None:
-        self.notes: list[str] = []
-        self._source = source
+    def __init__(self, source: Path, output: OutputContainer) -> None:
         self._output = output
-        self._carriers: dict[int, _Copied | _Encoded] = {}
-        for stream in source.streams:
+        self._carriers: dict[int, _Copied | EncodedSound] = {}
+        self._left_out: Counter[str] = Counter()
+        self._changes: list[str] = []
+        self._source = open_film(source)
+        samples = first_packets(source)
+        for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
-                self._add(stream)
-            elif stream.type != "video":
-                self.notes.append(f"a stream of {stream.type} was left out")
+                self._add(stream, samples.get(stream.index, []))
+        self._count_left_out()
         self._packets = self._demux()
         self._waiting = next(self._packets, None)
+
+    @property
+    def notes(self) -> list[str]:
+        """What could not be copied so far, one line each."""
+        num_lost = sum(carrier.num_lost for carrier in self._carriers.values())
+        lost = damage_notes(num_lost, of="sound")
+        return [*self._changes, *map(_left_out_note, self._left_out.items()), *lost]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the clip says about itself."""
+        return self._source.metadata
+
+    def chapters(self) -> list[Any]:
+        """The clip's chapters, by the clock that begins at 0."""
+        start = start_of(self._source)
+        earlier = (
+            _earlier(chapter, start) for chapter in self._source.chapters() if chapter["time_base"]
+        )
+        return [chapter for chapter in earlier if 0 <= chapter["start"] <= chapter["end"]]
 
     def write_until(self, seconds: float) -> None:
         """Write what is heard or read before a moment of the film."""
@@ -52,34 +81,45 @@ class Soundtrack:
         for carrier in self._carriers.values():
             carrier.finish()
 
-    def _add(self, stream: Any) -> None:
-        kind = "sound" if isinstance(stream, AudioStream) else "subtitles"
-        codec = stream.codec_context.name if stream.codec_context is not None else None
-        if codec in self._output.supported_codecs and not self._refused(codec):
-            self._carriers[stream.index] = _Copied(stream, self._output)
-        elif codec is not None and isinstance(stream, AudioStream):
-            carrier = _Encoded(stream, self._output)
-            self._carriers[stream.index] = carrier
-            self.notes.append(
-                f"{self._output.format.name} cannot hold {codec}: "
-                f"the sound was encoded anew as {carrier.codec}"
-            )
-        else:
-            self.notes.append(
-                f"{self._output.format.name} cannot hold {codec or 'an unknown codec'}: "
-                f"the {kind} were left out"
-            )
+    def close(self) -> None:
+        """Let go of the clip."""
+        self._source.close()
 
-    def _refused(self, codec: str | None) -> bool:
-        """Text that the list of WebM's codecs has, and its file has not."""
-        return self._output.format.name == "webm" and codec in ("srt", "subrip", "ass", "ssa")
+    def _add(self, stream: Any, sample: "list[Packet[Any]]") -> None:
+        name = self._output.format.name
+        context = stream.codec_context
+        codec = context.codec.canonical_name if context is not None else None
+        is_sound = isinstance(stream, AudioStream)
+        if codec is not None and can_hold(name, stream, sample):
+            self._carriers[stream.index] = _Copied(stream, self._output)
+            return
+        refusal = f"{name} cannot hold {codec or 'an unknown codec'}"
+        encoded = EncodedSound.of(stream, self._output) if codec is not None and is_sound else None
+        if encoded is not None:
+            self._carriers[stream.index] = encoded
+            self._changes.append(f"{refusal}: the sound was encoded anew as {encoded.codec}")
+        else:
+            kind = "sound was" if is_sound else "subtitles were"
+            self._changes.append(f"{refusal}: the {kind} left out")
+
+    def _count_left_out(self) -> None:
+        films = [stream for stream in self._source.streams.video if is_film_stream(stream)]
+        covers = len(self._source.streams.video) - len(films)
+        self._left_out["stream of pictures beside the first"] = max(0, len(films) - 1)
+        self._left_out["cover picture"] = covers
+        for stream in self._source.streams:
+            if stream.type not in ("audio", "subtitle", "video"):
+                self._left_out[f"stream of {stream.type}"] += 1
+        self._left_out = +self._left_out
 
     def _demux(self) -> "Iterator[Packet[Any]]":
         streams = [self._source.streams[index] for index in self._carriers]
         if not streams:
             return
         try:
-            for packet in self._source.demux(streams):
+            for packet in Clock(self._source).demux(streams):
+                if packet.dts is None:
+                    packet.dts = packet.pts
                 if packet.dts is not None:
                     yield packet
         except av.FFmpegError:
@@ -94,52 +134,36 @@ class _Copied:
         self._stream = output.add_stream_from_template(source)
         self._stream.metadata.update(source.metadata)
         self._stream.disposition = source.disposition
+        self._last: int | None = None
+        self.num_lost = 0
 
     def write(self, packet: "Packet[Any]") -> None:
+        assert packet.dts is not None
+        if self._last is not None and packet.dts <= self._last:
+            self.num_lost += 1  # of a moment that is past
+            return
+        self._last = packet.dts
         packet.stream = self._stream
-        self._output.mux_one(packet)
+        try:
+            self._output.mux_one(packet)
+        except _DAMAGED:
+            self.num_lost += 1
 
     def finish(self) -> None:
         """Nothing is held back."""
 
 
-class _Encoded:
-    """Sound that the container cannot hold as it is."""
-
-    def __init__(self, source: AudioStream, output: OutputContainer) -> None:
-        self._output = output
-        self.codec = _AAC if _AAC in output.supported_codecs else _OPUS
-        rate = _OPUS_RATE if self.codec == _OPUS else source.codec_context.sample_rate
-        layout = source.codec_context.layout.name
-        self._stream: Any = output.add_stream(self.codec, rate=rate, layout=layout)
-        self._stream.metadata.update(source.metadata)
-        self._resampler: av.AudioResampler | None = None
-
-    def write(self, packet: "Packet[Any]") -> None:
-        for frame in _frames_in(packet):
-            self._encode(frame)
-
-    def finish(self) -> None:
-        if self._resampler is not None:
-            self._encode(None)
-        self._output.mux(self._stream.encode(None))
-
-    def _encode(self, frame: av.AudioFrame | None) -> None:
-        if self._resampler is None:
-            self._stream.codec_context.open(strict=False)
-            context = self._stream.codec_context
-            self._resampler = av.AudioResampler(
-                context.format, context.layout, context.sample_rate, context.frame_size or None
-            )
-        for resampled in self._resampler.resample(frame):
-            self._output.mux(self._stream.encode(resampled))
+def _earlier(chapter: Any, start: Fraction) -> Any:
+    shift = round(start / chapter["time_base"])
+    return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
 
 
-def _frames_in(packet: Any) -> list[av.AudioFrame]:
-    try:
-        return list(packet.decode())
-    except av.error.InvalidDataError:
-        return []  # a click in the sound is no reason to stop
+def _left_out_note(counted: tuple[str, int]) -> str:
+    what, number = counted
+    if number == 1:
+        return f"a {what} was left out"
+    head, *tail = what.split(" ", 1)
+    return f"{number} {' '.join([head + 's', *tail])} were left out"
 
 
 def seconds_of(packet: "Packet[Any]") -> float:

@@ -7,8 +7,8 @@ WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """H.264 in all but WebM, which gets VP9."""
 
 READABLE_SUFFIXES = frozenset(
-    {*WRITABLE_SUFFIXES, ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts", ".wmv", ".flv"}
-    | {".ogv", ".3gp", ".y4m"}
+    {*WRITABLE_SUFFIXES, ".qt", ".f4v", ".3gp", ".3g2", ".avi", ".divx", ".wmv", ".asf", ".flv"}
+    | {".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".ogv", ".mxf", ".dv", ".y4m"}
 )
 """What is taken for a film by its name; what is in it is known once it is opened."""
 

@@ -1,4 +1,6 @@
-"""A clip written to its file: H.264 or VP9, with the times and colours of the one it was made from.
+"""A clip written to its file, with the times and colours of the one it was made from.
+
+The suffix decides the container and the encoder.
 
 The file is the pipeline's to name and to put in its place.
 """
@@ -6,27 +8,37 @@ The file is the pipeline's to name and to put in its place.
 import contextlib
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+from av.container.output import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
-from impasto.images.reading import one_line, shown
+from impasto.images.reading import shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
-from impasto.runtime.clips.frames import rgb_to_frame
-from impasto.runtime.clips.reading import open_film
+from impasto.runtime.clips.encoders import Encoder, encoder_for
+from impasto.runtime.clips.frames import on_white, rgb_to_frame, rgba_to_frame
+from impasto.runtime.clips.opening import open_output, reason
 from impasto.runtime.clips.soundtrack import Soundtrack, seconds_of
 from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _FULL, _LIMITED = 2, 1
 _USUAL_RATE = Fraction(25)
-_H264_PRESET = "veryfast"
-_VP9_OPTIONS = {"deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+_FFMPEG_ERRORS = (av.FFmpegError, OSError, ValueError)
+_OPAQUE = 0.999
+_TIMECODE = r"\d\d:\d\d:\d\d[:;]\d\d"
+_DROP_FRAME_RATES = (Fraction(30_000, 1001), Fraction(60_000, 1001))
+_HDR = {16: "PQ", 18: "HLG"}
+"""The transfers of H.273 that reach beyond what a screen usually shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,6 @@ class ClipWriter:
         height: likewise.
 
     Attributes:
-        notes: what could not be taken over, one line each.
         num_frames: written so far.
 
     Raises:
@@ -67,13 +78,30 @@ class ClipWriter:
     ) -> None:
         self._name = shown(target.path)
         self._facts = facts
+        self._encoder = encoder_for(target.path.suffix, target.quality, has_alpha=facts.has_alpha)
         self.num_frames = 0
+        self._num_transparent = 0
         self._end = -math.inf
+        self._soundtrack: Soundtrack | None = None
         with self._errors_as_ours():
-            self._open(target, source)
-            self._stream = self._add_film(target, width, height)
-            self._soundtrack = Soundtrack(self._source, self._output)
-        self.notes = self._soundtrack.notes
+            self._output = _opened(target)
+            try:
+                self._stream = self._add_film(width, height)
+                self._soundtrack = Soundtrack(source, self._output)
+                self._output.metadata.update(_metadata_for(facts, self._soundtrack.metadata))
+                self._output.set_chapters(self._soundtrack.chapters())
+                self._output.start_encoding()
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be taken over as it was, so far, one line each."""
+        notes = list(self._soundtrack.notes) if self._soundtrack is not None else []
+        if self._num_transparent and self._encoder.alpha_note:
+            notes.append(self._encoder.alpha_note)
+        return (*notes, *_depth_notes(self._facts, self._encoder))
 
     def write(self, frame: ClipFrame) -> int:
         """Write one more frame; returns how many are written.
@@ -81,14 +109,14 @@ class ClipWriter:
         Raises:
             VideoFileError: the place cannot be written to any more.
         """
-        picture = rgb_to_frame(frame.rgb, colour=self._facts.colour)
+        picture = self._encodable(frame)
         picture.pts, picture.time_base = frame.time, self._facts.time_base
         picture.duration = frame.duration
         with self._errors_as_ours():
             packets = self._stream.encode(picture)
             self._output.mux(packets)
             if packets:  # never sound before film, whose first times may be negative
-                self._soundtrack.write_until(seconds_of(packets[-1]))
+                self._sound.write_until(seconds_of(packets[-1]))
         self._end = float((frame.time + frame.duration) * self._facts.time_base)
         self.num_frames += 1
         return self.num_frames
@@ -103,31 +131,54 @@ class ClipWriter:
             VideoFileError: the place cannot be written to any more.
         """
         with self._errors_as_ours():
-            self._output.mux(self._stream.encode(None))
-            self._soundtrack.write_until(math.inf if is_whole else self._end)
-            self._soundtrack.finish()
+            packets = self._stream.encode(None)
+            if is_whole:
+                self._output.mux(packets)
+                self._write_sound(math.inf)
+            else:
+                self._write_what_can_be(packets)
             self._output.close()
+
+    def _write_what_can_be(self, packets: "list[Packet[Any]]") -> None:
+        """The end of a part: it shall play, whatever went wrong."""
+        for packet in packets:
+            with contextlib.suppress(*_FFMPEG_ERRORS):
+                self._output.mux_one(packet)
+        with contextlib.suppress(*_FFMPEG_ERRORS):
+            self._write_sound(self._end)
+
+    def _write_sound(self, end: float) -> None:
+        self._sound.write_until(end)
+        self._sound.finish()
 
     def close(self) -> None:
         """Let go of the files; without `finish`, what was written is of no use."""
-        self._source.close()
-        with contextlib.suppress(av.FFmpegError):
+        if self._soundtrack is not None:
+            self._soundtrack.close()
+        with contextlib.suppress(*_FFMPEG_ERRORS):
             self._output.close()
 
-    def _open(self, target: ClipTarget, source: Path) -> None:
-        kind = _FORMATS[target.path.suffix.lower()]
-        options = {"movflags": "+faststart"} if kind in ("mp4", "mov") else {}
-        self._source = open_film(source)
-        self._output = av.open(str(target.temporary), "w", format=kind, container_options=options)
-        self._output.metadata.update(self._source.metadata)
-        self._output.set_chapters(self._source.chapters())
+    @property
+    def _sound(self) -> Soundtrack:
+        assert self._soundtrack is not None
+        return self._soundtrack
 
-    def _add_film(self, target: ClipTarget, width: int, height: int) -> VideoStream:
-        codec, options = _encoder(target)
+    def _encodable(self, frame: ClipFrame) -> VideoFrame:
+        colour, alpha = self._facts.colour, frame.alpha
+        if alpha is None:
+            return rgb_to_frame(frame.rgb, colour=colour)
+        self._num_transparent += bool(alpha.min() < _OPAQUE)
+        if not self._encoder.has_alpha:
+            return rgb_to_frame(on_white(frame.rgb, alpha), colour=colour)
+        pixel_format = self._encoder.pixel_format
+        return rgba_to_frame(frame.rgb, alpha, colour=colour, pixel_format=pixel_format)
+
+    def _add_film(self, width: int, height: int) -> VideoStream:
         rate = self._facts.frame_rate or _USUAL_RATE
-        stream = self._output.add_stream(codec, rate=rate, options=options)
+        encoder = self._encoder
+        stream = self._output.add_stream(encoder.codec, rate=rate, options=dict(encoder.options))
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, encoder.pixel_format
         stream.time_base = stream.codec_context.time_base = self._facts.time_base
         stream.codec_context.sample_aspect_ratio = self._facts.pixel_aspect
         colour = self._facts.colour
@@ -141,11 +192,10 @@ class ClipWriter:
     def _errors_as_ours(self) -> Iterator[None]:
         try:
             yield
-        except (av.FFmpegError, OSError) as error:
+        except _FFMPEG_ERRORS as error:
             if isinstance(error, VideoFileError):
                 raise
-            reason = error.strerror or one_line(error)
-            raise VideoFileError(f"{self._name} cannot be written ({reason})") from error
+            raise VideoFileError(f"{self._name} cannot be written ({reason(error)})") from error
 
 
 def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -160,7 +210,7 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
         raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
-            f"{shown(path)} ends in no suffix of a film that can be written; "
+            f"{shown(path)} ends in no suffix of a video that can be written; "
             f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
         )
     if not path.parent.is_dir():
@@ -175,9 +225,28 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
     return path
 
 
-def _encoder(target: ClipTarget) -> tuple[str, dict[str, str]]:
-    """The codec, and its options at a quality: linear from bad to nearly without loss."""
-    if target.path.suffix.lower() == ".webm":
-        crf = round(63 - 0.41 * target.quality)
-        return "libvpx-vp9", {"crf": str(crf), "b": "0", **_VP9_OPTIONS}
-    return "libx264", {"crf": str(round(51 - 0.36 * target.quality)), "preset": _H264_PRESET}
+def _opened(target: ClipTarget) -> OutputContainer:
+    container = _FORMATS[target.path.suffix.lower()]
+    options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
+    return open_output(target.temporary, container=container, options=options)
+
+
+def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
+    """What a film says about itself, without a time code that FFmpeg would refuse to write."""
+    code = metadata.get("timecode")
+    rate = facts.frame_rate
+    if code is None:
+        return metadata
+    is_whole = rate is not None and rate >= 1 and re.fullmatch(_TIMECODE, code) is not None
+    if is_whole and (";" not in code or rate in _DROP_FRAME_RATES):
+        return metadata
+    return {key: value for key, value in metadata.items() if key != "timecode"}
+
+
+def _depth_notes(facts: ClipFacts, encoder: Encoder) -> list[str]:
+    """What is lost where a film is deeper than what is written."""
+    if facts.bits <= encoder.bits:
+        return []
+    hdr = _HDR.get(facts.colour.transfer)
+    kept = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
+    return [f"{facts.bits} bits per channel became {encoder.bits}{kept}"]

@@ -1,0 +1,65 @@
+"""Which encoder writes a film, by the suffix of its file and whether it is transparent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_H264_PRESET = "veryfast"
+_VP9_OPTIONS = {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"}
+_PRORES_OPTIONS = {"profile": "4444", "alpha_bits": "16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """One of FFmpeg's encoders and its settings.
+
+    Attributes:
+        codec: its name.
+        options: of it.
+        pixel_format: it is given.
+        bits: per channel.
+        has_alpha: transparency is kept.
+        alpha_note: what to say of transparency, if there is any; empty for nothing.
+    """
+
+    codec: str
+    options: Mapping[str, str]
+    pixel_format: str
+    bits: int
+    has_alpha: bool
+    alpha_note: str
+
+
+def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
+    """The encoder of a file, its quality linear from bad to nearly without loss.
+
+    Args:
+        suffix: of the file, that can be written.
+        quality: 1 to 100; ProRes has its own.
+        has_alpha: of the film.
+    """
+    if suffix.lower() == ".webm":
+        return Encoder(
+            "libvpx-vp9",
+            {"crf": str(round(63 - 0.41 * quality)), **_VP9_OPTIONS},
+            "yuva420p" if has_alpha else "yuv420p",
+            8,
+            has_alpha,
+            "",
+        )
+    if suffix.lower() == ".mov" and has_alpha:
+        return Encoder(
+            "prores_ks",
+            _PRORES_OPTIONS,
+            "yuva444p10le",
+            10,
+            True,
+            "transparency is kept: the video is ProRes 4444, on which quality has no effect",
+        )
+    return Encoder(
+        "libx264",
+        {"crf": str(round(51 - 0.36 * quality)), "preset": _H264_PRESET},
+        "yuv420p",
+        8,
+        False,
+        f"{suffix} has no transparency: the video was laid on white; .webm and .mov keep it",
+    )

@@ -1,0 +1,82 @@
+"""Files opened by FFmpeg: as files and nothing else, in containers that hold films.
+
+FFmpeg takes a name for an address (`http:host`, `concat:a|b`), and some formats for lists of other
+files (playlists, scripts). Here a name is a name, and only containers that hold their own frames
+are read, by what is in them and not by their suffix. Devices are the camera's.
+"""
+
+import os
+from pathlib import Path
+
+import av
+from av.container.input import InputContainer
+from av.container.output import OutputContainer
+
+from impasto.errors import VideoFileError
+from impasto.images.reading import one_line, shown
+
+CONTAINERS = (
+    *("mov", "matroska", "avi", "asf", "asf_o", "flv", "ogg", "mxf", "mpeg", "mpegts", "dv"),
+    *("mpegvideo", "m4v", "h264", "hevc", "yuv4mpegpipe"),
+)
+"""FFmpeg's names of the demuxers that may run; none of them opens a second file."""
+
+_PROTOCOL = "file"
+_READING = {
+    "protocol_whitelist": _PROTOCOL,
+    "format_whitelist": ",".join(CONTAINERS),
+    "enable_drefs": "0",  # a QuickTime track whose data would lie in another file
+}
+
+
+def open_film(path: Path) -> InputContainer:
+    """Open a file that may be a film.
+
+    Raises:
+        VideoFileError: it is missing, may not be read, is no regular file, or is no film.
+    """
+    name = shown(path)
+    if path.is_dir():
+        raise VideoFileError(f"{name} is a folder; expected a video")
+    if path.exists() and not path.is_file():
+        raise VideoFileError(
+            f"{name} is a pipe or a device, and a video is read more than once; expected a file"
+        )
+    try:
+        return av.open(_as_file(path), "r", options=_READING, metadata_errors="replace")
+    except FileNotFoundError as error:
+        raise VideoFileError(f"{name} does not exist; expected a video") from error
+    except PermissionError as error:
+        raise VideoFileError(f"{name} may not be read; change its permissions") from error
+    except av.error.ArgumentError as error:  # what a format outside the list ends in
+        raise VideoFileError(
+            f"{name} is no video that can be read; expected MP4, Matroska, WebM or the like"
+        ) from error
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise VideoFileError(
+            f"{name} is no video that can be read, or is cut short ({reason(error)}); "
+            f"expected MP4, Matroska, WebM or the like"
+        ) from error
+
+
+def open_output(path: Path, *, container: str, options: dict[str, str]) -> OutputContainer:
+    """Open a file to write a film to.
+
+    Args:
+        path: of the file.
+        container: FFmpeg's name of its format.
+        options: of that format.
+
+    Raises:
+        av.FFmpegError: it cannot be written to.
+    """
+    return av.open(_as_file(path), "w", format=container, container_options=options)
+
+
+def reason(error: Exception) -> str:
+    """Why FFmpeg could not do something, in one line."""
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def _as_file(path: Path) -> str:
+    return f"{_PROTOCOL}:{os.fspath(path)}"

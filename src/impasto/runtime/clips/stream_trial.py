@@ -1,0 +1,64 @@
+"""Whether a container can hold a stream as it is: found out by writing the beginning of one."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+from av.packet import Packet
+from av.stream import Stream
+
+from impasto.runtime.clips.opening import open_film
+from impasto.runtime.clips.times import Clock
+
+_SAMPLED_PACKETS = 8
+_LOOKED_AT_PACKETS = 500
+_TEXTS_WITHOUT_WEBM = ("srt", "subrip", "ass", "ssa")
+"""WebM's list of codecs has them, and its files have not."""
+
+
+def first_packets(source: Path) -> "dict[int, list[Packet[Any]]]":
+    """A few packets of each stream of sound or subtitles, from the beginning of a film."""
+    samples: dict[int, list[Packet[Any]]] = {}
+    container = open_film(source)
+    try:
+        streams = [it for it in container.streams if it.type in ("audio", "subtitle")]
+        if not streams:
+            return {}
+        for number, packet in enumerate(Clock(container).demux(streams)):
+            sample = samples.setdefault(packet.stream.index, [])
+            if packet.dts is not None and len(sample) < _SAMPLED_PACKETS:
+                sample.append(packet)
+            if number >= _LOOKED_AT_PACKETS or _are_enough(streams, samples):
+                break
+    except av.FFmpegError:
+        pass  # damaged: what was read so far has to do
+    finally:
+        container.close()
+    return samples
+
+
+def _are_enough(streams: list[Stream], samples: "dict[int, list[Packet[Any]]]") -> bool:
+    return all(len(samples.get(it.index, ())) >= _SAMPLED_PACKETS for it in streams)
+
+
+def can_hold(container: str, stream: Stream, sample: "list[Packet[Any]]") -> bool:
+    """Whether a file of this container takes a stream as it is: FFmpeg is asked to write one.
+
+    Args:
+        container: FFmpeg's name of it.
+        stream: of sound or subtitles.
+        sample: its first packets, which cannot be used again.
+    """
+    if container == "webm" and stream.codec_context.name in _TEXTS_WITHOUT_WEBM:
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            copied = trial.add_stream_from_template(stream)
+            trial.start_encoding()
+            for packet in sample:
+                packet.stream = copied
+                trial.mux_one(packet)
+    except (av.FFmpegError, ValueError, OSError):
+        return False
+    return True
