@@ -19,9 +19,11 @@ class StoredFeatures(Protocol):
 
     Attributes:
         pivot: C float32, to be added to what is read.
+        is_slow: writing waits for a disk, and is better done aside.
     """
 
     pivot: NDArray[np.float32]
+    is_slow: bool
 
     def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
         """Put h×w×C in their position."""
@@ -45,6 +47,8 @@ class FeaturesInMemory:
     Attributes:
         pivot: C float32, to be added to what is read.
     """
+
+    is_slow = False
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self._differences = np.empty(shape, np.float16)
@@ -79,6 +83,8 @@ class FeaturesOnDisk:
     Raises:
         PictureFileError: there is no room for it.
     """
+
+    is_slow = True
 
     def __init__(self, path: Path, shape: tuple[int, int, int]) -> None:
         self._path = path

@@ -96,23 +96,21 @@ class TiledRun:
         shape = self._grid.shape
         with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
             writing: Future[None] | None = None
+            is_first = True
             for tile, given in self._read_ahead(stage, runner, aside):
                 sums, features = self._run(runner, given, tile, moments, made)
-                if writing is None:  # the first tile, which decides on the pivots
+                if is_first:  # it decides on the pivots
+                    is_first = False
                     has_chosen = moments.choose_pivot(sums, tile)
                     if _choose_pivots(made, features) or has_chosen:
                         sums, features = self._run(runner, given, tile, moments, made)
-                else:
-                    writing.result()
                 moments.add(sums, tile)
-                kept = {
-                    feature: differences[_places(tile, feature.stride)].copy()
-                    for feature, differences in zip(made, features, strict=True)
-                }
-                writing = aside.submit(_write, made, tile, kept)
+                if writing is not None:
+                    writing.result()
+                writing = _write(made, tile, features, aside)
                 self._count.advance()
-            assert writing is not None
-            writing.result()
+            if writing is not None:
+                writing.result()
         self._statistics.append(moments.statistics())
         for feature in [feature for feature in self._kept if feature not in stage.left]:
             self._kept.pop(feature).delete()
@@ -180,14 +178,23 @@ class TiledRun:
 
 
 def _write(
-    files: dict[Feature, StoredFeatures], tile: Tile, kept: dict[Feature, NDArray[np.float16]]
-) -> None:
-    """Put what a stage made within a tile's core where it belongs."""
-    for feature, differences in kept.items():
+    made: dict[Feature, StoredFeatures],
+    tile: Tile,
+    features: list[NDArray[np.float16]],
+    aside: ThreadPoolExecutor,
+) -> "Future[None] | None":
+    """Put what a stage made within a tile's core in its position, if need be in another thread."""
+    writing: Future[None] | None = None
+    for (feature, stored), differences in zip(made.items(), features, strict=True):
+        core = differences[_places(tile, feature.stride)]
         rows, columns = (
             _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
         )
-        files[feature].write(rows, columns, differences)
+        if stored.is_slow:  # one thread does it all, in order
+            writing = aside.submit(stored.write, rows, columns, core.copy())
+        else:
+            stored.write(rows, columns, core)
+    return writing
 
 
 def _choose_pivots(files: dict[Feature, StoredFeatures], first: list[NDArray[np.float16]]) -> bool:
