@@ -107,6 +107,7 @@ def test_the_exceptions_are_these():
         "VideoInterrupted",
         "CameraError",
         "OutputExistsError",
+        "OutputAppearedError",
         "ModelFileError",
         "UnknownModelError",
         "DownloadError",

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import PictureFileError
-from impasto.files import reserve_file, whole_file
+from impasto.errors import OutputExistsError, PictureFileError
+from impasto.files import reason_of, reserve_file, shown_size, whole_file
 from impasto.images.colour_profile import srgb_profile
 from impasto.images.encoding import FULL_CHROMA_QUALITY, FileFormat
 from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import exif_for_file, xmp_for_file
-from impasto.images.reading import one_line, shown
+from impasto.images.reading import shown
 from impasto.images.window_reading import Metadata
 
 if TYPE_CHECKING:
@@ -53,9 +53,8 @@ class WindowWriter:
             reserve_file(self._path, num_bytes)
         except OSError as error:
             raise PictureFileError(
-                f"{shown(folder.parent)} has no room for {num_bytes / 2**30:.1f} GiB of pixels, "
-                f"which the picture takes while it is made ({one_line(error)}); "
-                "make room, or choose another place for it"
+                f"{shown(folder.parent)} cannot hold {shown_size(num_bytes)} of pixels, which the "
+                f"picture takes while it is made ({reason_of(error)})"
             ) from error
 
     def write(self, rows: slice, columns: slice, rgb: NDArray[np.float32]) -> None:
@@ -76,6 +75,7 @@ class WindowWriter:
         metadata: Metadata,
         alpha: "pyvips.Image | None" = None,
         quality: int = 92,
+        overwrite: bool = True,
     ) -> None:
         """Encode what was written.
 
@@ -85,8 +85,10 @@ class WindowWriter:
             metadata: to keep; TIFF keeps no EXIF here, which libvips cannot write into one.
             alpha: one channel of the picture's size and depth.
             quality: 1 to 100, for JPEG.
+            overwrite: replace a file that is there; otherwise the result goes beside it.
 
         Raises:
+            OutputAppearedError: a file is there and may not be overwritten.
             PictureFileError: the picture is too large for the format, or cannot be written.
         """
         import pyvips
@@ -110,11 +112,13 @@ class WindowWriter:
             if alpha is not None:
                 image = image.bandjoin(_as_deep_as(image, alpha))
             image = _with_metadata(image, metadata)
-            with whole_file(target) as temporary:
+            with whole_file(target, replace=overwrite) as temporary:
                 _encode(image, file_format.name, str(temporary), quality)
+        except OutputExistsError:
+            raise
         except (OSError, pyvips.Error) as error:
             raise PictureFileError(
-                f"{shown(target)} cannot be written ({one_line(error)})"
+                f"{shown(target)} cannot be written ({reason_of(error)})"
             ) from error
 
 

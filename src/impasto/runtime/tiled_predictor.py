@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +20,7 @@ from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tile_backend import TileBackend
 from impasto.runtime.tiled_run import Counter, TiledRun
 from impasto.runtime.tiling import Progress, Tile, TileGrid, plan_grid
+from impasto.work_files import work_folder
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
@@ -154,11 +154,11 @@ class TiledPredictor:
             ModelFileError: the model cannot be run, or its output is no picture.
             PictureFileError: no room for the features.
         """
-        with _named(self._model_name), TemporaryDirectory(dir=folder) as place:
+        with _named(self._model_name), work_folder(folder) as place:
             stages = self._backend.stages(grid.shape)
             count = Counter(len(grid.tiles) * len(stages), progress)
             pixels = self._pixels_in(source)
-            with closing(TiledRun(self._backend, pixels, grid, Path(place), count)) as run:
+            with closing(TiledRun(self._backend, pixels, grid, place, count)) as run:
                 for stage in stages[:-1]:
                     run.measure(stage)
                 for tile, output in run.outputs(stages[-1]):

@@ -77,7 +77,8 @@ def reproduce(
         result = target.run(settings, journal)
     except TrainingInterrupted as stop:
         reason = str(stop).partition(";")[0]
-        raise TrainingInterrupted(f"{reason}; go on with the same command") from None
+        how = f"{reason}; go on with the same command"
+        raise TrainingInterrupted(how, signal_number=stop.signal_number) from None
     return publish(
         name,
         target.CLAIM,

@@ -15,7 +15,8 @@ import av
 from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
-from impasto.images.reading import one_line, shown
+from impasto.files import is_special, reason_of
+from impasto.images.reading import shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
 from impasto.runtime.clips.frames import rgb_to_frame
 from impasto.runtime.clips.reading import open_film
@@ -37,11 +38,13 @@ class ClipTarget:
         path: of the file, under its last name.
         temporary: of the file while it is written.
         quality: 1 to 100.
+        overwrite: a file that is there may be replaced.
     """
 
     path: Path
     temporary: Path
     quality: int
+    overwrite: bool = False
 
 
 class ClipWriter:
@@ -144,7 +147,7 @@ class ClipWriter:
         except (av.FFmpegError, OSError) as error:
             if isinstance(error, VideoFileError):
                 raise
-            reason = error.strerror or one_line(error)
+            reason = reason_of(error)
             raise VideoFileError(f"{self._name} cannot be written ({reason})") from error
 
 
@@ -153,11 +156,13 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
 
     Raises:
         OutputExistsError: a file is there and may not be replaced.
-        VideoFileError: a folder, a missing folder, or a suffix of no format.
+        VideoFileError: a folder, a device, a missing folder, or a suffix of no format.
     """
     path = Path(target)
     if path.is_dir():
         raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
+    if is_special(path):
+        raise VideoFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
             f"{shown(path)} ends in no suffix of a film that can be written; "
