@@ -33,6 +33,8 @@ _MACHINE = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest(
 PREFIX = f".impasto-{_MACHINE}-"
 """Of every name; another machine's locks may not be seen on a shared disk, so its files stay."""
 
+LOCK_NAME = ".impasto.lock"
+
 _HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _MAX_TRIES = 100
 
@@ -115,6 +117,31 @@ def only_one(path: Path) -> Iterator[bool]:
         os.close(descriptor)
         if sys.platform == "win32":  # which removes no open file
             _remove(path)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, *, lock: str = LOCK_NAME) -> Iterator[bool]:
+    """Be the only one to work in a folder, which is made if need be, and removed if it is empty.
+
+    Args:
+        folder: where.
+        lock: name of the file that is locked, where several things are worked on in a folder.
+
+    Yields:
+        As `only_one` does.
+
+    Raises:
+        OSError: the folder or the lock file in it cannot be made.
+    """
+    made = [place for place in folder.parents if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with only_one(folder / lock) as is_alone:
+            yield is_alone
+    finally:
+        with contextlib.suppress(OSError):  # the first that is not empty keeps those around it
+            for place in (folder, *made):
+                place.rmdir()
 
 
 def sweep(folder: Path) -> None:

@@ -34,12 +34,11 @@ from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.tasks import StyleTask
-from impasto.work_files import only_one
+from impasto.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 CURVE_NAME = "curve.png"
-LOCK_NAME = ".lock"
 
 AnyTask = StyleTask | SuperResolutionTask
 
@@ -158,11 +157,8 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as stack:
-        made = [place for place in (folder, *folder.parents) if not place.exists()]
-        stack.callback(_remove_empty, made)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            is_alone = stack.enter_context(only_one(folder / LOCK_NAME))
+            is_alone = stack.enter_context(alone_in(folder))
         except OSError as error:
             raise _no_folder(folder, error) from error
         if not is_alone:
@@ -171,13 +167,6 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
                 "another name"
             )
         yield
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove the folders, from the inside, that a training has left as empty as it made them."""
-    with contextlib.suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
 
 
 def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
