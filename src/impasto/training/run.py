@@ -129,7 +129,7 @@ def train_model(
             with stop_on_signals(trainer.stop_requested) as heard:
                 trainer.fit()
         except TrainingInterrupted as stop:
-            how = _how_to_go_on(stop, recipe, folder, output)
+            how = _how_to_go_on(stop, recipe, output, overwrite=overwrite)
             raise TrainingInterrupted(how, signal_number=heard.first) from None
         finally:
             on_skipped(trainer.skipped)
@@ -312,11 +312,13 @@ def _no_folder(folder: Path, error: OSError) -> RecipeError:
     )
 
 
-def _how_to_go_on(stop: TrainingInterrupted, recipe: Recipe, folder: Path, output: Path) -> str:
+def _how_to_go_on(
+    stop: TrainingInterrupted, recipe: Recipe, output: Path, *, overwrite: bool
+) -> str:
     subcommand = "style" if isinstance(recipe, StyleRecipe) else "sr"
-    overwrite = " --overwrite" if output.exists() else ""
-    command = f"impasto train {subcommand} --resume{overwrite} -o {shlex.quote(str(output))}"
-    return f"{stop}; saved in {folder}; go on with: {command}"
+    replace = " --overwrite" if overwrite and output.exists() else ""
+    command = f"impasto train {subcommand} --resume{replace} -o {shlex.quote(str(output))}"
+    return f"{stop}; saved in {run_folder(output)}; go on with: {command}"
 
 
 def _finish(
