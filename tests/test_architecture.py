@@ -109,6 +109,7 @@ def test_the_exceptions_are_these():
         "OutputExistsError",
         "OutputAppearedError",
         "ModelFileError",
+        "ForkError",
         "UnknownModelError",
         "DownloadError",
         "WeightsError",

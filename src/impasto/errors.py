@@ -10,6 +10,7 @@ ImpastoError
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
 │   └── OutputAppearedError            … that appeared while the work went on, which is kept beside
 ├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
+├── ForkError (RuntimeError)           a model in a process forked after one was opened
 ├── UnknownModelError (LookupError)    a name no model has
 ├── DownloadError (OSError)            what cannot be had from an address
 ├── WeightsError (ValueError)          loss-network weights that do not fit
@@ -72,6 +73,10 @@ class OutputAppearedError(OutputExistsError):
 
 class ModelFileError(ImpastoError, ValueError):
     """A model file that is not ours, is damaged, or cannot be run."""
+
+
+class ForkError(ImpastoError, RuntimeError):
+    """A model in a process that was forked after one was opened; it would wait for ever."""
 
 
 class UnknownModelError(ImpastoError, LookupError):

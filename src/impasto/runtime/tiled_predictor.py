@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import Precision
+from impasto.runtime.forks import check_not_forked
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tile_backend import TileBackend
@@ -94,6 +95,7 @@ class TiledPredictor:
 
     Raises:
         ModelFileError: the model cannot be opened, or not be run in tiles.
+        ForkError: this process was forked after a model was opened; also when it is run.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class TiledPredictor:
         precision: Precision = "auto",
         num_threads: int | None = None,
     ) -> None:
+        check_not_forked()
         self._model_name, self._card = str(model), model.card
         with _named(self._model_name):
             self._backend = TileBackend(model.data, precision=precision, num_threads=num_threads)
@@ -154,6 +157,7 @@ class TiledPredictor:
             ModelFileError: the model cannot be run, or its output is no picture.
             PictureFileError: no room for the features.
         """
+        check_not_forked()
         with _named(self._model_name), work_folder(folder) as place:
             stages = self._backend.stages(grid.shape)
             count = Counter(len(grid.tiles) * len(stages), progress)
