@@ -1,7 +1,9 @@
 """SIGTERM and SIGHUP as Ctrl-C: what a process was told to end by, and the exit status for it."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 
 _NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")  # the last one is Windows's, for a closed window
@@ -34,6 +36,23 @@ def end_as_by_ctrl_c() -> None:
     for number in ENDING:
         if is_heeded(number):
             signal.signal(number, end)
+
+
+@contextlib.contextmanager
+def kept_handlers() -> Iterator[None]:
+    """Put back, at the end, the handlers that a library replaces inside, even behind Python's back.
+
+    Only the main thread may; in another one this does nothing.
+    """
+    numbers = (signal.SIGINT, *ENDING)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                if handler is not None:
+                    signal.signal(number, handler)
 
 
 def is_heeded(number: int) -> bool:

@@ -66,9 +66,7 @@ assert np.array_equal(opened.stylize(picture).rgb, expected)  # the parent goes 
 """
     lines = run(code, tmp_path).splitlines()
     assert len(lines) == 2
-    assert all(
-        "'spawn', or open models only after" in line for line in lines
-    )
+    assert all("'spawn', or open models only after" in line for line in lines)
 
 
 def test_a_model_opened_after_a_fork_is_used_there(tmp_path):
