@@ -80,7 +80,7 @@ class TrainingLog:
         except OSError as error:
             raise TrainingError(
                 f"cannot write the log in {self._folder}: {reason_of(error)}; "
-                "then go on with --resume"
+                "mend that, then go on with --resume"
             ) from error
 
 

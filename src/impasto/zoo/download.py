@@ -91,7 +91,7 @@ def download_model(address: str, *, on_progress: OnProgress | None = None) -> Mo
         where = error.filename or folder
         raise DownloadError(
             f"{shown_address(address)}: cannot be kept at {where} ({reason_of_disk(error)}); "
-            f"IMPASTO_HOME may name another folder"
+            f"or set IMPASTO_HOME to another folder"
         ) from None
 
 
