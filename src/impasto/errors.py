@@ -8,7 +8,9 @@ ImpastoError
 ├── VideoInterrupted (RuntimeError)    a film stopped from outside, its finished part kept
 ├── CameraError (OSError)              a camera or window that is not there
 ├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
+│   └── OutputAppearedError            … that appeared while the work went on, which is kept beside
 ├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
+├── ForkError (RuntimeError)           a model in a process forked after one was opened
 ├── UnknownModelError (LookupError)    a name no model has
 ├── DownloadError (OSError)            what cannot be had from an address
 ├── WeightsError (ValueError)          loss-network weights that do not fit
@@ -23,6 +25,9 @@ ImpastoError
 
 A message says what was given, what was expected, and what to do next.
 """
+
+import signal
+from pathlib import Path
 
 
 class ImpastoError(Exception):
@@ -57,8 +62,21 @@ class OutputExistsError(ImpastoError, FileExistsError):
     """A file that is there already and may not be overwritten."""
 
 
+class OutputAppearedError(OutputExistsError):
+    """A file that appeared where the output goes while the work went on."""
+
+    def __init__(self, path: Path, *, kept: Path) -> None:
+        """Say where the finished work is."""
+        super().__init__(f"{path} appeared meanwhile and was kept; the finished work is in {kept}")
+        self.kept = kept
+
+
 class ModelFileError(ImpastoError, ValueError):
     """A model file that is not ours, is damaged, or cannot be run."""
+
+
+class ForkError(ImpastoError, RuntimeError):
+    """A model in a process that was forked after one was opened; it would wait for ever."""
 
 
 class UnknownModelError(ImpastoError, LookupError):
@@ -91,6 +109,11 @@ class TrainingError(ImpastoError, RuntimeError):
 
 class TrainingInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
     """A training stopped from outside; its message says where the state was saved."""
+
+    def __init__(self, message: str, *, signal_number: int = signal.SIGINT) -> None:
+        """Say what happened, and by which signal."""
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 class BatchError(ImpastoError, RuntimeError):

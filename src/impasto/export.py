@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from impasto.errors import ExportError, ModelFileError
-from impasto.files import write_whole
+from impasto.errors import ExportError, ModelFileError, OutputExistsError
+from impasto.files import reason_of, write_whole
 from impasto.networks.architecture import Architecture
 from impasto.networks.building import build_network
 from impasto.runtime.backends import OpenVinoBackend
@@ -50,10 +50,19 @@ class _Deployed(nn.Module):
         return result.clamp(0.0, 1.0)
 
 
-def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
+def export_model(
+    network: nn.Module, card: ModelCard, path: Path, *, replace: bool = True
+) -> ModelFile:
     """Write a network and its card as one model file, and return it as read back.
 
+    Args:
+        network: on the processor.
+        card: of the model.
+        path: of the file.
+        replace: a file that is there; otherwise the model goes beside it.
+
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         ExportError: when the file's output is not torch's: under 50 dB, or any pixel off by more
             than 2 grey levels, at any of three sizes. Nothing is written then. Also when the file
             cannot be written.
@@ -64,9 +73,12 @@ def export_model(network: nn.Module, card: ModelCard, path: Path) -> ModelFile:
     model_from_bytes(data)
     check_parity(network, data)
     try:
-        write_whole(path, data)
+        write_whole(path, data, replace=replace)
+    except OutputExistsError:
+        raise
     except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+        reason = reason_of(error, num_bytes=len(data))
+        raise ExportError(f"cannot write {path}: {reason}") from error
     return read_model_file(path)
 
 
@@ -204,17 +216,22 @@ def _test_picture(height: int, width: int) -> NDArray[np.float32]:
     return batch
 
 
-def upgrade_model(path: Path, target: Path) -> ModelFile:
+def upgrade_model(path: Path, target: Path, *, replace: bool = True) -> ModelFile:
     """Rebuild a model file's graph from its architecture and named weights, without training.
 
     The card keeps its content and takes the current format version.
+
+    Args:
+        path: the model file.
+        target: the file to write, perhaps the same.
+        replace: as for `export_model`.
 
     Raises:
         ModelFileError: when the file is not ours; ExportError when the new graph disagrees.
     """
     model = read_model_file(path)
     card = ModelCard.model_validate({**model.card.model_dump(exclude={"format_version"})})
-    return export_model(load_network(model), card, target)
+    return export_model(load_network(model), card, target, replace=replace)
 
 
 def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
@@ -238,7 +255,8 @@ def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
     try:
         write_whole(path, data)
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written ({error.strerror})") from None
+        reason = reason_of(error, num_bytes=len(data))
+        raise ModelFileError(f"{path}: cannot be written ({reason})") from None
     return model_from_bytes(data, path=path)
 
 

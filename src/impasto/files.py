@@ -1,43 +1,76 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and in nobody's place unless asked.
+
+Where they are while they are written is in `work_files`.
+"""
 
 import contextlib
 import errno
+import itertools
 import os
-import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from impasto.errors import OutputAppearedError
+from impasto.work_files import new_work_file, release, remove_work
 
-def write_whole(path: Path, data: bytes) -> None:
+_FULL = tuple(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name)
+)  # Windows has no quotas there
+_NO_LINKS = tuple(
+    getattr(errno, name)
+    for name in ("EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK", "EINVAL", "EXDEV")
+    if hasattr(errno, name)
+)
+"""What disks say that have no hard links, such as USB sticks and some network folders."""
+
+_DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
+}
+
+
+def write_whole(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o666) -> None:
     """Write a file; what was there before stays until the new content is safely on the disk.
 
-    The data go to a temporary file in the same folder, which is then renamed. A link keeps
-    pointing where it did, and a file that is replaced keeps its permissions.
+    The data go to a work file in the same folder, which is then renamed. A link keeps pointing
+    where it did, and a file that is replaced keeps its permissions.
+
+    Args:
+        path: of the file.
+        data: all of it.
+        replace: a file that is there; otherwise it stays, and the data go beside it.
+        mode: permissions of a new file, less the process's umask.
 
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         OSError: the place cannot be written to; nothing is left behind.
     """
-    with whole_file(path) as temporary, temporary.open("xb") as file:
-        file.write(data)
+    with whole_file(path, replace=replace, mode=mode) as temporary:
+        temporary.write_bytes(data)
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, replace: bool = True, mode: int = 0o666) -> Iterator[Path]:
     """A temporary place to write a file at, which takes its own place at the end, or is deleted.
 
+    Args:
+        path: of the file.
+        replace: as for `write_whole`.
+        mode: as for `write_whole`.
+
     Raises:
+        OutputAppearedError: as for `write_whole`.
         OSError: the place cannot be written to; nothing is left behind.
     """
-    temporary = temporary_beside(path)
+    temporary = temporary_beside(path, mode=mode)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        put_in_place(temporary, path)
-    except BaseException:  # an interruption too leaves nothing behind
+        put_in_place(temporary, path, replace=replace)
+    finally:  # an interruption too leaves nothing behind
         remove_temporary(temporary)
-        raise
 
 
 def reserve_file(path: Path, num_bytes: int) -> None:
@@ -58,25 +91,150 @@ def reserve_file(path: Path, num_bytes: int) -> None:
             file.truncate(num_bytes)
 
 
-def temporary_beside(path: Path) -> Path:
-    """A name for a temporary file in the folder where `path` is, or where it leads as a link."""
-    place = Path(os.path.realpath(path))
-    return place.with_name(f".impasto-{secrets.token_hex(8)}.tmp")
+def temporary_beside(path: Path, *, mode: int = 0o666) -> Path:
+    """A new work file in the folder where `path` is, or where it leads as a link.
 
-
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Rename a finished file to its place; it takes the permissions of the one it replaces.
+    Give it to `put_in_place`, and in any case to `remove_temporary`.
 
     Raises:
         OSError: the place cannot be written to.
     """
-    place = Path(os.path.realpath(path))
-    if place.exists():
-        shutil.copymode(place, temporary)
-    temporary.replace(place)
+    return new_work_file(_place(path).parent, mode=mode)
+
+
+def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
+    """Rename a finished file to its place; it takes the permissions of the one it replaces.
+
+    Args:
+        temporary: the finished file.
+        path: its place.
+        replace: a file that is there. Otherwise what is there is kept even if it appeared just
+            now, and the finished file is renamed to a name beside it.
+
+    Raises:
+        OutputAppearedError: a file is there and is not to be replaced; says where the work is.
+        OSError: the place cannot be written to, or is a device or pipe.
+    """
+    place = _place(path)
+    if is_special(path):  # it would come to an end
+        raise OSError(errno.EINVAL, "it is a device, pipe or socket", str(path))
+    if replace:
+        if place.exists():
+            shutil.copymode(place, temporary)
+        temporary.replace(place)
+        release(temporary)
+        return
+    if not _rename_to_free(temporary, place):
+        for kept in names_beside(place):
+            if _rename_to_free(temporary, kept):
+                break
+        shown = kept if path.is_symlink() else path.with_name(kept.name)
+        raise OutputAppearedError(path, kept=shown)
+
+
+def names_beside(path: Path) -> Iterator[Path]:
+    """Names for finished work whose own name was taken: `cat.new.png`, `cat.new-2.png`, …."""
+    for number in itertools.count(1):
+        mark = "new" if number == 1 else f"new-{number}"
+        yield path.with_name(f"{path.stem}.{mark}{path.suffix}")
 
 
 def remove_temporary(temporary: Path) -> None:
-    """Remove a temporary file if it is there."""
-    with contextlib.suppress(OSError):
+    """Remove a work file if it is still there under its first name."""
+    remove_work(temporary)
+
+
+def is_special(path: Path) -> bool:
+    """Whether there is a device, pipe or socket, or a link to one."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def reason_of(error: BaseException, *, num_bytes: int | None = None) -> str:
+    """Why a file could not be written, in one line; a full disk is called that.
+
+    Args:
+        error: of the system, or of a library that repeats what the system said.
+        num_bytes: that were needed, if it is known.
+    """
+    said = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors have one too
+    if is_disk_full(error):
+        needed = "" if num_bytes is None else f", and {shown_size(num_bytes)} are needed"
+        return f"the disk is full{needed}; make room there, or choose another place"
+    return " ".join(said.split()) or type(error).__name__
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full."""
+    number = getattr(error, "errno", None)
+    if number is not None:
+        return number in _FULL
+    return any(os.strerror(full) in str(error) for full in _FULL)
+
+
+def shown_size(num_bytes: int) -> str:
+    """A number of bytes for people."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if num_bytes >= size:
+            return f"{num_bytes / size:.1f} {unit}"
+    return f"{num_bytes} bytes"
+
+
+def portable_name(name: str, *, windows: bool = os.name == "nt") -> str:
+    """A file's name that its system can have; the same name except on Windows.
+
+    Args:
+        name: without folders.
+        windows: it is for Windows, which forbids some characters, devices' names, and a dot or
+            blank at the end.
+    """
+    if not windows:
+        return name
+    name = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name)
+    kept = name.rstrip(". ")
+    name = kept + "_" * (len(name) - len(kept))
+    stem, dot, rest = name.partition(".")
+    return f"{stem}_{dot}{rest}" if stem.rstrip().lower() in _DEVICE_NAMES else name
+
+
+def _place(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _rename_to_free(temporary: Path, place: Path) -> bool:
+    """Rename a work file to a name that nobody has; False, changing nothing, if somebody has it."""
+    try:
+        if os.name == "nt":  # whose renaming never replaces
+            temporary.rename(place)
+        else:
+            _link(temporary, place)
+    except FileExistsError:
+        return False
+    release(temporary)
+    return True
+
+
+def _link(temporary: Path, place: Path) -> None:
+    """Rename a file to a free name, by a second name: renaming itself would replace."""
+    try:
+        place.hardlink_to(temporary)
+    except OSError as error:
+        if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
+            raise
+        _rename_over_own(temporary, place)
+    else:
         temporary.unlink()
+
+
+def _rename_over_own(temporary: Path, place: Path) -> None:
+    """The same on a disk without links: over an empty file that nobody can have made but we."""
+    place.touch(exist_ok=False)
+    try:
+        temporary.replace(place)
+    except BaseException:
+        if temporary.exists():
+            place.unlink()
+        raise

@@ -41,7 +41,12 @@ UNSTATED_LICENCES = Licences(
 
 
 def import_checkpoint(
-    path: Path, target: Path, *, name: str | None = None, title: str | None = None
+    path: Path,
+    target: Path,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    replace: bool = True,
 ) -> ModelFile:
     """Write a checkpoint of `fast_neural_style` as a model file, and return it as read back.
 
@@ -50,8 +55,10 @@ def import_checkpoint(
         target: the model file to write.
         name: of the model; from the target's name if none is given.
         title: for people; from the checkpoint's name if none is given.
+        replace: a file that is there; otherwise the model goes beside it.
 
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         CheckpointError: the file is missing, no checkpoint, holds more than tensors, or those of
             another network.
         ModelFileError: the name is unfit.
@@ -77,7 +84,7 @@ def import_checkpoint(
         licences=UNSTATED_LICENCES,
         impasto_version=impasto.__version__,
     )
-    return export_model(network.eval(), card, target)
+    return export_model(network.eval(), card, target, replace=replace)
 
 
 def _read(path: Path) -> bytes:

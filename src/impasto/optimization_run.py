@@ -4,6 +4,7 @@ The objective is that of a training: of a preset, or of a trained model, so that
 compared. What is computed is `impasto.image_optimization`'s.
 """
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -14,12 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
 from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
-from impasto.files import write_whole
+from impasto.files import reason_of, write_whole
 from impasto.image_optimization import (
     Judge,
     OnOptimization,
@@ -42,7 +41,9 @@ from impasto.objectives import (
 )
 from impasto.runtime.given_pictures import fill_transparent
 from impasto.training.recipe import PaintingSection, StyleRecipe
+from impasto.training.sealed_file import seal, unseal
 from impasto.training.tasks import load_painting
+from impasto.work_files import alone_in
 from impasto.zoo.card import ModelCard
 
 HEADER_KEY = "impasto.optimization"
@@ -222,8 +223,30 @@ def optimize_photograph(
         CheckpointError: nothing to resume, or what is there was asked for otherwise.
         PictureError: a picture too small, or a setting out of range.
         PictureFileError: the painting cannot be read.
-        TrainingError: CUDA is asked for and is not there.
+        TrainingError: CUDA is asked for and is not there, or another optimisation is going on
+            with the same checkpoint.
     """
+    folder = checkpoint.parent
+    with contextlib.ExitStack() as stack:
+        try:
+            is_alone = stack.enter_context(alone_in(folder, lock=f".{checkpoint.name}.lock"))
+        except OSError as error:
+            raise CheckpointError(f"cannot write {checkpoint}: {reason_of(error)}") from error
+        if not is_alone:
+            raise TrainingError(
+                f"another optimisation is going on in {folder}; wait for its end, or "
+                "give the output another name"
+            )
+        return _optimize(wanted, checkpoint, resume, on_progress, stop_requested)
+
+
+def _optimize(
+    wanted: StyleOptimization,
+    checkpoint: Path,
+    resume: bool,
+    on_progress: OnOptimization,
+    stop_requested: Callable[[], bool],
+) -> Picture | None:
     picture = wanted.photograph
     if wanted.size is not None:
         picture = resize_longer_side(picture, wanted.size)
@@ -324,12 +347,13 @@ class _Run:
             "scale": scale,
             "numbers": optimizer.numbers(),
         }
-        data = serialise(optimizer.tensors(), {HEADER_KEY: json.dumps(header)})
+        data = seal(optimizer.tensors(), {HEADER_KEY: json.dumps(header)})
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self.checkpoint, data)
         except OSError as error:
-            raise CheckpointError(f"cannot write {self.checkpoint}: {error.strerror}") from error
+            reason = reason_of(error, num_bytes=len(data))
+            raise CheckpointError(f"cannot write {self.checkpoint}: {reason}") from error
 
     def _wanted_in_words(self) -> dict[str, Any]:
         """What has to be the same to go on, as JSON has it."""
@@ -354,14 +378,11 @@ class _Run:
 
 
 def _load(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        with safe_open(checkpoint, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
-            return header, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"there is nothing to resume in {checkpoint} ({error}); begin without --resume"
-        ) from error
+    anew = "begin without --resume"
+    if not checkpoint.exists():
+        raise CheckpointError(f"there is nothing to resume in {checkpoint}; {anew}")
+    header, tensors = unseal(checkpoint, HEADER_KEY, anew=anew)
+    return json.loads(header), tensors
 
 
 def _device(name: str) -> torch.device:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from impasto.errors import ExportError, ImpastoError, ModelFileError
-from impasto.files import write_whole
+from impasto.errors import ExportError, ImpastoError, ModelFileError, OutputExistsError
+from impasto.files import reason_of, write_whole
 from impasto.images.io import list_pictures, load_training_rgb
 from impasto.metrics import psnr, to_levels
 from impasto.quantized_graph import (
@@ -131,17 +131,25 @@ def quantize_model(
     )  # fmt: skip
 
 
-def write_quantized(quantized: QuantizedModel, path: Path) -> None:
+def write_quantized(quantized: QuantizedModel, path: Path, *, replace: bool = True) -> None:
     """Write the file of a quantized model; folders that are missing are made.
 
+    Args:
+        quantized: the model.
+        path: of the file.
+        replace: a file that is there; otherwise the model goes beside it.
+
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         ExportError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, quantized.model.data)
+        write_whole(path, quantized.model.data, replace=replace)
+    except OutputExistsError:
+        raise
     except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror or error}") from error
+        raise ExportError(f"cannot write {path}: {reason_of(error)}") from error
 
 
 def calibrate(model: ModelFile, photographs: Sequence[NDArray[np.float32]]) -> Calibration:

@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.errors import ExportError, ModelFileError
-from impasto.files import write_whole
+from impasto.errors import ExportError, ModelFileError, OutputExistsError
+from impasto.files import reason_of, write_whole
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.zoo.model_file import ModelFile, read_model_file
 
@@ -23,23 +23,31 @@ TILES_METADATA_KEY = "impasto.tiles"
 """Key of what a caller has to know: halo, stride and the channels of each norm layer, as JSON."""
 
 
-def write_tiled_model(path: Path, target: Path) -> dict[str, object]:
+def write_tiled_model(path: Path, target: Path, *, replace: bool = True) -> dict[str, object]:
     """Write the form for tiles of a model file; return what is said in its metadata.
 
     Inputs: `image` 1×3×H×W, `statistics` 2×C (means, variances of what enters the norm layers, all
     channels in a row) and `core` (top, bottom, left, right within the tile, int64). Outputs:
     `result`, and `moments` 3×C: sums over the core of x - mean and of (x - mean)², and how many.
 
+    Args:
+        path: the model file.
+        target: the file to write.
+        replace: a file that is there; otherwise the form goes beside it.
+
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         ModelFileError: the file is not ours, or its network has no statistics.
         ExportError: the target cannot be written.
     """
     model_file = read_model_file(path)
     model, about = tiled_model(model_file)
     try:
-        write_whole(target, model.SerializeToString(deterministic=True))
+        write_whole(target, model.SerializeToString(deterministic=True), replace=replace)
+    except OutputExistsError:
+        raise
     except OSError as error:
-        raise ExportError(f"cannot write {target}: {error.strerror or error}") from error
+        raise ExportError(f"cannot write {target}: {reason_of(error)}") from error
     return about
 
 

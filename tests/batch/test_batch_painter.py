@@ -27,7 +27,7 @@ def output(tmp_path):
     return place_at(str(tmp_path / "out"))
 
 
-def painter(output, *, settings=STYLE, columns=None, done=(), model=None):
+def painter(output, *, settings=STYLE, columns=None, done=(), model=None, may_replace=None):
     return Painter(
         model or make_model_file(),
         settings,
@@ -35,6 +35,7 @@ def painter(output, *, settings=STYLE, columns=None, done=(), model=None):
         columns=columns,
         done=frozenset(done),
         num_threads=1,
+        may_replace=may_replace,
     )
 
 
@@ -167,3 +168,15 @@ def test_a_super_resolution_model_enlarges(output, pictures):
 def test_a_model_for_another_task_is_refused():
     with pytest.raises(ModelFileError, match="expected one for super-resolution"):
         open_model(make_model_file(), PaintSettings("super-resolution"), num_threads=1)
+
+
+def test_files_that_are_none_of_the_batch_s_are_kept(output, pictures):
+    painter(output)(table_of(pictures))
+    own = output.sizes()
+    for name in ("a.png", "c.ppm.png"):
+        output.inside(name).write(b"somebody's")
+    again = painter(output, may_replace=frozenset({"c.ppm.png"}))
+    rows = again(table_of(pictures)).to_pylist()
+    assert "a.png exists already and is none of this batch's; move it away" in rows[0]["error"]
+    assert [row["error"] for row in rows[1:3]] == [None, None]  # the same as it is there, and ours
+    assert output.sizes() == {**own, "a.png": len(b"somebody's")}

@@ -6,6 +6,7 @@ import pytest
 
 from impasto.batch.manifest import Manifest, ManifestRow
 from impasto.batch.place import place_at
+from impasto.work_files import alone_in
 
 
 @pytest.fixture
@@ -64,16 +65,33 @@ def test_what_is_done_is_not_done_again(batch, folder, tmp_path, tiny_model_path
     assert "made with other settings (size: None, now 64)" in batch("--size", "64").complaint
 
 
-def done_before(output, model):
+def done_before(output, model, *, prefix=""):
     from dataclasses import asdict
 
     from impasto.batch.painter import PaintSettings
     from impasto.zoo.model_file import read_model_file
 
     settings = asdict(PaintSettings("style-transfer"))
-    manifest = Manifest(place_at(str(output)))
+    manifest = Manifest(place_at(str(output)), prefix=prefix)
     manifest.begin({**settings, "model": read_model_file(model).sha256}, [], overwrite=False)
     (output / "photo.png").write_bytes(b"12345")
     row = ManifestRow("photo.png", "photo.png", "0", 5, 24, 16, 0.1, "here:1", None)
     manifest.add(row)
     manifest.finish()
+
+
+def test_a_second_batch_into_a_folder_is_refused(batch, tmp_path):
+    with alone_in(tmp_path / "out"):
+        assert "another batch is going on in" in batch().complaint
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_parts_of_its_own_are_deleted_from_a_parquet(batch, folder, tmp_path, tiny_model_path):
+    output = tmp_path / "out.parquet"
+    done_before(output, tiny_model_path, prefix="_")
+    stray, foreign = output / f"part-{'0' * 24}.parquet", output / "part-0.parquet"
+    for path in (stray, foreign):
+        path.write_bytes(b"somebody's")
+    assert batch(output=output).status == 0
+    assert foreign.exists()
+    assert not stray.exists()

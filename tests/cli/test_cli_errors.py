@@ -290,7 +290,12 @@ def test_a_missing_extra_says_what_to_install(impasto, tiny_model_path, monkeypa
         (TrainingInterrupted("saved; go on with --resume"), 130, "saved; go on with --resume"),
         (MemoryError(), 2, "there is not enough memory for this; use smaller pictures"),
         (PermissionError(13, "Permission denied", "/x"), 2, "/x failed (Permission denied)"),
-        (OSError(28, "No space left"), 2, "reading or writing failed (No space left)"),
+        (
+            OSError(28, "No space left"),
+            2,
+            "reading or writing failed (the disk is full; make room "
+            "there, or choose another place)",
+        ),
         (OutputExistsError("x is there"), 2, "x is there (--overwrite)"),
         (PictureFileError("two\nlines, \x1b[31m red"), 2, r"two lines, \x1b[31m red"),
     ],

@@ -5,8 +5,14 @@ import stat
 import numpy as np
 import pytest
 
-from impasto.errors import OutputExistsError, PictureError, PictureFileError
+from impasto.errors import (
+    OutputAppearedError,
+    OutputExistsError,
+    PictureError,
+    PictureFileError,
+)
 from impasto.images.io import Picture, check_target, load_picture, save_picture
+from impasto.images.target import save_or_keep
 
 resource = pytest.importorskip("resource")
 
@@ -114,3 +120,26 @@ def test_a_device_or_pipe_is_not_replaced(tmp_path):
     with pytest.raises(PictureFileError, match=r"pipe\.png is a device or pipe"):
         save_picture(photograph(), tmp_path / "pipe.png", overwrite=True)
     assert (tmp_path / "pipe.png").is_fifo()
+
+
+def test_finished_work_goes_beside_what_appeared_meanwhile(tmp_path):
+    target = tmp_path / "out.png"
+
+    def save(path):
+        save_picture(photograph(), path)
+
+    save_or_keep(save, target)
+    before = target.read_bytes()
+    for name in ("out.new.png", "out.new-2.png"):
+        with pytest.raises(OutputAppearedError, match=rf"out\.png appeared .* is in .*{name}"):
+            save_or_keep(save, target)
+        assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device")  # noqa: PTH110
+def test_a_stream_onto_a_full_disk_says_so(tmp_path):
+    with (
+        open("/dev/full", "wb", buffering=0) as full,  # noqa: PTH123
+        pytest.raises(PictureFileError, match="the disk is full; make room there"),
+    ):
+        save_picture(photograph(), full)

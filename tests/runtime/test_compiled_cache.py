@@ -1,4 +1,5 @@
 import os
+import stat
 
 import numpy as np
 import pytest
@@ -96,3 +97,32 @@ def test_only_the_first_shapes_are_stored(folder, monkeypatch):
     for size in range(16, 22):
         backend.run(np.zeros((1, 3, size, size), np.float32))
     assert len(files(folder)) == 4
+
+
+def test_folder_and_files_are_their_users_alone(folder):
+    CompiledModels(folder).write("a", b"compiled")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files(folder)] == [0o600]
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
+def test_a_folder_that_others_can_write_to_is_not_used(folder, mode):
+    CompiledModels(folder).write("a", b"compiled")
+    folder.chmod(mode)
+    models = CompiledModels(folder)
+    assert models.read("a") is None
+    models.write("b", b"compiled")
+    assert [path.name for path in files(folder)] == ["a.compiled"]
+    folder.chmod(0o755)
+    assert models.read("a") == b"compiled"
+
+
+def test_a_folder_of_somebody_else_is_not_used(folder):
+    if os.geteuid() != 0:
+        pytest.skip("only root gives folders away")
+    CompiledModels(folder).write("a", b"compiled")
+    os.chown(folder, 12345, 12345)
+    models = CompiledModels(folder)
+    assert models.read("a") is None
+    models.write("b", b"compiled")
+    assert [path.name for path in files(folder)] == ["a.compiled"]

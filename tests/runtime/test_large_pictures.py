@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from impasto import Stylizer, Upscaler
-from impasto.errors import OutputExistsError, PictureError
+from impasto.errors import OutputAppearedError, OutputExistsError, PictureError
 from impasto.images.io import load_picture
 from impasto.runtime.large_pictures import LargeResult
 from model_fixtures import BLUR, make_card, make_model_bytes
@@ -117,3 +117,19 @@ def test_settings_are_checked_when_the_model_is_opened(style):
     for settings in ({"tile": "often"}, {"memory": "little"}):
         with pytest.raises(PictureError):
             Stylizer(style, **settings)
+
+
+def test_a_file_that_appears_while_tiles_are_made_is_kept(style, tmp_path):
+    photo, target = photograph(tmp_path / "photo.png"), tmp_path / "out.png"
+    stylizer = Stylizer(style, precision="f32", tile=136)
+    large = stylizer.find_large(photo, target)
+    with pytest.raises(OutputAppearedError, match=r"out\.png appeared .* is in .*out\.new\.png"):
+        stylizer.stylize_large(large, progress=lambda *_: target.write_bytes(b"somebody's"))
+    assert target.read_bytes() == b"somebody's"
+    assert pixels(tmp_path / "out.new.png").shape == (140, 151, 3)
+    left_behind = {"blurred.onnx", "photo.png", "out.png", "out.new.png"}
+    assert {path.name for path in tmp_path.iterdir()} == left_behind
+    stylizer.stylize_large(
+        large, overwrite=True, progress=lambda *_: target.write_bytes(b"somebody's")
+    )
+    assert pixels(target).shape == (140, 151, 3)

@@ -1,12 +1,20 @@
 """Films from file to file with a style of negatives, whose result is known for every pixel."""
 
+import os
+import re
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from impasto.errors import OutputExistsError, PictureError, VideoFileError, VideoInterrupted
+from impasto.errors import (
+    OutputAppearedError,
+    OutputExistsError,
+    PictureError,
+    VideoFileError,
+    VideoInterrupted,
+)
 from impasto.runtime.stylizer import Stylizer
 from impasto.runtime.video import VideoProgress, partial_path, stylize_video
 from video_fixtures import TIMES, draw_frame, frame_colours, make_film
@@ -294,3 +302,31 @@ def test_settings_out_of_range_are_refused_before_anything_is_read(negatives, tm
         fails(negatives, tmp_path / "no.mp4", tmp_path / "out.mp4", tmp_path, **settings)
     message = fails(negatives, tmp_path / "no.mp4", tmp_path / "out.mp4", tmp_path, quality=0)
     assert "quality is 0" in message
+
+
+def test_a_file_that_appears_while_a_film_is_made_is_kept(negatives, film, tmp_path):
+    target = tmp_path / "out.mp4"
+    with pytest.raises(OutputAppearedError, match=r"out\.mp4 appeared .* is in .*out\.new\.mp4"):
+        stylize_video(
+            negatives, film, target, on_progress=lambda _: target.write_bytes(b"somebody's")
+        )
+    assert target.read_bytes() == b"somebody's"
+    with av.open(str(tmp_path / "out.new.mp4")) as made:
+        assert sum(1 for _ in made.decode(video=0)) == 12
+
+
+def test_an_earlier_part_is_kept_beside_the_next(negatives, film, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    for name in ("out.partial.mp4", "out.partial.new.mp4"):
+        with pytest.raises(VideoInterrupted, match=rf"they are in .*{re.escape(name)}"):
+            stylize_video(negatives, film, tmp_path / "out.mp4", on_progress=interrupt)
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_a_pipe_is_not_replaced_by_a_film(negatives, film, tmp_path):
+    os.mkfifo(tmp_path / "out.mp4")
+    with pytest.raises(VideoFileError, match=r"out\.mp4 is a device or pipe"):
+        stylize_video(negatives, film, tmp_path / "out.mp4", overwrite=True)
+    assert (tmp_path / "out.mp4").is_fifo()

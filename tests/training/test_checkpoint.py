@@ -1,4 +1,3 @@
-import contextlib
 import json
 import pickle
 import struct
@@ -7,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 import impasto.training.checkpoint as checkpoint_module
 from impasto.data.stream import SkippedPhotograph
@@ -23,6 +22,7 @@ from impasto.training.checkpoint import (
     save_checkpoint,
     take_checkpoint,
 )
+from impasto.training.sealed_file import seal
 from training_fixtures import files_of_at_most
 
 STATE = TrainingState(
@@ -160,7 +160,7 @@ def test_file_written_before_a_field_was_added_can_be_read(saved, tmp_path):
     state = json.loads(checkpoint.state.model_dump_json())
     del state["skipped"], state["running_gradient"]
     path = tmp_path / "old.safetensors"
-    path.write_bytes(save(checkpoint.tensors, {HEADER_KEY: json.dumps(state)}))
+    path.write_bytes(seal(checkpoint.tensors, {HEADER_KEY: json.dumps(state)}))
     assert load_checkpoint(path).state.step == 2
 
 
@@ -205,16 +205,32 @@ def test_truncated_file_is_refused(saved, tmp_path, num_bytes):
         load_checkpoint(path)
 
 
-@given(place=st.integers(0, 3000), value=st.integers(0, 255))
-def test_damaged_header_never_raises_anything_else(saved, tmp_path_factory, place, value):
+@given(place=st.floats(0, 1, exclude_max=True), in_header=st.booleans(), bit=st.integers(0, 7))
+def test_a_single_bit_that_changed_is_noticed(saved, tmp_path_factory, place, in_header, bit):
     data = bytearray(saved[1].read_bytes())
-    data[place] = value
+    data[int(place * (3000 if in_header else len(data)))] ^= 1 << bit
     path = tmp_path_factory.mktemp("damaged") / "c.safetensors"
     path.write_bytes(data)
-    network = make_network()
-    with contextlib.suppress(CheckpointError):  # any other exception fails the test
-        checkpoint = load_checkpoint(path)
-        restore_checkpoint(checkpoint, network, torch.optim.Adam(network.parameters()))
+    with pytest.raises(CheckpointError, match=r"c\.safetensors.*anew with --overwrite"):
+        load_checkpoint(path)
+
+
+def test_an_edited_state_is_refused_though_the_file_is_sound(saved, tmp_path):
+    data = saved[1].read_bytes()
+    assert data.count(b'\\"step\\":2,') == 1
+    path = tmp_path / "c.safetensors"
+    path.write_bytes(data.replace(b'\\"step\\":2,', b'\\"step\\":1,'))
+    assert len(load(path.read_bytes())) == len(saved[0].tensors)  # safetensors takes it
+    with pytest.raises(CheckpointError, match=r"damaged, was edited .*put back a copy of it, or"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_without_a_digest_is_refused(saved, tmp_path):
+    checkpoint, _ = saved
+    path = tmp_path / "old.safetensors"
+    path.write_bytes(save(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()}))
+    with pytest.raises(CheckpointError, match="made by another version of impasto; begin"):
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -231,8 +247,8 @@ def test_state_of_another_version_is_refused(saved, tmp_path, changes):
     checkpoint, _ = saved
     state = {**json.loads(checkpoint.state.model_dump_json()), **changes}
     path = tmp_path / "other.safetensors"
-    path.write_bytes(save(checkpoint.tensors, {HEADER_KEY: json.dumps(state)}))
-    with pytest.raises(CheckpointError, match="another version of impasto or is damaged"):
+    path.write_bytes(seal(checkpoint.tensors, {HEADER_KEY: json.dumps(state)}))
+    with pytest.raises(CheckpointError, match="another version of impasto; begin"):
         load_checkpoint(path)
 
 

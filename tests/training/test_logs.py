@@ -125,7 +125,9 @@ def test_curve_takes_any_title(tmp_path, title):
 
 def test_log_that_cannot_be_written_is_one_clear_line(tmp_path):
     (tmp_path / LOG_NAME).mkdir()
-    with pytest.raises(TrainingError, match=r"cannot write the log in .*; make room there"):
+    with pytest.raises(
+        TrainingError, match=r"cannot write the log in .*; mend that, then go on with --resume"
+    ):
         TrainingLog(tmp_path, first_step=0)
 
 

@@ -17,9 +17,11 @@ from impasto.errors import (
     CheckpointError,
     DataError,
     ModelFileError,
+    OutputAppearedError,
     OutputExistsError,
     PictureFileError,
     RecipeError,
+    TrainingError,
     TrainingInterrupted,
     UnknownModelError,
 )
@@ -31,6 +33,7 @@ from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.run import resumed_recipe, run_folder, train_model
+from impasto.work_files import alone_in
 from impasto.zoo.model_file import read_model_file
 from training_fixtures import draw, leave_unfinished, stop_at, tiny_recipe
 
@@ -305,3 +308,33 @@ def test_minutes_plan_the_stages_and_say_so(tmp_path, painting, start, said):
     assert [stage.batch_size for stage in planned] == [1, 1]
     assert planned[1].crop_size == 2 * planned[0].crop_size
     assert reports[0].num_steps == sum(stage.steps for stage in planned) != 9
+
+
+def test_a_second_training_in_the_folder_of_a_run_is_refused(tmp_path, painting, photos):
+    output = tmp_path / "style.onnx"
+    with (
+        alone_in(run_folder(output)),
+        pytest.raises(TrainingError, match=r"another training is going on in .*style\.run; wait"),
+    ):
+        train_model(tiny_recipe(painting, photos), output, overwrite=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path, painting):
+    (tmp_path / "empty").mkdir()
+    recipe = tiny_recipe(painting, tmp_path / "empty")
+    with pytest.raises(DataError):
+        train_model(recipe, tmp_path / "new" / "style.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_file_that_appears_while_it_trains_is_kept(tmp_path, painting, photos):
+    output = tmp_path / "style.onnx"
+    with pytest.raises(OutputAppearedError, match=r"appeared .* is in .*style\.new\.onnx"):
+        train_model(
+            tiny_recipe(painting, photos),
+            output,
+            on_progress=lambda _: output.write_bytes(b"somebody's"),
+        )
+    assert output.read_bytes() == b"somebody's"
+    assert read_model_file(tmp_path / "style.new.onnx").card.task == "style-transfer"

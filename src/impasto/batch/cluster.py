@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from impasto.batch.painter import Painter
 from impasto.errors import BatchError
+from impasto.signals import kept_handlers
 
 LOCAL = "local"
 NUM_STARTS = 3
@@ -80,7 +81,8 @@ def running_ray(workers: Workers) -> Iterator[int]:
     is_ours = not ray.is_initialized()
     try:
         if is_ours:
-            _start(workers)
+            with kept_handlers():  # Ray's own end the process without cleaning up
+                _start(workers)
         _quieten()
         yield _number_of(workers)
     except (*stopped, ConnectionError, TimeoutError) as error:
@@ -114,7 +116,11 @@ def _start(workers: Workers) -> None:
 
 
 def _own_workers(workers: Workers) -> int:
-    return max(1, len(os.sched_getaffinity(0)) // workers.num_threads)
+    if hasattr(os, "sched_getaffinity"):
+        num_cores = len(os.sched_getaffinity(0))
+    else:
+        num_cores = os.cpu_count() or 1
+    return max(1, num_cores // workers.num_threads)
 
 
 def _number_of(workers: Workers) -> int:

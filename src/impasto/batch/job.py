@@ -3,17 +3,19 @@
 The same code runs on a laptop and on a cluster; which of them is for `impasto.batch.cluster`.
 """
 
+import contextlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from impasto.batch.cluster import MAX_TASK_RETRIES, RayPainter, Workers, check_workers, running_ray
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.painter import Painter, PaintSettings, open_model
+from impasto.batch.painter import PART_NAME, Painter, PaintSettings, open_model
 from impasto.batch.place import Place, place_at
 from impasto.batch.source import (
     PARQUET_SUFFIX,
@@ -26,6 +28,8 @@ from impasto.batch.source import (
     list_row_groups,
 )
 from impasto.errors import BatchError
+from impasto.files import reason_of
+from impasto.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 
 MAX_ROWS_OF_TASK = 64
@@ -106,11 +110,30 @@ def run_batch(
     open_model(model, settings, num_threads=workers.num_threads)  # or fail here, at once
     batch = _Batch(place_at(source), place_at(output), model, settings, workers)
     batch.plan(id_column=id_column, bytes_column=bytes_column)
-    batch.skip_what_is_done(overwrite=overwrite, verify=verify)
-    if batch.num_todo:
-        with running_ray(workers) as num_workers:
-            batch.run(num_workers, on_progress)
-    return batch.finish()
+    with _alone_in(batch.output):
+        batch.skip_what_is_done(overwrite=overwrite, verify=verify)
+        if batch.num_todo:
+            with running_ray(workers) as num_workers:
+                batch.run(num_workers, on_progress)
+        return batch.finish()
+
+
+@contextlib.contextmanager
+def _alone_in(output: Place) -> Iterator[None]:
+    """Refuse a second batch into a folder of this machine; buckets have no locks."""
+    with contextlib.ExitStack() as stack:
+        if output.is_local:
+            try:
+                is_alone = stack.enter_context(alone_in(Path(output.path)))
+            except OSError as error:
+                reason = reason_of(error)
+                raise BatchError(f"{output.name} cannot be written to ({reason})") from error
+            if not is_alone:
+                raise BatchError(
+                    f"another batch is going on in {output.name}; wait for its end, or choose "
+                    "another output"
+                )
+        yield
 
 
 class _Batch:
@@ -132,6 +155,7 @@ class _Batch:
         self.num_todo = 0
         self.done: set[str] = set()
         self.seen: set[str] = set()
+        self.may_replace: frozenset[str] | None = None
         self.num_done, self.num_skipped = 0, 0
         self.failed: dict[str, ManifestRow] = {}
         self.writes_parquet = output.path.endswith(PARQUET_SUFFIX)
@@ -163,6 +187,9 @@ class _Batch:
         settings = {**asdict(self.settings), "model": self.model.sha256}
         self.manifest.begin(settings, sizes, overwrite=overwrite)
         self.done = self.manifest.kept(sizes, verify=verify)
+        if not overwrite:
+            rows = self.manifest.rows.values()
+            self.may_replace = frozenset(row.target for row in rows if row.source not in self.done)
         self._delete_stray_parts(sizes)
         if self.columns is None:
             todo = [item for item in self.items if item.source not in self.done]
@@ -221,6 +248,7 @@ class _Batch:
             columns=self.columns,
             done=frozenset(self.done) if self.columns is not None else frozenset(),
             num_threads=self.workers.num_threads,
+            may_replace=self.may_replace,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray has no other name for max_task_retries yet
@@ -258,7 +286,7 @@ class _Batch:
             return
         known = {row.target for row in self.manifest.rows.values()}
         for name in sizes:
-            if name.endswith(PARQUET_SUFFIX) and name not in known:
+            if PART_NAME.fullmatch(name) and name not in known:
                 self.output.inside(name).delete()
 
 

@@ -8,6 +8,7 @@ import hashlib
 import io
 import os
 import platform
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -36,6 +37,9 @@ MAX_PICTURE_BYTES = 2**30
 """More is not read from the web for a picture."""
 
 NUM_ROWS_READ_AT_ONCE = 16
+
+PART_NAME = re.compile(r"part-[0-9a-f]{24}\.parquet")
+"""Of a part of a Parquet; other files in its folder are none of ours."""
 
 ROW_SCHEMA = pa.schema(
     [
@@ -114,6 +118,7 @@ class Painter:
         columns: of the input, if it is a Parquet.
         done: sources that are done already; for Parquets.
         num_threads: that the model computes with.
+        may_replace: files of the output, by their names, that are written again; None is all.
     """
 
     def __init__(
@@ -125,7 +130,9 @@ class Painter:
         columns: ParquetColumns | None,
         done: frozenset[str],
         num_threads: int,
+        may_replace: frozenset[str] | None = None,
     ) -> None:
+        self._may_replace = may_replace
         self._apply = open_model(model, settings, num_threads=num_threads)
         self._settings = settings
         self._output = output
@@ -174,7 +181,8 @@ class Painter:
         started = time.perf_counter()
         if work.error is None:
             try:
-                self._output.inside(work.target).write(work.data)
+                replace = self._may_replace is None or work.target in self._may_replace
+                self._output.inside(work.target).write(work.data, replace=replace)
             except Exception as error:  # likewise
                 work.error = _one_line(error)
         work.seconds += time.perf_counter() - started

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import fs
 
-from impasto.errors import BatchError
+from impasto.errors import BatchError, OutputExistsError
 from impasto.files import write_whole
 from impasto.images.io import READABLE_SUFFIXES, list_pictures
 from impasto.images.reading import one_line
@@ -62,11 +62,28 @@ class Place:
             data: bytes = stream.read()
         return data
 
-    def write(self, data: bytes) -> None:
-        """Write the file, in folders that are made if they are missing."""
+    def write(self, data: bytes, *, replace: bool = True) -> None:
+        """Write the file, in folders that are made if they are missing.
+
+        Args:
+            data: all of it.
+            replace: another file that is there; in a bucket it is replaced in any case.
+
+        Raises:
+            OutputExistsError: another file is there and is not to be replaced.
+            OSError: the place cannot be written to.
+        """
         if self.is_local:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            write_whole(Path(self.path), data)
+            path = Path(self.path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not replace and path.is_file():
+                if path.read_bytes() == data:  # of a worker that was stopped
+                    return
+                raise OutputExistsError(
+                    f"{self.name} exists already and is none of this batch's; move it away, "
+                    "choose another output, or --overwrite"
+                )
+            write_whole(path, data, replace=replace)
             return
         with self.filesystem.open_output_stream(self.path) as stream:
             stream.write(data)

@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from impasto.batch.place import Place
 from impasto.errors import BatchError
+from impasto.files import portable_name
 from impasto.images.encoding import WRITABLE_SUFFIXES
 from impasto.images.io import READABLE_SUFFIXES
 from impasto.web import is_web_address
@@ -116,7 +117,7 @@ def target_of_id(identifier: str, picture_format: str | None) -> str:
         raise BatchError(
             f"the id {identifier[:80]!r} cannot be a file's name; expected words with / between"
         )
-    return f"{identifier}.{picture_format or DEFAULT_PARQUET_FORMAT}"
+    return _portable(f"{identifier}.{picture_format or DEFAULT_PARQUET_FORMAT}")
 
 
 def find_columns(
@@ -210,8 +211,15 @@ def _item_of_entry(entry: str, folder: str, picture_format: str | None) -> Item:
 def _target(name: str, picture_format: str | None) -> str:
     path = PurePosixPath(name)
     if picture_format is not None:
-        return str(path.with_suffix(f".{picture_format}"))
-    return name if path.suffix.lower() in WRITABLE_SUFFIXES else f"{name}.{DEFAULT_FORMAT}"
+        return _portable(str(path.with_suffix(f".{picture_format}")))
+    return _portable(
+        name if path.suffix.lower() in WRITABLE_SUFFIXES else f"{name}.{DEFAULT_FORMAT}"
+    )
+
+
+def _portable(name: str) -> str:
+    """A name with folders that this system can have."""
+    return "/".join(map(portable_name, name.split("/")))
 
 
 def _check_clashes(items: list[Item]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -10,19 +11,23 @@ from typing import Any, ParamSpec, TextIO
 
 import typer
 
+from impasto import signals
 from impasto.errors import (
     ImpastoError,
     MissingExtraError,
+    OutputAppearedError,
     OutputExistsError,
     TrainingInterrupted,
     VideoInterrupted,
 )
+from impasto.files import reason_of
 
 Arguments = ParamSpec("Arguments")
 
 EXIT_FAILED_FILES = 1
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_OF_SIGNALS = 128
+"""With the number of the signal added: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
 
 TRAIN_PACKAGES = {
     "torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard", "jaxtyping",
@@ -40,8 +45,9 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def tell(message: str) -> None:
-    """Say something to the person, on stderr."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201
+    """Say something to the person, on stderr; nothing happens where the terminal is gone."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def answer(text: str) -> None:
@@ -139,15 +145,16 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
 
 def explain(error: BaseException) -> int | None:
     """Say in one line what went wrong, and return the exit status; None for a bug of ours."""
+    ended_by = signals.signal_behind(error)
     match error:
+        case _ if ended_by is not None:
+            complain(_how_it_ended(error))
+            return EXIT_OF_SIGNALS + ended_by
         case BrokenPipeError():
             return EXIT_FAILED_FILES  # nobody listens any more
-        case KeyboardInterrupt():
-            complain("interrupted")
-            return EXIT_INTERRUPTED
-        case TrainingInterrupted() | VideoInterrupted():
+        case VideoInterrupted():
             complain(str(error))
-            return EXIT_INTERRUPTED
+            return EXIT_OF_SIGNALS + signal.SIGINT
         case _ if type(error).__name__ == "NoArgsIsHelpError":  # click's way to show the help
             tell(str(error))
             return EXIT_USER_ERROR
@@ -159,9 +166,21 @@ def explain(error: BaseException) -> int | None:
     return EXIT_USER_ERROR
 
 
+def _how_it_ended(error: BaseException) -> str:
+    """What is said after a signal; cleaning up may have failed, where a terminal is gone."""
+    match error:
+        case signals.Terminated():
+            return f"ended by {error}"
+        case TrainingInterrupted() | VideoInterrupted():
+            return str(error)
+    return "interrupted"
+
+
 def _message_of(error: BaseException) -> str | None:
     message: str | None = None
     match error:
+        case OutputAppearedError():
+            message = str(error)
         case OutputExistsError() if "--overwrite" not in str(error):
             message = f"{error} (--overwrite)"
         case ImpastoError():
@@ -173,7 +192,7 @@ def _message_of(error: BaseException) -> str | None:
             message = "there is not enough memory for this; use smaller pictures"
         case OSError():
             place = "reading or writing" if error.filename is None else error.filename
-            message = f"{place} failed ({error.strerror or error})"
+            message = f"{place} failed ({reason_of(error)})"
         case _ if isinstance(error, USAGE_ERROR):
             message = _usage_message(error)
     return message

@@ -100,7 +100,7 @@ def evaluate(
     protocol = Protocol(scale, "files" if low_resolution else degradation)
     measures = _measures(protocol, spectrum, features, lpips_weights)
     evaluation = _run(sets, enlargers, measures, protocol, drawing)
-    _tell(evaluation, output, json=json, per_image=per_image)
+    _tell(evaluation, output, overwrite=overwrite, json=json, per_image=per_image)
     for file in files:
         _score(file, evaluation)
     if drawing is not None and sheet is not None:
@@ -219,7 +219,14 @@ def _run(
         return evaluate(sets, enlargers, measures, protocol=protocol, on_picture=on_picture)
 
 
-def _tell(evaluation: "Evaluation", output: Path | None, *, json: bool, per_image: bool) -> None:
+def _tell(
+    evaluation: "Evaluation",
+    output: Path | None,
+    *,
+    overwrite: bool,
+    json: bool,
+    per_image: bool,
+) -> None:
     import json as json_module
 
     from impasto.evaluation.report import to_json, to_markdown
@@ -229,7 +236,7 @@ def _tell(evaluation: "Evaluation", output: Path | None, *, json: bool, per_imag
     if output is not None:
         is_json = output.suffix.lower() == ".json"
         written = json_module.dumps(content, indent=2) + "\n" if is_json else text
-        write_whole(output, written.encode())
+        write_whole(output, written.encode(), replace=overwrite)
     if json:
         answer_json(content)
     else:
@@ -238,5 +245,7 @@ def _tell(evaluation: "Evaluation", output: Path | None, *, json: bool, per_imag
 
 def _draw(drawing: "ComparisonSheet", sheet: Path, *, overwrite: bool) -> None:
     from impasto.images.io import Picture, save_picture
+    from impasto.images.target import save_or_keep
 
-    save_picture(Picture(rgb=drawing.draw()), sheet, overwrite=overwrite)
+    drawn = Picture(rgb=drawing.draw())
+    save_or_keep(lambda place: save_picture(drawn, place, overwrite=overwrite), sheet)

@@ -61,8 +61,11 @@ def invert(
     from impasto.image_optimization import OptimizationSettings
     from impasto.images.contact_sheet import contact_sheet
     from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
-    from impasto.images.target import check_target
+    from impasto.images.target import check_target, save_or_keep
     from impasto.runtime.given_pictures import fill_transparent
+
+    def save(made: Picture, place: Path) -> None:
+        save_or_keep(lambda place: save_picture(made, place, overwrite=overwrite), place)
 
     check_target(output, overwrite=overwrite)
     columns = _columns(loss, layers)
@@ -79,9 +82,9 @@ def invert(
         inverted = _invert(target, loss, column, settings, smoothness)
         found.append(np.ascontiguousarray(inverted[0].permute(1, 2, 0).numpy()))
         if each is not None:
-            save_picture(Picture(rgb=found[-1]), each / f"{name}.png", overwrite=overwrite)
+            save(Picture(rgb=found[-1]), each / f"{name}.png")
     sheet = contact_sheet([[rgb, *found]], cell_size=size, column_labels=["", *names])
-    save_picture(Picture(rgb=sheet), output, overwrite=overwrite)
+    save(Picture(rgb=sheet), output)
     answer(str(output))
 
 

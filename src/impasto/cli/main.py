@@ -18,6 +18,7 @@ from impasto.cli.optimize import optimize
 from impasto.cli.reproduce import reproduce
 from impasto.cli.stylize import stylize
 from impasto.cli.upscale import upscale
+from impasto.signals import end_as_by_ctrl_c
 
 app = typer.Typer(
     name="impasto",
@@ -58,6 +59,7 @@ def _impasto(
 def main() -> None:
     """Run the command line with the program's arguments, and exit."""
     _accept_any_name()
+    end_as_by_ctrl_c()
     status = run(sys.argv[1:])
     let_go_of_stdout()
     sys.exit(status)

@@ -130,7 +130,8 @@ def upgrade(
         raise fail(f"{output} exists already; give another name, or --overwrite")
     from impasto.export import upgrade_model
 
-    answer(str(upgrade_model(file, output or file).path))
+    replace = overwrite or output is None
+    answer(str(upgrade_model(file, output or file, replace=replace).path))
 
 
 @app.command(no_args_is_help=True)
@@ -156,7 +157,7 @@ def tiles(
 
     path = resolve_model(fetched(model)).path
     assert path is not None  # named models and files have one
-    write_tiled_model(path, output)
+    write_tiled_model(path, output, replace=overwrite)
     answer(str(output))
 
 
@@ -184,7 +185,8 @@ def import_(
         raise fail(f"{output} exists already; give another name, or --overwrite")
     from impasto.foreign_checkpoint import import_checkpoint
 
-    answer(str(import_checkpoint(file, output, name=name, title=title).path))
+    imported = import_checkpoint(file, output, name=name, title=title, replace=overwrite)
+    answer(str(imported.path))
 
 
 @app.command(no_args_is_help=True)
@@ -224,7 +226,7 @@ def quantize(
     if target.exists() and not overwrite:
         raise fail(f"{target} exists already; give another name, or --overwrite")
     quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=tell)
-    write_quantized(quantized, target)
+    write_quantized(quantized, target, replace=overwrite)
     rows = [
         {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
         for picture, decibels in quantized.checked

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import answer, answer_json, complain, fail, tell
+from impasto.cli.console import EXIT_OF_SIGNALS, answer, answer_json, complain, fail, tell
 from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.image_optimization import OptimizationProgress
     from impasto.optimization_run import ObjectiveSettings
 
-EXIT_INTERRUPTED = 130
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -96,7 +95,7 @@ def optimize(
     """
     from impasto.image_optimization import OptimizationSettings
     from impasto.images.io import Picture, load_picture, save_picture
-    from impasto.images.target import check_target
+    from impasto.images.target import check_target, save_or_keep
     from impasto.optimization_run import StyleOptimization, optimize_photograph
     from impasto.training.interruption import stop_on_signals
 
@@ -127,7 +126,7 @@ def optimize(
             save_picture(Picture(rgb=rgb), folder / name, overwrite=True)
 
     checkpoint, stop = folder / "state.safetensors", threading.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop) as heard:
         picture = optimize_photograph(
             wanted,
             checkpoint=checkpoint,
@@ -137,8 +136,8 @@ def optimize(
         )
     if picture is None:
         complain(f"stopped and saved in {folder}; go on with the same command and --resume")
-        raise typer.Exit(EXIT_INTERRUPTED)
-    save_picture(picture, output, overwrite=overwrite)
+        raise typer.Exit(EXIT_OF_SIGNALS + heard.first)
+    save_or_keep(lambda place: save_picture(picture, place, overwrite=overwrite), output)
     checkpoint.unlink(missing_ok=True)
     if json:
         answer_json({"picture": str(output), **reporter.outcome()})

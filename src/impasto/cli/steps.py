@@ -228,9 +228,8 @@ def _read(job: Job) -> "Picture | Animation":
 
 def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
     from impasto.images.io import Animation, save_animation, save_picture
+    from impasto.images.target import save_or_keep
 
-    stream = BytesIO()  # so that a broken pipe is known for one
-    place = stream if target == PIPE else target
     if target != PIPE:
         make_folder(Path(target).parent)
     save: Callable[..., None] = (
@@ -238,16 +237,20 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
         if isinstance(result, Animation)
         else partial(save_picture, bits=asked_bits(writing))
     )
-    save(
+    save = partial(
+        save,
         result,
-        place,
         quality=writing.quality,
         lossless=writing.lossless,
         overwrite=writing.overwrite,
     )
-    if target == PIPE:
-        sys.stdout.buffer.write(stream.getvalue())
-        sys.stdout.buffer.flush()
+    if target != PIPE:  # it was free when the work began
+        save_or_keep(save, Path(target))
+        return
+    stream = BytesIO()  # so that a broken pipe is known for one
+    save(stream)
+    sys.stdout.buffer.write(stream.getvalue())
+    sys.stdout.buffer.flush()
 
 
 def asked_bits(writing: Writing) -> "AskedBits":

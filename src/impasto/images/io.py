@@ -209,7 +209,7 @@ def save_picture(
     """
     file_format = _format_for(target, format=format, overwrite=overwrite)
     data = encode(picture, file_format, quality=quality, lossless=lossless, bits=bits)
-    _write(target, data)
+    _write(target, data, replace=overwrite)
 
 
 def save_animation(
@@ -242,7 +242,8 @@ def save_animation(
         raise PictureFileError(
             f"a {file_format.name} file holds no animation; expected GIF, PNG, WebP or AVIF"
         )
-    _write(target, encode_animation(animation, file_format, quality=quality, lossless=lossless))
+    data = encode_animation(animation, file_format, quality=quality, lossless=lossless)
+    _write(target, data, replace=overwrite)
 
 
 def list_pictures(
@@ -315,9 +316,9 @@ def _format_for(target: Target, *, format: str | None, overwrite: bool) -> FileF
     return format_named(format or "png")
 
 
-def _write(target: Target, data: bytes) -> None:
+def _write(target: Target, data: bytes, *, replace: bool) -> None:
     if isinstance(target, (str, os.PathLike)):
-        write_file(Path(target), data)
+        write_file(Path(target), data, replace=replace)
     else:
         write_stream(target, data)
 

@@ -1,11 +1,12 @@
 """The place a picture is written to: whether it may be, in which format, and all or nothing."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from impasto.errors import OutputExistsError, PictureFileError
-from impasto.files import write_whole
+from impasto.errors import OutputAppearedError, OutputExistsError, PictureFileError
+from impasto.files import is_special, names_beside, reason_of, write_whole
 from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat, check_encoding
 from impasto.images.reading import one_line, shown
 
@@ -34,12 +35,11 @@ def check_target(
     path = Path(target)
     try:
         is_folder, is_taken, has_parent = path.is_dir(), path.exists(), path.parent.is_dir()
-        is_special = is_taken and not (is_folder or path.is_file())
     except OSError as error:
         raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
     if is_folder:
         raise PictureFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    if is_special:  # renaming a file to its place would put an end to a device
+    if is_special(path):  # renaming a file to its place would put an end to a device
         raise PictureFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     file_format = format_named(format) if format else format_of(path)
     if not has_parent:
@@ -85,18 +85,43 @@ def format_of(path: Path) -> FileFormat:
     )
 
 
-def write_file(path: Path, data: bytes) -> None:
+def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
+    """Save what was long in the making, for a place that was free when the work began.
+
+    Args:
+        save: writes it to a path, and refuses a file that is there unless it may be replaced.
+        target: where it goes.
+
+    Raises:
+        OutputAppearedError: a file appeared there meanwhile; the work was saved beside it.
+        ImpastoError: as `save` does.
+    """
+    try:
+        save(target)
+    except OutputAppearedError:
+        raise
+    except OutputExistsError:
+        kept = next(path for path in names_beside(target) if not path.exists())
+        save(kept)
+        raise OutputAppearedError(target, kept=kept) from None
+
+
+def write_file(path: Path, data: bytes, *, replace: bool) -> None:
     """Write a file that appears complete or not at all; what was there stays until then.
 
     A link keeps pointing where it did, and a file that is replaced keeps its permissions.
 
     Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
         PictureFileError: the place cannot be written to. Nothing is left behind.
     """
     try:
-        write_whole(path, data)
+        write_whole(path, data, replace=replace)
+    except OutputExistsError:
+        raise
     except (OSError, ValueError) as error:
-        raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
+        reason = reason_of(error, num_bytes=len(data))
+        raise PictureFileError(f"{shown(path)} cannot be written ({reason})") from error
 
 
 def write_stream(stream: BinaryIO, data: bytes) -> None:
@@ -110,5 +135,5 @@ def write_stream(stream: BinaryIO, data: bytes) -> None:
         stream.flush()
     except (OSError, TypeError, ValueError) as error:
         raise PictureFileError(
-            f"the picture cannot be written to the stream ({one_line(error)})"
+            f"the picture cannot be written to the stream ({reason_of(error)})"
         ) from error

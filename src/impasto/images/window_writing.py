@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import PictureFileError
-from impasto.files import reserve_file, whole_file
+from impasto.errors import OutputExistsError, PictureFileError
+from impasto.files import reason_of, reserve_file, shown_size, whole_file
 from impasto.images.colour_profile import srgb_profile
 from impasto.images.encoding import (
     FULL_CHROMA_QUALITY,
@@ -22,7 +22,7 @@ from impasto.images.encoding import (
 )
 from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import Metadata, xmp_for_file
-from impasto.images.reading import one_line, shown
+from impasto.images.reading import shown
 from impasto.images.sixteen_bit import told_chunks
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ class WindowWriter:
             reserve_file(self._path, num_bytes)
         except OSError as error:
             raise PictureFileError(
-                f"{shown(folder.parent)} has no room for {num_bytes / 2**30:.1f} GiB of pixels, "
-                f"which the picture takes while it is made ({one_line(error)}); "
-                "make room, or choose another place for it"
+                f"{shown(folder.parent)} cannot hold {shown_size(num_bytes)} of pixels, which the "
+                f"picture takes while it is made ({reason_of(error)})"
             ) from error
 
     def write(self, rows: slice, columns: slice, channels: NDArray[np.float32]) -> None:
@@ -88,6 +87,7 @@ class WindowWriter:
         *,
         metadata: Metadata,
         quality: int = 92,
+        overwrite: bool = True,
     ) -> None:
         """Encode what was written.
 
@@ -96,8 +96,10 @@ class WindowWriter:
             file_format: one of `FORMATS_BY_WINDOWS`.
             metadata: to keep, as for a whole picture; a TIFF of more than 3 GiB keeps no EXIF.
             quality: 1 to 100, for JPEG.
+            overwrite: replace a file that is there; otherwise the result goes beside it.
 
         Raises:
+            OutputAppearedError: a file is there and may not be overwritten.
             PictureFileError: the picture is too large for the format, or cannot be written.
         """
         import pyvips
@@ -117,11 +119,13 @@ class WindowWriter:
                 bits=self._bits,
             )
             written.let_go_while_written()
-            with whole_file(target) as temporary:
+            with whole_file(target, replace=overwrite) as temporary:
                 _encode(written.image, file_format, temporary, metadata, quality)
+        except OutputExistsError:
+            raise
         except (OSError, ValueError, pyvips.Error) as error:
             raise PictureFileError(
-                f"{shown(target)} cannot be written ({one_line(error)})"
+                f"{shown(target)} cannot be written ({reason_of(error)})"
             ) from error
 
 

@@ -1,12 +1,14 @@
 """Compiled models kept on disk, so that the first picture of the next process comes sooner.
 
 A stored model is worth nothing but time: whatever is wrong with the folder or a file in it, the
-model is compiled again and nobody is told. Nothing here knows the library that compiles.
+model is compiled again and nobody is told. A compiled model is code, so the folder is for its user
+alone: one that another could write to is not used. Nothing here knows the library that compiles.
 """
 
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -55,7 +57,7 @@ class CompiledModels:
 
     def read(self, key: str) -> bytes | None:
         """What was stored under a key; None where there is nothing, or it is damaged."""
-        if self._folder is None:
+        if self._folder is None or not _is_private(self._folder):
             return None
         path = self._folder / f"{key}{_SUFFIX}"
         try:
@@ -71,10 +73,12 @@ class CompiledModels:
         if self._folder is None or len(data) > self._max_bytes:
             return
         with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_private(self._folder):
+                return
             self._make_room(len(data) + _DIGEST_BYTES)
             digest = hashlib.sha256(data).digest()
-            write_whole(self._folder / f"{key}{_SUFFIX}", digest + data)
+            write_whole(self._folder / f"{key}{_SUFFIX}", digest + data, mode=0o600)
 
     def _make_room(self, num_bytes: int) -> None:
         assert self._folder is not None
@@ -85,3 +89,15 @@ class CompiledModels:
                 break
             path.unlink(missing_ok=True)
             total -= status.st_size
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether there is a folder that only this user can write to."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return False
+    if not hasattr(os, "geteuid"):  # Windows keeps a user's folders to the user
+        return True
+    is_writable_by_others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return status.st_uid == os.geteuid() and not is_writable_by_others

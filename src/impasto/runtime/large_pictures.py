@@ -5,17 +5,18 @@ files' types, until the result is complete.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
+from impasto.files import reason_of
 from impasto.images.alpha import MARGIN, enlarged_with_alpha
 from impasto.images.encoding import AskedBits
-from impasto.images.reading import one_line, shown
+from impasto.images.reading import shown
 from impasto.images.resize import fit_longer_side
 from impasto.images.target import check_target, format_named
 from impasto.images.window_reading import (
@@ -28,6 +29,7 @@ from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
 from impasto.runtime.tiled_predictor import Part, TiledPredictor
 from impasto.runtime.tiling import Progress
+from impasto.work_files import work_folder
 
 _ROWS_AT_ONCE = 64
 
@@ -127,6 +129,7 @@ def transform_large(
 
     Raises:
         OutputExistsError: a file is there and may not be overwritten.
+        OutputAppearedError: a file appeared there meanwhile; the result is beside it.
         PictureFileError: the picture cannot be read, or the result not be written.
         ModelFileError: the model cannot be run, or not in tiles.
     """
@@ -161,26 +164,21 @@ def transform_large(
             file_format,
             metadata=windows.metadata,
             quality=quality,
+            overwrite=overwrite,
         )
     return LargeResult(width, height, predictor.precision)
 
 
-class _workplace:  # noqa: N801  (reads as the statement it is)
+@contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
     """A hidden folder beside the result, gone at the end."""
-
-    def __init__(self, target: Path) -> None:
+    with ExitStack() as stack:
         try:
-            self._folder = TemporaryDirectory(prefix=".impasto-", dir=target.parent)
+            folder = stack.enter_context(work_folder(target.parent))
         except OSError as error:
-            raise PictureFileError(
-                f"{shown(target)} cannot be written ({one_line(error)})"
-            ) from error
-
-    def __enter__(self) -> Path:
-        return Path(self._folder.name)
-
-    def __exit__(self, *_exc_info: object) -> None:
-        self._folder.cleanup()
+            reason = reason_of(error)
+            raise PictureFileError(f"{shown(target)} cannot be written ({reason})") from error
+        yield folder
 
 
 class _Filled:

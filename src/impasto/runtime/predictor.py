@@ -12,6 +12,7 @@ from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
 from impasto.runtime.backend_choice import BackendName, open_backend
 from impasto.runtime.backends import MAX_BYTES_KEPT, Backend, Precision
+from impasto.runtime.forks import check_not_forked
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -37,6 +38,7 @@ class Predictor:
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
+        ForkError: this process was forked after a model was opened; also when it is called.
         ValueError: an unknown precision, or fewer than one thread or request.
     """
 
@@ -109,6 +111,7 @@ class Predictor:
         return self._run(rgb, self._backend_for(bits))
 
     def _open(self, precision: Precision) -> Backend:
+        check_not_forked()
         try:
             return open_backend(
                 self._model,
@@ -130,6 +133,7 @@ class Predictor:
             return self._exact_backend
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
+        check_not_forked()
         _, height, width, _ = rgb.shape
         batch = network_batch(self._card, rgb)
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
-from impasto.files import reserve_file
+from impasto.files import reason_of, reserve_file, shown_size
 
 
 class StoredFeatures(Protocol):
@@ -126,8 +126,8 @@ class FeaturesOnDisk:
     def _no_room(self, error: OSError) -> PictureFileError:
         num_bytes = 2 * int(np.prod(self._shape))
         return PictureFileError(
-            f"{self._path.parent} has no room for {num_bytes / 2**30:.1f} GiB of features "
-            f"({error.strerror or error}); make room, or choose another place for the picture"
+            f"{self._path.parent} cannot hold {shown_size(num_bytes)} of features "
+            f"({reason_of(error)})"
         )
 
     def _seek(self, row: int, column: int) -> None:

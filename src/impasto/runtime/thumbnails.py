@@ -12,6 +12,7 @@ from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import check_target, load_picture, save_picture
 from impasto.images.picture import Picture, resize_longer_side
+from impasto.images.target import save_or_keep
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import ModelEntry
 
@@ -58,7 +59,8 @@ def save_thumbnail_sheet(
                 thumbnails.append((entry.name, _on_white(stylized)))
     if len(thumbnails) == 1:
         raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
-    save_picture(Picture(_lay_out(thumbnails)), target, overwrite=overwrite)
+    sheet = Picture(_lay_out(thumbnails))
+    save_or_keep(lambda place: save_picture(sheet, place, overwrite=overwrite), Path(target))
     return problems
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import Precision
+from impasto.runtime.forks import check_not_forked
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tile_backend import TileBackend
 from impasto.runtime.tiled_run import Counter, TiledRun
 from impasto.runtime.tiling import Progress, Tile, TileGrid, plan_grid
+from impasto.work_files import work_folder
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
@@ -94,6 +95,7 @@ class TiledPredictor:
 
     Raises:
         ModelFileError: the model cannot be opened, or not be run in tiles.
+        ForkError: this process was forked after a model was opened; also when it is run.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class TiledPredictor:
         precision: Precision = "auto",
         num_threads: int | None = None,
     ) -> None:
+        check_not_forked()
         self._model_name, self._card = str(model), model.card
         with _named(self._model_name):
             self._backend = TileBackend(model.data, precision=precision, num_threads=num_threads)
@@ -156,11 +159,12 @@ class TiledPredictor:
             ModelFileError: the model cannot be run, or its output is no picture.
             PictureFileError: no room for the features.
         """
-        with _named(self._model_name), TemporaryDirectory(dir=folder) as place:
+        check_not_forked()
+        with _named(self._model_name), work_folder(folder) as place:
             stages = self._backend.stages(grid.shape)
             count = Counter(len(grid.tiles) * len(stages), progress)
             pixels = self._pixels_in(source)
-            run = TiledRun(self._backend, pixels, grid, Path(place), count, memory=memory)
+            run = TiledRun(self._backend, pixels, grid, place, count, memory=memory)
             with closing(run):
                 for stage in stages[:-1]:
                     run.measure(stage)

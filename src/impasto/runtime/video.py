@@ -14,8 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import ImpastoError, VideoFileError, VideoInterrupted
-from impasto.files import put_in_place, remove_temporary, temporary_beside
+from impasto.errors import (
+    ImpastoError,
+    OutputAppearedError,
+    OutputExistsError,
+    VideoFileError,
+    VideoInterrupted,
+)
+from impasto.files import put_in_place, reason_of, remove_temporary, temporary_beside
 from impasto.images.io import Picture
 from impasto.images.reading import shown
 from impasto.images.resize import fit_longer_side
@@ -129,7 +135,8 @@ def stylize_video(
         on_progress: called in this thread after each frame.
 
     Raises:
-        OutputExistsError: the target is there and may not be replaced.
+        OutputExistsError: the target is there and may not be replaced; one that appears while
+            the video is made is kept, and the video goes beside it.
         VideoFileError: the source is no film, damaged or cut short, or the target cannot be
             written.
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
@@ -199,17 +206,24 @@ def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) ->
     if not 1 <= quality <= 100:
         raise VideoFileError(f"quality is {quality}, expected a number from 1 to 100")
     path = check_video_target(target, overwrite=overwrite)
-    return ClipTarget(path, temporary_beside(path), quality)
+    try:
+        return ClipTarget(path, temporary_beside(path), quality, overwrite)
+    except OSError as error:
+        raise VideoFileError(f"{shown(path)} cannot be written ({reason_of(error)})") from error
 
 
 def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
+    try:
+        return _transform_into(source, task, size=size)
+    finally:
+        remove_temporary(task.target.temporary)
+
+
+def _transform_into(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
     with ClipReader(source) as reader:
         wanted = _wanted_size(reader.facts, size)
         width, height = map(even, wanted) if task.scale == 1 else wanted
-        try:
-            summary = _write_clip(source, reader, task, width=width, height=height)
-        finally:
-            remove_temporary(task.target.temporary)
+        summary = _write_clip(source, reader, task, width=width, height=height)
     if (width, height) != wanted:
         note = f"{wanted[0]}×{wanted[1]} pixels became {width}×{height}: both sides must be even"
         return replace(summary, notes=(note, *summary.notes))
@@ -240,7 +254,13 @@ def _write_clip(
         raise _with_part_kept(error, writer, task.target, reader) from None
     finally:
         writer.close()
-    put_in_place(task.target.temporary, task.target.path)
+    try:
+        put_in_place(task.target.temporary, task.target.path, replace=task.target.overwrite)
+    except OutputExistsError:
+        raise
+    except OSError as error:
+        name, reason = shown(task.target.path), reason_of(error)
+        raise VideoFileError(f"{name} cannot be written ({reason})") from error
     return VideoSummary(
         width=width * task.scale,
         height=height * task.scale,
@@ -290,7 +310,9 @@ def _with_part_kept(
     part = partial_path(target.path)
     try:
         writer.finish(is_whole=False)
-        put_in_place(target.temporary, part)
+        put_in_place(target.temporary, part, replace=False)
+    except OutputAppearedError as appeared:  # an earlier part, which is kept
+        part = appeared.kept
     except (VideoFileError, OSError):
         return error  # most likely the very one that no more can be written
     of_all = "" if num_frames is None else f" of {num_frames}"

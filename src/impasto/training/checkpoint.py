@@ -1,7 +1,6 @@
 """A checkpoint: everything a training needs to go on exactly where it was, in one file.
 
-The file is safetensors: weights and Adam's moments as tensors, the rest as JSON in its header.
-Never pickle, so a checkpoint from elsewhere cannot run code.
+The file is a sealed one: weights and Adam's moments as tensors, the rest as JSON in its header.
 """
 
 import json
@@ -11,15 +10,14 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
-from impasto.files import write_whole
+from impasto.files import reason_of, write_whole
 from impasto.objectives import LossScales
+from impasto.training.sealed_file import seal, unseal
 
 HEADER_KEY = "impasto.checkpoint"
 CHECKPOINT_FORMAT = 1
@@ -134,37 +132,27 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         CheckpointError: when it cannot be written.
     """
-    data = serialise(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()})
+    data = seal(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()})
     try:
         write_whole(path, data)
     except OSError as error:
-        raise CheckpointError(f"cannot write the checkpoint {path}: {error.strerror}") from error
+        reason = reason_of(error, num_bytes=len(data))
+        raise CheckpointError(f"cannot write the checkpoint {path}: {reason}") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        CheckpointError: when it is missing, damaged, or no checkpoint of ours.
+        CheckpointError: when it is missing, damaged, edited, or no checkpoint of ours.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER_KEY)
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"cannot read the checkpoint {path}: {error}; expected a file that a training wrote"
-        ) from error
-    if header is None:
-        raise CheckpointError(
-            f"{path} is a safetensors file but no checkpoint; expected a file that a training wrote"
-        )
+    header, tensors = unseal(path, HEADER_KEY, anew="begin the training anew with --overwrite")
     try:
         state = TrainingState.model_validate(json.loads(header))
     except (json.JSONDecodeError, RecursionError, ValidationError) as error:
         raise CheckpointError(
-            f"the checkpoint {path} was made by another version of impasto or is damaged; "
-            "begin the training anew"
+            f"the checkpoint {path} was made by another version of impasto; "
+            "begin the training anew with --overwrite"
         ) from error
     return Checkpoint(state, tensors)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop, which the training grants between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP as a wish to stop, which the training grants between two steps."""
 
 import contextlib
 import signal
@@ -6,25 +6,43 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+from impasto.signals import ENDING, is_heeded
+
+
+class HeardSignals:
+    """What was heard.
+
+    Attributes:
+        first: number of the first signal; Ctrl-C's while there was none.
+    """
+
+    def __init__(self) -> None:
+        self.first: int = signal.SIGINT
+
 
 @contextlib.contextmanager
-def stop_on_signals(stop_requested: threading.Event) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM set `stop_requested`; a second Ctrl-C stops at once.
+def stop_on_signals(stop_requested: threading.Event) -> Iterator[HeardSignals]:
+    """Let Ctrl-C, SIGTERM and SIGHUP set `stop_requested`; a second Ctrl-C stops at once.
 
-    Only the main thread hears signals; in another one this does nothing.
+    Signals that are ignored, such as SIGHUP under `nohup`, stay so. Only the main thread hears
+    signals; in another one this does nothing.
     """
+    heard = HeardSignals()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield heard
         return
 
     def ask(number: int, _: FrameType | None) -> None:
         if stop_requested.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not stop_requested.is_set():
+            heard.first = number
         stop_requested.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = filter(is_heeded, (signal.SIGINT, *ENDING))
+    before = {number: signal.signal(number, ask) for number in heeded}
     try:
-        yield
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

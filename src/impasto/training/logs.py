@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from impasto.errors import TrainingError
-from impasto.files import write_whole
+from impasto.files import reason_of, write_whole
 
 LOG_NAME = "log.jsonl"
 CURVE_TERMS = ("total", "content", "style", "total_variation")
@@ -79,8 +79,8 @@ class TrainingLog:
             yield
         except OSError as error:
             raise TrainingError(
-                f"cannot write the log in {self._folder}: {error.strerror}; "
-                "make room there and go on with --resume"
+                f"cannot write the log in {self._folder}: {reason_of(error)}; "
+                "mend that, then go on with --resume"
             ) from error
 
 
@@ -124,4 +124,4 @@ def draw_curve(folder: Path, target: Path, *, title: str) -> None:
     try:
         write_whole(target, drawn.getvalue())
     except OSError as error:
-        raise TrainingError(f"cannot write {target}: {error.strerror}") from error
+        raise TrainingError(f"cannot write {target}: {reason_of(error)}") from error

@@ -1,7 +1,8 @@
 """A whole training, from recipe to model file: set up, train, export."""
 
+import contextlib
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,15 @@ from lightning.fabric import Fabric
 from impasto.data.photos import open_photographs
 from impasto.data.source import PhotoSource
 from impasto.data.stream import CropStream, SkippedPhotograph, StreamSettings
-from impasto.errors import CheckpointError, OutputExistsError, RecipeError, TrainingInterrupted
+from impasto.errors import (
+    CheckpointError,
+    OutputExistsError,
+    RecipeError,
+    TrainingError,
+    TrainingInterrupted,
+)
 from impasto.export import export_model
+from impasto.files import is_special, reason_of
 from impasto.trained_network import load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
@@ -26,6 +34,7 @@ from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.tasks import StyleTask
+from impasto.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
@@ -98,13 +107,15 @@ def train_model(
 
     Raises:
         OutputExistsError: when output or an unfinished run is there and may not be overwritten.
+        OutputAppearedError: when a file appeared at output meanwhile; the model is beside it.
+        TrainingError: when another training is going on in the run's folder.
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
         ImpastoError: whatever else is wrong, in one line.
     """
     folder = run_folder(output)
     _check_places(output, folder, resume=resume, overwrite=overwrite)
-    checkpoint = _checkpoint_of(folder) if resume else None
-    with launched_fabric(recipe) as fabric:
+    with launched_fabric(recipe) as fabric, _alone_in(folder, fabric):
+        checkpoint = _checkpoint_of(folder) if resume else None
         check_batches(recipe, fabric.world_size)
         source = open_photographs(recipe.photos.path, seed=recipe.seed)
         facts = facts_of(recipe, output)
@@ -115,23 +126,47 @@ def train_model(
             fabric, task, recipe, source, folder, checkpoint=checkpoint, on_progress=on_progress
         )
         try:
-            with stop_on_signals(trainer.stop_requested):
+            with stop_on_signals(trainer.stop_requested) as heard:
                 trainer.fit()
         except TrainingInterrupted as stop:
-            raise TrainingInterrupted(_how_to_go_on(stop, recipe, folder, output)) from None
+            how = _how_to_go_on(stop, recipe, output, overwrite=overwrite)
+            raise TrainingInterrupted(how, signal_number=heard.first) from None
         finally:
             on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
-            model = _finish(trainer, recipe, facts, source, output)
+            model = _finish(trainer, recipe, facts, source, output, overwrite=overwrite)
     return TrainingOutcome(model, folder, trainer.skipped)
 
 
 def _checkpoint_of(folder: Path) -> Checkpoint:
     path = folder / CHECKPOINT_NAME
+    _check_resumable(path)
+    return load_checkpoint(path)
+
+
+def _check_resumable(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"nothing to resume: there is no {path}; leave --resume out")
-    return load_checkpoint(path)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
+    """Refuse a second training in a run's folder; the first process speaks for the others."""
+    if not fabric.is_global_zero:
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            is_alone = stack.enter_context(alone_in(folder))
+        except OSError as error:
+            raise _no_folder(folder, error) from error
+        if not is_alone:
+            raise TrainingError(
+                f"another training is going on in {folder}; wait for its end, or give the output "
+                "another name"
+            )
+        yield
 
 
 def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -139,8 +174,12 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
     if output.is_dir():
         raise RecipeError(f"{output} is a folder; give the name of a file to write")
+    if is_special(output):
+        raise RecipeError(f"{output} is a device or pipe; give the name of a file to write")
     if output.exists() and not overwrite:
         raise OutputExistsError(f"{output} exists already; give another name, or --overwrite")
+    if resume:
+        _check_resumable(folder / CHECKPOINT_NAME)
     if not (resume or overwrite) and (folder / CHECKPOINT_NAME).exists():
         raise OutputExistsError(
             f"{folder} holds an unfinished training; go on with --resume, or begin anew with "
@@ -263,21 +302,33 @@ def _prepare(folder: Path, *, anew: bool) -> None:
             for sheet in (folder / CONTACT_SHEETS_FOLDER).glob("step-*.jpg"):
                 sheet.unlink()
     except OSError as error:
-        raise RecipeError(
-            f"cannot make the folder {folder} for the training's files: {error.strerror}; "
-            "give the output another place"
-        ) from error
+        raise _no_folder(folder, error) from error
 
 
-def _how_to_go_on(stop: TrainingInterrupted, recipe: Recipe, folder: Path, output: Path) -> str:
+def _no_folder(folder: Path, error: OSError) -> RecipeError:
+    return RecipeError(
+        f"cannot make the folder {folder} for the training's files: {reason_of(error)}; "
+        "give the output another place"
+    )
+
+
+def _how_to_go_on(
+    stop: TrainingInterrupted, recipe: Recipe, output: Path, *, overwrite: bool
+) -> str:
     subcommand = "style" if isinstance(recipe, StyleRecipe) else "sr"
-    overwrite = " --overwrite" if output.exists() else ""
-    command = f"impasto train {subcommand} --resume{overwrite} -o {shlex.quote(str(output))}"
-    return f"{stop}; saved in {folder}; go on with: {command}"
+    replace = " --overwrite" if overwrite and output.exists() else ""
+    command = f"impasto train {subcommand} --resume{replace} -o {shlex.quote(str(output))}"
+    return f"{stop}; saved in {run_folder(output)}; go on with: {command}"
 
 
 def _finish(
-    trainer: Trainer, recipe: Recipe, facts: RunFacts, source: PhotoSource, output: Path
+    trainer: Trainer,
+    recipe: Recipe,
+    facts: RunFacts,
+    source: PhotoSource,
+    output: Path,
+    *,
+    overwrite: bool,
 ) -> ModelFile:
     """Write the model and draw the curve."""
     card = trained_card(
@@ -287,6 +338,5 @@ def _finish(
         num_photographs=num_usable(source, trainer.skipped),
         hardware=", then ".join(trainer.state.hardware) or describe_hardware(trainer.fabric),
     )
-    model = export_model(trainer.task.network, card, output)
     draw_curve(trainer.folder, trainer.folder / CURVE_NAME, title=card.title)
-    return model
+    return export_model(trainer.task.network, card, output, replace=overwrite)

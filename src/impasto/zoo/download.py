@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import platformdirs
 
 from impasto.errors import DownloadError, ModelFileError
+from impasto.files import reason_of as reason_of_disk
 from impasto.files import write_whole
 from impasto.web import (
     CHUNK_BYTES,
@@ -89,8 +90,8 @@ def download_model(address: str, *, on_progress: OnProgress | None = None) -> Mo
             raise
         where = error.filename or folder
         raise DownloadError(
-            f"{shown_address(address)}: cannot be kept at {where} ({error.strerror}); make room "
-            f"there, or set IMPASTO_HOME to another folder"
+            f"{shown_address(address)}: cannot be kept at {where} ({reason_of_disk(error)}); "
+            f"or set IMPASTO_HOME to another folder"
         ) from None
 
 

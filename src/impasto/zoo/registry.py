@@ -13,7 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
-from impasto.files import write_whole
+from impasto.files import reason_of, write_whole
 from impasto.zoo.card import MODEL_NAME_PATTERN, ModelCard, Task
 from impasto.zoo.download import download_model, forget_model, is_address
 from impasto.zoo.model_file import ModelFile, read_model_file
@@ -141,9 +141,11 @@ def add_model(
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, model.data)
+        write_whole(target, model.data, replace=overwrite)
+    except OutputExistsError:
+        raise
     except OSError as error:
-        raise ModelFileError(f"{target}: cannot be written ({error.strerror})") from None
+        raise ModelFileError(f"{target}: cannot be written ({reason_of(error)})") from None
     return ModelEntry(name=name, path=target, released=False, card=model.card)
 
 

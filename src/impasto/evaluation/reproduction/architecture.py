@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from impasto.data.photos import open_photographs
+from impasto.errors import TrainingInterrupted
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.cost import multiply_adds, receptive_field
@@ -174,8 +175,11 @@ def _train(task: StyleTask, recipe: StyleRecipe, folder: Path) -> None:
     source = open_photographs(recipe.photos.path, seed=recipe.seed)
     with launched_fabric(recipe) as fabric:
         trainer = make_trainer(fabric, task, recipe, source, folder, checkpoint=checkpoint)
-        with stop_on_signals(trainer.stop_requested):
-            trainer.fit()
+        with stop_on_signals(trainer.stop_requested) as heard:
+            try:
+                trainer.fit()
+            except TrainingInterrupted as stop:
+                raise TrainingInterrupted(str(stop), signal_number=heard.first) from None
 
 
 def _score(

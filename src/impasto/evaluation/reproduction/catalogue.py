@@ -1,9 +1,10 @@
 """The targets by name, and how one is measured and written down."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from impasto.errors import TrainingInterrupted, UnknownModelError
+from impasto.errors import CheckpointError, TrainingInterrupted, UnknownModelError
 from impasto.evaluation.circumstances import circumstances
 from impasto.evaluation.reproduction import (
     architecture,
@@ -19,6 +20,8 @@ from impasto.evaluation.reproduction import (
 from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.publication import publish
 from impasto.evaluation.reproduction.target import Settings, Target
+from impasto.files import reason_of
+from impasto.work_files import alone_in
 
 TARGETS: Mapping[str, Target] = {
     "speed": speed,
@@ -72,12 +75,13 @@ def reproduce(
     """
     target = find_target(name)
     seconds = None if minutes is None else 60 * minutes
-    journal = Journal(folder / f"{name}.run", seconds=seconds, tell=tell)
     try:
-        result = target.run(settings, journal)
+        with _journal(folder / f"{name}.run", seconds=seconds, tell=tell) as journal:
+            result = target.run(settings, journal)
     except TrainingInterrupted as stop:
         reason = str(stop).partition(";")[0]
-        raise TrainingInterrupted(f"{reason}; go on with the same command") from None
+        how = f"{reason}; go on with the same command"
+        raise TrainingInterrupted(how, signal_number=stop.signal_number) from None
     return publish(
         name,
         target.CLAIM,
@@ -86,3 +90,22 @@ def reproduce(
         measured=circumstances(command),
         num_left=journal.num_left,
     )
+
+
+@contextlib.contextmanager
+def _journal(
+    folder: Path, *, seconds: float | None, tell: Callable[[str], None]
+) -> Iterator[Journal]:
+    """The journal in a folder, for one process at a time."""
+    with contextlib.ExitStack() as stack:
+        try:
+            is_alone = stack.enter_context(alone_in(folder))
+        except OSError as error:
+            reason = reason_of(error)
+            raise CheckpointError(f"cannot keep a journal in {folder}: {reason}") from error
+        if not is_alone:
+            raise CheckpointError(
+                f"this target is being measured in {folder}; wait for its end, or choose another "
+                "output"
+            )
+        yield Journal(folder, seconds=seconds, tell=tell)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.errors import CheckpointError
+from impasto.files import reason_of
 
 JOURNAL_NAME = "journal.jsonl"
 NUM_TOLD = 4
@@ -53,7 +54,8 @@ class Journal:
             self._path = folder / JOURNAL_NAME
             lines = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         except OSError as error:
-            raise CheckpointError(f"cannot keep a journal in {folder}: {error.strerror}") from error
+            reason = reason_of(error)
+            raise CheckpointError(f"cannot keep a journal in {folder}: {reason}") from error
         for line in lines.splitlines():
             self._take(line)
 
@@ -89,7 +91,7 @@ class Journal:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"\n{line}\n")
         except OSError as error:
-            raise CheckpointError(f"cannot write {self._path}: {error.strerror}") from error
+            raise CheckpointError(f"cannot write {self._path}: {reason_of(error)}") from error
         self._take(line)
         return self._values[identity]
 

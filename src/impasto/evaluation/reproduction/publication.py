@@ -6,7 +6,7 @@ from pathlib import Path
 from impasto.errors import PictureFileError
 from impasto.evaluation.circumstances import Circumstances
 from impasto.evaluation.reproduction.target import Result
-from impasto.files import write_whole
+from impasto.files import reason_of, write_whole
 from impasto.images.io import Picture, save_picture
 
 PICTURE_QUALITY = 88
@@ -39,7 +39,7 @@ def publish(
         data = json.dumps(content, indent=1, allow_nan=False) + "\n"
         write_whole(folder / f"{name}.json", data.encode())
     except OSError as error:
-        raise PictureFileError(f"cannot write to {folder}: {error.strerror}") from error
+        raise PictureFileError(f"cannot write to {folder}: {reason_of(error)}") from error
     for part, place in places.items():
         picture = Picture(rgb=result.pictures[part])
         save_picture(picture, place, quality=PICTURE_QUALITY, overwrite=True)

@@ -13,7 +13,8 @@ from av.container.input import InputContainer
 from av.container.output import OutputContainer
 
 from impasto.errors import VideoFileError
-from impasto.images.reading import one_line, shown
+from impasto.files import reason_of
+from impasto.images.reading import shown
 
 CONTAINERS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "ogg", "mxf", "mpeg", "mpegts", "dv"),
@@ -54,7 +55,7 @@ def open_film(path: Path) -> InputContainer:
         ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise VideoFileError(
-            f"{name} is no video that can be read, or is cut short ({reason(error)}); "
+            f"{name} is no video that can be read, or is cut short ({reason_of(error)}); "
             f"expected MP4, Matroska, WebM or the like"
         ) from error
 
@@ -71,11 +72,6 @@ def open_output(path: Path, *, container: str, options: dict[str, str]) -> Outpu
         av.FFmpegError: it cannot be written to.
     """
     return av.open(_as_file(path), "w", format=container, container_options=options)
-
-
-def reason(error: Exception) -> str:
-    """Why FFmpeg could not do something, in one line."""
-    return getattr(error, "strerror", None) or one_line(error)
 
 
 def _as_file(path: Path) -> str:

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
+from impasto.files import reason_of
 from impasto.images.reading import MAX_PIXELS, shown
 from impasto.runtime.clips.clip import (
     ClipFacts,
@@ -30,7 +31,7 @@ from impasto.runtime.clips.clip import (
 )
 from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, turn_of
-from impasto.runtime.clips.opening import open_film, reason
+from impasto.runtime.clips.opening import open_film
 from impasto.runtime.clips.times import Clock, is_film_stream
 
 _FULL = 2
@@ -152,7 +153,7 @@ class ClipReader:
                 yield from self._frames_in(packet)
         except av.FFmpegError as error:
             raise VideoFileError(
-                f"{self.name} is damaged ({reason(error)}); get the file again"
+                f"{self.name} is damaged ({reason_of(error)}); get the file again"
             ) from error
         if 0 < self._num_packets < _WHOLE_SHARE * announced - 1:
             raise VideoFileError(
@@ -191,7 +192,7 @@ class ClipReader:
             )
         except (av.FFmpegError, ValueError) as error:
             raise VideoFileError(
-                f"{self.name} has frames that cannot be converted ({reason(error)})"
+                f"{self.name} has frames that cannot be converted ({reason_of(error)})"
             ) from error
 
 

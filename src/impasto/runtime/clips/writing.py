@@ -22,11 +22,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
+from impasto.files import is_special, reason_of
 from impasto.images.reading import shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
 from impasto.runtime.clips.encoders import Encoder, encoder_for
 from impasto.runtime.clips.frames import on_white, rgb_to_frame, rgba_to_frame
-from impasto.runtime.clips.opening import open_output, reason
+from impasto.runtime.clips.opening import open_output
 from impasto.runtime.clips.soundtrack import Soundtrack, seconds_of
 from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES
 
@@ -49,11 +50,13 @@ class ClipTarget:
         path: of the file, under its last name.
         temporary: of the file while it is written.
         quality: 1 to 100.
+        overwrite: a file that is there may be replaced.
     """
 
     path: Path
     temporary: Path
     quality: int
+    overwrite: bool = False
 
 
 class ClipWriter:
@@ -195,7 +198,7 @@ class ClipWriter:
         except _FFMPEG_ERRORS as error:
             if isinstance(error, VideoFileError):
                 raise
-            raise VideoFileError(f"{self._name} cannot be written ({reason(error)})") from error
+            raise VideoFileError(f"{self._name} cannot be written ({reason_of(error)})") from error
 
 
 def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
@@ -203,11 +206,13 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
 
     Raises:
         OutputExistsError: a file is there and may not be replaced.
-        VideoFileError: a folder, a missing folder, or a suffix of no format.
+        VideoFileError: a folder, a device, a missing folder, or a suffix of no format.
     """
     path = Path(target)
     if path.is_dir():
         raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
+    if is_special(path):
+        raise VideoFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
             f"{shown(path)} ends in no suffix of a video that can be written; "
