@@ -83,11 +83,28 @@ def test_features_in_memory_and_on_the_disk_give_the_same_picture(tmp_path):
             rows.append(part.rgb)
         return files, rows
 
-    on_disk, in_memory, in_both = made(0), made(2**30), made(500_000)
+    on_disk, in_both, in_memory = made(0), made(500_000), made(2**30)
     assert (on_disk[0], in_memory[0]) == (1, 0)
-    for parts in (in_memory[1], in_both[1]):
-        for part, expected in zip(parts, on_disk[1], strict=True):
-            np.testing.assert_array_equal(part, expected)
+    for part, other, expected in zip(in_both[1], in_memory[1], on_disk[1], strict=True):
+        np.testing.assert_array_equal(part, expected)
+        assert psnr(other, expected) > 60  # its middle went through whole
+
+
+@pytest.mark.parametrize(("memory", "num_stages"), [(0, 16), (2**30, 7)])
+@pytest.mark.parametrize("precision", PROCESSOR_PRECISIONS)
+def test_the_middle_goes_through_whole_where_it_fits(precision, memory, num_stages):
+    model, rgb = resolve_model("starry_night"), picture(131, 150)
+    predictor, source = TiledPredictor(model, precision=precision), ArraySource(rgb)
+    grid = predictor.plan(source, tile_height=72, tile_width=72)
+    result, told = np.empty_like(rgb), []
+    for part in predictor.parts(
+        source, grid, memory=memory, progress=lambda *count: told.append(count)
+    ):
+        result[part.rows, part.columns] = part.rgb
+    assert psnr(result, Predictor(model, precision=precision)(rgb)) > 44
+    num_tiles = len(grid.tiles)
+    total = num_stages * num_tiles if num_stages == 16 else 6 * num_tiles + 1
+    assert told == [(done + 1, total) for done in range(total)]
 
 
 def test_stages_are_compiled_once_for_pictures_of_one_size(monkeypatch):

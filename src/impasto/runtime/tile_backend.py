@@ -16,8 +16,8 @@ sums are taken in f32 of features that were rounded as those of a whole picture 
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,17 +70,49 @@ class Stage:
         given: features that it starts from, besides the picture.
         left: features that the next stage starts from.
         measured: what enters the norm layer.
+        num_known: norm layers, from the first on, whose statistics are known where it begins. It
+            computes those between them and `norm` by itself, and so needs the picture whole.
     """
 
     norm: int | None
     given: tuple[Feature, ...]
     left: tuple[Feature, ...]
     measured: Feature | None = None
+    num_known: int | None = None
 
     @property
     def made(self) -> tuple[Feature, ...]:
         """Features that it leaves and was not given."""
         return tuple(feature for feature in self.left if feature not in self.given)
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """All that it is given, measures or leaves."""
+        return (*self.given, *self.left, *(() if self.measured is None else (self.measured,)))
+
+
+def join_inner_stages(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The stages, with those in the middle that see only the smallest features made one.
+
+    That one is run on the picture as a whole: its features take a fraction of those at full size
+    (of the shipped styles, a quarter), and it costs what a network without tiles costs.
+
+    Args:
+        stages: in their order.
+    """
+    largest = max((feature.stride for stage in stages for feature in stage.features), default=1)
+    inner = [
+        stage
+        for stage in stages
+        if stage.given and all(feature.stride == largest for feature in stage.features)
+    ]
+    if len(inner) < 2 or largest == 1:
+        return stages
+    first, last = inner[0], inner[-1]
+    begin, end = stages.index(first), stages.index(last) + 1
+    assert stages[begin:end] == tuple(inner), "norm layers follow one another"
+    joined = replace(last, given=first.given, num_known=first.norm)
+    return (*stages[:begin], joined, *stages[end:])
 
 
 class TileBackend(OpenVinoBackend):
@@ -122,7 +154,7 @@ class TileBackend(OpenVinoBackend):
         It is compiled on first use and kept without the memory of its features.
 
         Args:
-            stage: one of `stages(shape)`.
+            stage: one of `stages(shape)`, or of those joined by `join_inner_stages`.
             shape: height and width of every tile.
 
         Raises:
@@ -130,14 +162,14 @@ class TileBackend(OpenVinoBackend):
         """
         cut = self._cut(shape)
         with self._cutting:
-            compiled = cut.idle.pop(stage.norm, None)
+            compiled = cut.idle.pop(stage, None)
         if compiled is None:
             compiled = self._compile_stage(cut.model, stage)
         yield StageRunner(compiled)
         compiled.model.release_memory()
         return_freed_memory()
         with self._cutting:
-            cut.idle[stage.norm] = compiled
+            cut.idle[stage] = compiled
 
     def _compile_stage(self, model: Any, stage: Stage) -> "_CompiledStage":
         try:
@@ -184,12 +216,12 @@ class _Cut:
     Attributes:
         model: at that shape.
         stages: in their order.
-        idle: compiled stages that nobody is using, by their norm layer.
+        idle: compiled stages that nobody is using.
     """
 
     model: Any
     stages: tuple[Stage, ...]
-    idle: dict[int | None, "_CompiledStage"] = field(default_factory=dict)
+    idle: dict[Stage, "_CompiledStage"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -261,7 +293,7 @@ class StageRunner:
         self,
         pixels: NDArray[np.float32] | None,
         given: list[PackedFeatures],
-        statistics: list[Statistics],
+        statistics: Mapping[int, Statistics],
         measuring: Measuring | None,
         pivots: list[NDArray[np.float32]],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
@@ -270,7 +302,7 @@ class StageRunner:
         Args:
             pixels: 1×3×h×w, where the stage needs the picture.
             given: for each of the stage's `given`.
-            statistics: of all norm layers before it.
+            statistics: of the norm layers that it has and does not compute, at least.
             measuring: how to measure what enters the norm layer; None for the last stage.
             pivots: C float32 for each of its `made`.
 
@@ -323,7 +355,8 @@ def _graph(model: Any, stage: Stage) -> tuple[Any, bool, list[int]]:
         else norms[stage.norm].input_value(0)
     )
     made = [nodes[feature.name].output(0) for feature in stage.made]
-    statistics = [_normalise(norm) for norm in norms[: stage.norm]]
+    num_known = stage.norm if stage.num_known is None else stage.num_known
+    statistics = [_normalise(norm) for norm in norms[:num_known]]
     packed, pivots = zip(*map(_packing, made), strict=True) if made else ((), ())
     given = [part for feature in stage.given for part in _unpacking(nodes[feature.name])]
     measuring: list[Any] = []

@@ -19,7 +19,7 @@ from impasto.runtime.forks import check_not_forked
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tile_backend import TileBackend
-from impasto.runtime.tiled_run import Counter, TiledRun
+from impasto.runtime.tiled_run import TiledRun
 from impasto.runtime.tiling import Progress, Tile, TileGrid, plan_grid
 from impasto.work_files import work_folder
 from impasto.zoo.card import ModelCard
@@ -161,18 +161,15 @@ class TiledPredictor:
         """
         check_not_forked()
         with _named(self._model_name), work_folder(folder) as place:
-            stages = self._backend.stages(grid.shape)
-            count = Counter(len(grid.tiles) * len(stages), progress)
             pixels = self._pixels_in(source)
-            run = TiledRun(self._backend, pixels, grid, place, count, memory=memory)
+            run = TiledRun(self._backend, pixels, grid, place, memory=memory, progress=progress)
             with closing(run):
-                for stage in stages[:-1]:
+                for stage in run.stages[:-1]:
                     run.measure(stage)
-                for tile, output in run.outputs(stages[-1]):
+                for tile, output in run.outputs(run.stages[-1]):
                     part = self._part(source, tile, output)
                     if part is not None:
                         yield part
-                    count.advance()
 
     def _pixels_in(self, source: PixelSource) -> Callable[[Tile], NDArray[np.float32]]:
         return lambda tile: self._pixels(source, tile)

@@ -24,8 +24,13 @@ from impasto.runtime.tile_backend import (
     StageRunner,
     Statistics,
     TileBackend,
+    join_inner_stages,
 )
 from impasto.runtime.tiling import Progress, Span, Tile, TileGrid
+
+INNER_BYTES_PER_VALUE = 6
+"""Of memory, for each value that the stages in the middle are given, measure and leave, if the
+picture goes through them whole. The shipped styles have four times 64 such values to 16 pixels."""
 
 MAX_MEAN_TO_SPREAD = 4.0
 """Above, half precision would lose more than 2⁻⁹ of the spread, so that a pivot is taken off."""
@@ -61,8 +66,11 @@ class TiledRun:
         pixels: what a tile has of the picture, 1×3×h×w.
         grid: the tiles.
         folder: for features that do not fit into the memory.
-        count: is told of each tile that is measured.
         memory: bytes for features.
+        progress: is told of each tile that went through a stage.
+
+    Attributes:
+        stages: that the picture goes through.
     """
 
     def __init__(
@@ -71,13 +79,16 @@ class TiledRun:
         pixels: Callable[[Tile], NDArray[np.float32]],
         grid: TileGrid,
         folder: Path,
-        count: Counter,
         *,
         memory: int = 0,
+        progress: Progress | None = None,
     ) -> None:
         self._backend, self._pixels, self._grid = backend, pixels, grid
-        self._folder, self._count, self._memory = folder, count, memory
-        self._statistics: list[Statistics] = []
+        self._folder, self._memory = folder, memory
+        self.stages = self._choose_stages()
+        num_runs = sum(len(self._grid_of(stage).tiles) for stage in self.stages)
+        self._count = Counter(num_runs, progress)
+        self._statistics: dict[int, Statistics] = {}
         self._kept: dict[Feature, StoredFeatures] = {}
         self._stored: list[StoredFeatures] = []
 
@@ -86,18 +97,33 @@ class TiledRun:
         for features in self._stored:
             features.delete()
 
+    def _choose_stages(self) -> tuple[Stage, ...]:
+        """The stages, those in the middle as one if the memory is enough for the whole picture."""
+        stages = self._backend.stages(self._grid.shape)
+        joined = join_inner_stages(stages)
+        inner = [stage for stage in joined if stage.num_known is not None]
+        num_values = sum(
+            math.prod(self._shape_of(feature)) for stage in inner for feature in stage.features
+        )
+        return joined if num_values * INNER_BYTES_PER_VALUE <= self._memory else stages
+
+    def _grid_of(self, stage: Stage) -> TileGrid:
+        return self._grid if stage.num_known is None else self._grid.as_one_tile()
+
     def measure(self, stage: Stage) -> None:
         """Run all tiles through a stage: the next norm layer's statistics, the next features."""
         assert stage.measured is not None
+        assert stage.norm is not None
         moments = _Moments(stage.measured)
         made: dict[Feature, StoredFeatures] = {}
         for feature in stage.made:
             made[feature] = self._new_store(feature, beside=[*self._kept, *made])
-        shape = self._grid.shape
-        with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
+        grid = self._grid_of(stage)
+        runner_for_shape = self._backend.runner(stage, grid.shape)
+        with runner_for_shape as runner, ThreadPoolExecutor(1) as aside:
             writing: Future[None] | None = None
             is_first = True
-            for tile, given in self._read_ahead(stage, runner, aside):
+            for tile, given in self._read_ahead(stage, grid, runner, aside):
                 sums, features = self._run(runner, given, tile, moments, made)
                 if is_first:  # it decides on the pivots
                     is_first = False
@@ -111,7 +137,7 @@ class TiledRun:
                 self._count.advance()
             if writing is not None:
                 writing.result()
-        self._statistics.append(moments.statistics())
+        self._statistics[stage.norm] = moments.statistics()
         for feature in [feature for feature in self._kept if feature not in stage.left]:
             self._kept.pop(feature).delete()
         self._kept |= made
@@ -120,19 +146,20 @@ class TiledRun:
         """What the last stage makes of each tile."""
         shape = self._grid.shape
         with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
-            for tile, given in self._read_ahead(stage, runner, aside):
+            for tile, given in self._read_ahead(stage, self._grid, runner, aside):
                 output, _ = runner.run(*given, self._statistics, None, [])
                 yield tile, output
+                self._count.advance()
 
     def _read_ahead(
-        self, stage: Stage, runner: StageRunner, aside: ThreadPoolExecutor
+        self, stage: Stage, grid: TileGrid, runner: StageRunner, aside: ThreadPoolExecutor
     ) -> Iterator[tuple[Tile, Given]]:
         """Each tile and what a stage starts from; features are read while the one before is run.
 
         Pixels are not: who gave the picture need not have thought of several threads, and libvips
         wants a region of a picture to be read by the thread that made it.
         """
-        tiles = self._grid.tiles
+        tiles = grid.tiles
         reading = aside.submit(self._features, stage, tiles[0])
         for tile, following in zip(tiles, (*tiles[1:], None), strict=True):
             features = reading.result()

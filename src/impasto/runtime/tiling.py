@@ -76,6 +76,13 @@ class TileGrid:
         """Height and width that all tiles share."""
         return self.rows[0].size, self.columns[0].size
 
+    def as_one_tile(self) -> "TileGrid":
+        """The same picture in a single tile."""
+        rows, columns = (
+            (Span(0, spans[-1].stop, 0, spans[-1].stop),) for spans in (self.rows, self.columns)
+        )
+        return TileGrid(rows, columns)
+
 
 def plan_grid(
     height: int, width: int, *, tile_height: int, tile_width: int, halo: int, stride: int
