@@ -71,7 +71,8 @@ def test_half_written_and_foreign_files_are_not_listed(released, user_models):
 
 
 def test_models_can_be_listed_by_task(released, user_models, tmp_path):
-    upscaler = make_model_bytes(card=make_card(name="x2", task="super-resolution", scale=2))
+    card = make_card(name="x2", task="super-resolution", scale=2)
+    upscaler = make_model_bytes(card=card, scale=2)
     (tmp_path / "x2.onnx").write_bytes(upscaler)
     add_model(tmp_path / "x2.onnx")
     assert names(list_models(task="super-resolution")) == [("x2", False)]
