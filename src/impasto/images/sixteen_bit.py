@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.vips_loaders import open_image
 
 FULL_SCALE = 65_535
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -65,8 +66,8 @@ def sixteen_bit_pixels(
         ValueError: the file is not what its header says.
         pyvips.Error: it is damaged.
     """
-    pyvips = _pyvips()
-    whole = pyvips.Image.new_from_buffer(data, "", fail_on="error")
+    _pyvips()
+    whole = open_image(data, fail_on="error")
     if (whole.width, whole.height, whole.format) != (*_size_in_file(image), "ushort"):
         raise ValueError(f"its pixels are {whole.width}×{whole.height} of {whole.format}")
     num_colours = 3 if whole.bands >= 3 else 1

@@ -20,6 +20,7 @@ from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, orientation
 from impasto.images.reading import READABLE_FORMATS, one_line, reading, shown
 from impasto.images.resize import fit_longer_side
+from impasto.images.vips_loaders import LOADERS, open_image
 
 if TYPE_CHECKING:
     import pyvips
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
 
-_LOADERS = ("jpegload", "pngload", "tiffload", "webpload")
 _LEVELS = {"uchar": 255, "ushort": 65_535}
 
 
@@ -140,8 +140,8 @@ def _head(path: Path) -> "pyvips.Image | None":
     import pyvips
 
     try:
-        return pyvips.Image.new_from_file(str(path), access="sequential")
-    except (pyvips.Error, ValueError):
+        return open_image(path, access="sequential")
+    except (pyvips.Error, OSError, ValueError):
         return None
 
 
@@ -151,7 +151,7 @@ def _turn(image: "pyvips.Image") -> int:
 
 def _is_known(image: "pyvips.Image") -> bool:
     is_animated = image.get_typeof("n-pages") and image.get("n-pages") > 1
-    is_known = image.get("vips-loader") in _LOADERS and image.format in _LEVELS
+    is_known = image.get("vips-loader") in LOADERS and image.format in _LEVELS
     return bool(is_known and not (is_animated and image.get("vips-loader") == "webpload"))
 
 
@@ -170,7 +170,7 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
 
     name = shown(path)
     try:
-        image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
+        image = open_image(path, access="sequential", fail_on="error")
         _check(image, name)
         metadata, turn = _metadata(path, image, name)
         spool = folder / "picture.raw"
