@@ -47,7 +47,9 @@ def test_another_kind_of_file_is_refused_under_any_name(disguised, kind, name, t
         open_image(path.read_bytes())
     assert bits_by_windows(path) is None
     (tmp_path / "folder").mkdir()
-    with pytest.raises(PictureFileError, match=rf"{name} cannot be read by windows .*expected JPEG"):
+    with pytest.raises(
+        PictureFileError, match=rf"{name} cannot be read by windows .*expected JPEG"
+    ):
         open_windows(path, tmp_path / "folder")
     assert list((tmp_path / "folder").iterdir()) == []
 
@@ -57,10 +59,10 @@ def test_the_size_of_another_kind_of_file_is_not_known(disguised, kind):
     assert size_of_file(disguised(kind, "p.png")) is None
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_what_is_documented_is_opened_under_any_name(tmp_path, format):
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_what_is_documented_is_opened_under_any_name(tmp_path, kind):
     path = tmp_path / "p.svg[page=7]"  # no options of a loader, but a name
-    Image.fromarray(LEVELS).save(path, format)
+    Image.fromarray(LEVELS).save(path, kind)
     for source in (path, path.read_bytes()):
         image = open_image(source)
         assert (image.width, image.height) == (40, 30)

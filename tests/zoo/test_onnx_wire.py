@@ -217,6 +217,10 @@ def two_of_a_name(model):
     model.graph.initializer[0].name = "zero"
 
 
+def two_nodes_of_a_name(model):
+    model.graph.node[0].name = model.graph.node[4].name = "one"
+
+
 def listed_as_input(model):
     model.graph.input.append(helper.make_tensor_value_info("zero", TensorProto.FLOAT, []))
 
@@ -230,6 +234,7 @@ def listed_as_input(model):
         (made_twice, "the value 'convolved' is made twice"),
         (made_though_given, "the value 'image' is made twice"),
         (two_of_a_name, "two constants or inputs have one name"),
+        (two_nodes_of_a_name, "two of its operators have one name"),
         (listed_as_input, "two constants or inputs have one name"),
     ],
 )

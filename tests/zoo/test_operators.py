@@ -5,54 +5,18 @@ import itertools
 import numpy as np
 import onnx
 import pytest
-import torch
+from exported_models import ARCHITECTURES
 from onnx import TensorProto, helper, numpy_helper
 
 from impasto.errors import ModelFileError
-from impasto.export import model_bytes
-from impasto.networks.architecture import (
-    FastNeuralStyleArchitecture,
-    NetworkArchitecture,
-    PaperSuperResolutionArchitecture,
-    SrcnnArchitecture,
-    SubpixelArchitecture,
-)
-from impasto.networks.building import build_network
+from impasto.networks.architecture import NetworkArchitecture
 from impasto.zoo.card import ModelCard
 from impasto.zoo.graph import most_values, num_values, sizes_to_try
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes, read_model_file
 from impasto.zoo.onnx_wire import read_onnx
 from impasto.zoo.operators import OPERATORS
 from impasto.zoo.registry import RELEASED_MODELS_FOLDER
-from model_fixtures import make_card, make_quantized_bytes
-
-SRCNN = SrcnnArchitecture(scale=2, channels=(2, 2), kernel_sizes=(9, 1, 5))
-ARCHITECTURES = {
-    "default": NetworkArchitecture(channels=(4, 4, 4), num_residual_blocks=1),
-    "paper": NetworkArchitecture(kind="paper", channels=(2, 2, 2)),
-    "fast neural style": FastNeuralStyleArchitecture(),
-    "subpixel": SubpixelArchitecture(scale=4, channels=4, num_residual_blocks=1),
-    "paper's super-resolution": PaperSuperResolutionArchitecture(
-        scale=8, channels=4, num_residual_blocks=1
-    ),
-    "SRCNN": SRCNN,
-    "SRCNN 9-3-5": SRCNN.model_copy(update={"scale": 8, "kernel_sizes": (9, 3, 5)}),
-}
-"""One of every kind, and of every value that an attribute of a graph depends on."""
-
-
-@pytest.fixture(scope="module")
-def exported():
-    """Model files of every architecture, and their quantized forms."""
-    files = {}
-    for name, architecture in ARCHITECTURES.items():
-        torch.manual_seed(0)
-        scale = getattr(architecture, "scale", 1)
-        task = "style-transfer" if scale == 1 else "super-resolution"
-        card = make_card(architecture=architecture, task=task, scale=scale)
-        files[name] = model_bytes(build_network(architecture), card)
-        files[f"{name}, int8"] = make_quantized_bytes(files[name])
-    return files
+from model_fixtures import make_card
 
 
 def test_every_architecture_is_in_this_test():

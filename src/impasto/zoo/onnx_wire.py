@@ -97,12 +97,14 @@ class Node:
 
     Attributes:
         operator: its name, `domain::name` outside the standard domain.
+        name: of this node, which may have none.
         inputs: names of the values it takes, empty where an optional one is left out.
         outputs: names of the values it makes.
         attributes: by name.
     """
 
     operator: str
+    name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Attribute]
@@ -208,6 +210,7 @@ class _OnnxReader:
             attributes[found[0]] = found[1]
         return Node(
             operator=operator if domain in ("", "ai.onnx") else f"{domain}::{operator}",
+            name=as_text(one(fields, 3)),
             inputs=tuple(as_text(name) for name in fields.get(1, [])),
             outputs=tuple(as_text(name) for name in fields.get(2, [])),
             attributes=attributes,
@@ -303,6 +306,9 @@ def _check_links(model: OnnxModel) -> None:
     known = {"", *given}
     if len(known) != len(given) + 1:
         raise malformed("two constants or inputs have one name, or one has none")
+    names = [node.name for node in model.nodes if node.name]
+    if len(set(names)) != len(names):
+        raise malformed("two of its operators have one name")
     for node in model.nodes:
         if missing := set(node.inputs) - known:
             raise malformed(f"nothing makes the value {min(missing)[:60]!r}")
