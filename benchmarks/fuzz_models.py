@@ -62,7 +62,7 @@ def fuzz(
     """Count the outcomes of each model; say what must not be, and the worker's memory in MiB."""
     seeds = exported_models(SMALL)
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in seeds}
-    complaints: list[str] = []
+    complaints: Counter[str] = Counter()
     memory: list[int] = []
     worker = Worker()
     for number in range(num_files):
@@ -74,12 +74,13 @@ def fuzz(
         if (number + 1) % FILES_PER_REPORT == 0:
             memory.append(mebibytes)
         if outcome not in ("refused", "ran"):
-            complaints.append(f"{kind}, file {number}: {outcome}, {detail}")
+            file = "" if outcome == "refused when run" else f", file {number}"
+            complaints[f"{kind}{file}: {outcome}, {detail}"] += 1
             if keep is not None:
                 keep.mkdir(parents=True, exist_ok=True)
                 (keep / f"{number}.onnx").write_bytes(data)
     worker.stop()
-    return counts, complaints, memory
+    return counts, [f"{text} ({num}×)" for text, num in complaints.items()], memory
 
 
 class Worker:

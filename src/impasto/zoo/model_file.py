@@ -79,8 +79,10 @@ def _read_bytes(path: Path) -> bytes:
             kind = "is no regular file" if path.exists() else "is not there"
             raise ModelFileError(f"{path}: expected a model file (.onnx), but it {kind}")
         with path.open("rb") as file:
-            num_bytes = os.fstat(file.fileno()).st_size
-            data = file.read() if num_bytes <= MAX_MODEL_BYTES else b""
+            num_bytes, data = os.fstat(file.fileno()).st_size, b""
+            if num_bytes <= MAX_MODEL_BYTES:  # some files have more than they say
+                data = file.read(MAX_MODEL_BYTES + 1)
+                num_bytes = len(data)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     if num_bytes > MAX_MODEL_BYTES:
