@@ -1,5 +1,6 @@
 import json
 import re
+import resource
 import warnings
 
 import numpy as np
@@ -23,7 +24,7 @@ from impasto.networks.style_transfer import build_style_network
 from impasto.runtime.backends import OpenVinoBackend
 from impasto.trained_network import load_network
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes, read_model_file
-from model_fixtures import make_card
+from model_fixtures import make_card, make_model_file
 
 DEFAULT = NetworkArchitecture(channels=(4, 4, 8), num_residual_blocks=1)
 PAPER = NetworkArchitecture(kind="paper", channels=(4, 4, 8))
@@ -242,3 +243,13 @@ def test_file_that_is_no_model_cannot_be_upgraded(tmp_path):
     with pytest.raises(ModelFileError, match=r"words\.onnx"):
         upgrade_model(tmp_path / "words.onnx", tmp_path / "new.onnx")
     assert not (tmp_path / "new.onnx").exists()
+
+
+def test_a_card_of_a_huge_network_takes_no_memory(tmp_path):
+    # A kilobyte of card describes 1.2 thousand million weights; the file has none of them.
+    huge = NetworkArchitecture(channels=(1024, 1024, 1024), num_residual_blocks=64)
+    model = make_model_file(card=make_card(architecture=huge))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ModelFileError, match=r"the weights encode_full\.conv.* are missing"):
+        load_network(model)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes

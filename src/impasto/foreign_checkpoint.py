@@ -5,8 +5,10 @@ So far those of PyTorch's example `fast_neural_style`. They are pickles, read by
 """
 
 import hashlib
+import io
 import os
 import re
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,7 +73,7 @@ def import_checkpoint(
         )
     data = _read(path)
     network = FastNeuralStyleNetwork()
-    network.load_state_dict(_fitting(_state(path), network.state_dict(), path))
+    network.load_state_dict(_fitting(_state(data, path), network.state_dict(), path))
     card = ModelCard(
         name=name or model_name(target.stem),
         title=as_line(title or path.stem.replace("_", " "))[:200],
@@ -89,22 +91,27 @@ def import_checkpoint(
 
 def _read(path: Path) -> bytes:
     try:
-        if os.path.getsize(path) > MAX_MODEL_BYTES:  # noqa: PTH202  (an OSError with its reason)
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CheckpointError(f"{path} is no regular file; expected a checkpoint (.pth)")
+        with path.open("rb") as file:
+            is_larger = os.fstat(file.fileno()).st_size > MAX_MODEL_BYTES
+            data = b"" if is_larger else file.read(MAX_MODEL_BYTES + 1)
+        if is_larger or len(data) > MAX_MODEL_BYTES:
             raise CheckpointError(
                 f"{path} has more than {MAX_MODEL_BYTES} bytes; expected a checkpoint of "
                 f"{PROGRAM}, which has some 7 MB"
             )
-        return path.read_bytes()
+        return data
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth)"
         ) from None
 
 
-def _state(path: Path) -> dict[str, Any]:
+def _state(data: bytes, path: Path) -> dict[str, Any]:
     """What a checkpoint holds, names to values."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises nearly anything on bytes that are no checkpoint
         holds_code = "weights_only" in str(error) or "Unsupported" in str(error)
         reason = "it holds more than tensors" if holds_code else "torch cannot read it"

@@ -28,13 +28,14 @@ def load_network(model: ModelFile) -> nn.Module:
             f"{model} is quantized and holds its weights in {model.card.quantization.weight_bits} "
             f"bits; give the model it was made from"
         )
-    network = build_network(model.card.architecture)
     graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
     stored = {tensor.name: tensor for tensor in graph.initializer}
+    with torch.device("meta"):  # a card of a kilobyte may describe a network of gigabytes
+        expected = build_network(model.card.architecture).state_dict()
     weights: dict[str, Tensor] = {}
-    for name, value in network.state_dict().items():
+    for name, value in expected.items():
         if name.endswith("num_batches_tracked"):
-            weights[name] = value
+            weights[name] = torch.zeros(value.shape, dtype=value.dtype)
         elif name not in stored or tuple(stored[name].dims) != tuple(value.shape):
             raise ModelFileError(
                 f"{model}: the weights {name} are missing or have another shape than the card's "
@@ -43,5 +44,6 @@ def load_network(model: ModelFile) -> nn.Module:
         else:
             array = numpy_helper.to_array(stored[name]).astype(np.float32)
             weights[name] = torch.from_numpy(array.copy())
+    network = build_network(model.card.architecture)
     network.load_state_dict(weights)
     return network.eval()

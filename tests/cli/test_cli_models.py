@@ -181,6 +181,25 @@ def test_show_as_json_is_the_whole_card(impasto, tiny_model_path):
     assert json.loads(done.stdout) == make_card().model_dump(mode="json")
 
 
+def test_show_says_that_a_file_is_not_the_shipped_one_of_its_name(impasto, released, tmp_path):
+    shipped = impasto("models", "show", "starry_night")
+    assert shipped.lines[-1].split(maxsplit=1) == ["origin", "ships with Impasto"]
+    card = make_card(name="starry_night", title="Starry Night")
+    (tmp_path / "other.onnx").write_bytes(make_model_bytes(card=card, bias=0.5))
+    done = impasto("models", "show", tmp_path / "other.onnx")
+    whose = "your own, not the starry_night that ships with Impasto"
+    assert done.lines[-1].split(maxsplit=1) == ["origin", whose]
+
+
+def test_texts_of_a_card_are_shown_with_what_is_invisible_in_them(impasto, user_models, tmp_path):
+    card = make_card(title="Starry\u202e Night\u200b", name="other")
+    (tmp_path / "other.onnx").write_bytes(make_model_bytes(card=card))
+    shown = impasto("models", "show", tmp_path / "other.onnx").lines
+    assert r"title                   Starry\u202e Night\u200b" in shown
+    impasto("models", "add", tmp_path / "other.onnx")
+    assert r"Starry\u202e Night\u200b" in "".join(impasto("models").lines)
+
+
 def test_show_takes_a_name(impasto, released):
     assert impasto("models", "show", "starry_night").lines[0].split() == ["name", "starry_night"]
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.runtime.predictor import Predictor
-from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes
-from model_fixtures import BLUR, make_card, make_model_file, make_onnx
+from impasto.zoo.model_file import MODEL_METADATA_KEY
+from model_fixtures import BLUR, make_card, make_model_file, make_onnx, unchecked_model
 
 pytestmark = pytest.mark.usefixtures("without_grain")
 
@@ -116,7 +116,8 @@ def test_a_batch_has_four_dimensions(negative):
 
 def test_a_graph_that_does_not_fit_its_card_is_refused():
     card = make_card(task="super-resolution", scale=4)
-    predictor = Predictor(make_model_file(card=card, scale=2))
+    metadata = {MODEL_METADATA_KEY: card.to_json()}
+    predictor = Predictor(unchecked_model(make_onnx(scale=2, metadata=metadata)))
     with pytest.raises(ModelFileError, match=r"tiny_style: the output has the shape \(1, 3, 32"):
         predictor(noise(16, 16, 3))
 
@@ -125,7 +126,7 @@ def test_an_output_that_is_not_finite_is_refused():
     model = make_onnx(metadata={MODEL_METADATA_KEY: make_card().to_json()})
     model.graph.node[-1].op_type = "Div"  # x / 0
     del model.graph.node[-1].input[2:]
-    predictor = Predictor(model_from_bytes(model.SerializeToString()), precision="f32")
+    predictor = Predictor(unchecked_model(model), precision="f32")
     with pytest.raises(ModelFileError, match=r"tiny_style: .* not finite"):
         predictor(noise(16, 16, 3))
 
@@ -134,4 +135,4 @@ def test_a_model_that_cannot_be_opened_is_named():
     model = make_onnx(metadata={MODEL_METADATA_KEY: make_card().to_json()})
     model.graph.node[3].input[1] = "one"  # a kernel without height and width
     with pytest.raises(ModelFileError, match="tiny_style: OpenVINO cannot read"):
-        Predictor(model_from_bytes(model.SerializeToString()))
+        Predictor(unchecked_model(model))

@@ -108,7 +108,7 @@ def test_models_that_cannot_be_used_are_left_out_and_told(entry, photo, tmp_path
     entries = [damaged, wrong_graph, entry("a")]
     problems = save_thumbnail_sheet(entries, tmp_path / "sheet.png", photo=photo)
     assert problems[0] == "d: no ONNX file"
-    assert problems[1].startswith(f"{wrong_graph.path}: OpenVINO cannot")
+    assert problems[1].startswith(f"{wrong_graph.path}: its operator Conv does not fit")
     assert len(problems) == 2
     assert load_picture(tmp_path / "sheet.png").width == 4 + 2 * STEP
 

@@ -12,7 +12,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from impasto.errors import ModelFileError
 from impasto.zoo.model_file import (
-    ALLOWED_OPERATORS,
     MAX_MODEL_BYTES,
     MODEL_METADATA_KEY,
     model_from_bytes,
@@ -55,12 +54,6 @@ def test_a_model_in_memory_is_called_by_its_name():
 
 def test_a_model_does_not_print_its_weights():
     assert len(repr(model_from_bytes(MODEL))) < 300
-
-
-def test_allowed_operators_are_standard_ones():
-    for name, least_inputs in ALLOWED_OPERATORS.items():
-        assert onnx.defs.get_schema(name).min_input == least_inputs, name
-    assert not set(ALLOWED_OPERATORS) & {"If", "Loop", "Scan", "RandomNormal", "SequenceAt"}
 
 
 @given(st.integers(0, len(MODEL) - 1))
@@ -149,8 +142,8 @@ def newer_card(model):
         (external_data, "external data"),
         (vendor_operator, "the operator 'com.acme::Pad'"),
         (random_operator, "the operator 'RandomNormalLike'"),
-        (conv_without_kernel, "its operator Conv lacks one of 2 inputs"),
-        (conv_with_an_empty_kernel, "its operator Conv lacks one of 2 inputs"),
+        (conv_without_kernel, "its operator Conv has 1 inputs, expected 2"),
+        (conv_with_an_empty_kernel, "its operator Conv has 1 inputs, expected 2"),
         (second_input, "2 inputs and 1 outputs"),
         (fixed_size, "its input 'image' is not float32 N×3×H×W of any height and width"),
         (grey_input, "its input 'image' is not float32 N×3×H×W"),

@@ -6,7 +6,15 @@ import pytest
 
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
 from impasto.zoo import registry
-from impasto.zoo.registry import add_model, list_models, remove_model, resolve_model
+from impasto.zoo.registry import (
+    RELEASED_MODELS_FOLDER,
+    add_model,
+    is_released,
+    list_models,
+    remove_model,
+    resolve_model,
+    told_name,
+)
 from model_fixtures import make_card, make_model_bytes, make_quantized_bytes
 
 
@@ -71,7 +79,8 @@ def test_half_written_and_foreign_files_are_not_listed(released, user_models):
 
 
 def test_models_can_be_listed_by_task(released, user_models, tmp_path):
-    upscaler = make_model_bytes(card=make_card(name="x2", task="super-resolution", scale=2))
+    card = make_card(name="x2", task="super-resolution", scale=2)
+    upscaler = make_model_bytes(card=card, scale=2)
     (tmp_path / "x2.onnx").write_bytes(upscaler)
     add_model(tmp_path / "x2.onnx")
     assert names(list_models(task="super-resolution")) == [("x2", False)]
@@ -244,3 +253,26 @@ def test_a_quantized_form_is_added_and_removed_with_its_model(
     assert resolve_model("tiny_style", quantized=True).path == user_models / "tiny_style.int8.onnx"
     remove_model("tiny_style")
     assert list(user_models.iterdir()) == []
+
+
+def test_the_name_of_a_shipped_model_is_the_shipped_files_alone(tmp_path):
+    shipped = resolve_model("great_wave")
+    assert is_released(shipped)
+    assert told_name(shipped) == "great_wave"
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(make_model_bytes(card=make_card(name="great_wave")))
+    other = resolve_model(path)
+    assert not is_released(other)
+    assert told_name(other) == f"great_wave ({path}, not the one that ships with Impasto)"
+
+
+def test_a_quantized_form_that_ships_is_told_from_one_that_does_not(tmp_path):
+    shipped = resolve_model(RELEASED_MODELS_FOLDER / "great_wave.int8.onnx")
+    assert is_released(shipped)
+    path = tmp_path / "great_wave.int8.onnx"
+    path.write_bytes(make_quantized_bytes(make_model_bytes(card=make_card(name="great_wave"))))
+    assert not is_released(resolve_model(path))
+
+
+def test_a_model_of_another_name_is_called_by_it(tiny_model_path):
+    assert told_name(resolve_model(tiny_model_path)) == "tiny_style"

@@ -42,11 +42,12 @@ def camera(
     from impasto.runtime.clips.camera import Camera
     from impasto.runtime.live import LiveStyle, show_live
     from impasto.runtime.stylizer import Stylizer
+    from impasto.visible_text import visible
 
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)
         return LiveStyle(
-            stylizer.card.title,
+            visible(stylizer.card.title),
             lambda rgb: (
                 stylizer.stylize(Picture(rgb), strength=strength, keep_colors=keep_colors).rgb
             ),

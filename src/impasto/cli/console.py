@@ -21,6 +21,10 @@ from impasto.errors import (
     VideoInterrupted,
 )
 from impasto.files import reason_of
+from impasto.visible_text import visible
+
+LAYOUT = "\n\t"
+"""What is ours in a text of several lines."""
 
 Arguments = ParamSpec("Arguments")
 
@@ -45,14 +49,17 @@ USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def tell(message: str) -> None:
-    """Say something to the person, on stderr; nothing happens where the terminal is gone."""
+    """Say something to the person, on stderr; what is invisible in it is written out.
+
+    Nothing happens where the terminal is gone.
+    """
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)  # noqa: T201
+        print(visible(message, but=LAYOUT), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def answer(text: str) -> None:
-    """Print a result, on stdout."""
-    print(text, flush=True)  # noqa: T201
+    """Print a result, on stdout; what is invisible in it is written out."""
+    print(visible(text, but=LAYOUT), flush=True)  # noqa: T201
 
 
 def answer_json(content: Any) -> None:
@@ -118,7 +125,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 def complain(message: str) -> None:
     """Say what is wrong, on stderr, in one line whatever the message holds."""
     words = " ".join(message.split())
-    tell(f"impasto: {''.join(map(_printable, words))}")
+    tell(f"impasto: {visible(words)}")
 
 
 def fail(message: str) -> typer.Exit:
@@ -202,7 +209,3 @@ def _usage_message(error: Any) -> str:
     message = error.format_message().rstrip(".").replace("Value error, ", "")
     command = error.ctx.command_path if error.ctx is not None else "impasto"
     return f"{message[:1].lower()}{message[1:]} (see '{command} --help')"
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else ascii(character)[1:-1]

@@ -70,14 +70,21 @@ def show(
 
     MODEL is a name, a file or an address.
     """
-    from impasto.zoo.registry import resolve_model
+    from impasto.zoo.registry import is_released, resolve_model, told_name
 
     found = resolve_model(fetched(model))
     if json:
         answer_json(found.card.model_dump(mode="json"))
         return
     size = f"{len(found.data) / 1e6:.2f} MB"
-    for label, value in (*_facts(found.card), ("file", f"{found.path}, {size}")):
+    whose = "ships with Impasto" if is_released(found) else "your own"
+    if told_name(found) != found.card.name:
+        whose = f"your own, not the {found.card.name} that ships with Impasto"
+    for label, value in (
+        *_facts(found.card),
+        ("file", f"{found.path}, {size}"),
+        ("origin", whose),
+    ):
         answer(f"{label:<24}{value}")
 
 

@@ -4,7 +4,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.console import answer, is_terminal
+from impasto.cli.console import LAYOUT, answer, is_terminal
+from impasto.visible_text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -63,7 +64,9 @@ class PictureProgress:
     def say(self, line: str) -> None:
         """Print a line on stdout; above the bar where both are on a terminal."""
         if self._bar is not None and is_terminal(sys.stdout):
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(
+                visible(line, but=LAYOUT), markup=False, highlight=False, soft_wrap=True
+            )
         else:
             answer(line)
 

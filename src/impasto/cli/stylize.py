@@ -151,7 +151,7 @@ def stylize(
             )
 
         return Transformation(
-            name=stylizer.card.name,
+            name=stylizer.name,
             key="style",
             precision=stylizer.precision_for,
             film_precision=stylizer.precision,

@@ -120,7 +120,7 @@ def upscale(
             return upscale_video(upscaler, source, target, **settings)
 
         return Transformation(
-            name=upscaler.card.name,
+            name=upscaler.name,
             key="model",
             precision=upscaler.precision_for,
             film_precision=upscaler.precision,

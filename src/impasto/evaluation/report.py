@@ -6,6 +6,7 @@ from typing import Any
 
 from impasto.evaluation.benchmark import Evaluation, ModelScores, SetScores
 from impasto.evaluation.measures import Column
+from impasto.visible_text import visible
 
 
 def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:
@@ -155,4 +156,4 @@ def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")

@@ -14,6 +14,7 @@ from PIL import Image, TiffImagePlugin
 
 from impasto.images.metadata import upright
 from impasto.images.pixel_modes import mode_of_pixels
+from impasto.images.vips_loaders import open_with_libvips
 
 _STRIP_PIXELS = 2**20
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _CMYK = 0, 1, 2, 5
@@ -73,10 +74,7 @@ def byte_strips(path: Path, image: Image.Image, turn: int) -> tuple[Iterator[Ima
 
 def decoded_by_libvips(path: Path) -> Any:
     """The libvips image of a file, to be read once from top to bottom."""
-    import pyvips
-
-    source = pyvips.Source.new_from_file(str(path))  # whose name may have brackets in it
-    return pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error")
+    return open_with_libvips(path, access="sequential", fail_on="error")
 
 
 def _fetched(decoded: Any, mode: str) -> Iterator[Image.Image]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.vips_loaders import open_with_libvips
 
 FULL_SCALE = 65_535
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -66,7 +67,8 @@ def sixteen_bit_pixels(
         ValueError: the file is not what its header says.
         pyvips.Error: it is damaged.
     """
-    decoded = _pyvips().Image.new_from_buffer(data, "", fail_on="error")
+    _pyvips()
+    decoded = open_with_libvips(data, fail_on="error")
     channels = sixteen_bit_channels(decoded, image, profile).numpy()
     return channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None
 

@@ -28,6 +28,7 @@ from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
 from impasto.runtime.tiling import Progress
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
+from impasto.zoo.registry import told_name
 
 Given = TypeVar("Given")
 
@@ -85,6 +86,11 @@ class FittingPredictor:
     def card(self) -> ModelCard:
         """What the model says about itself."""
         return self._whole.card
+
+    @property
+    def name(self) -> str:
+        """How results call the model: see `zoo.registry.told_name`."""
+        return told_name(self._model)
 
     @property
     def precision(self) -> str:

@@ -93,6 +93,11 @@ class Stylizer:
         return self._predictor.card
 
     @property
+    def name(self) -> str:
+        """How results call the model: see `zoo.registry.told_name`."""
+        return self._predictor.name
+
+    @property
     def precision(self) -> str:
         """The precision in use, `f32`, `bf16` or `int8`."""
         return self._predictor.precision

@@ -14,6 +14,7 @@ from impasto.images.io import check_target, load_picture, save_picture
 from impasto.images.picture import Picture, resize_longer_side
 from impasto.images.target import save_or_keep
 from impasto.runtime.stylizer import Stylizer
+from impasto.visible_text import visible
 from impasto.zoo.registry import ModelEntry
 
 THUMBNAIL_SIZE = 256
@@ -56,7 +57,7 @@ def save_thumbnail_sheet(
             except ModelFileError as error:
                 problems.append(str(error))
             else:
-                thumbnails.append((entry.name, _on_white(stylized)))
+                thumbnails.append((visible(entry.name), _on_white(stylized)))
     if len(thumbnails) == 1:
         raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
     sheet = Picture(_lay_out(thumbnails))

@@ -94,6 +94,11 @@ class Upscaler:
         return self._predictor.card
 
     @property
+    def name(self) -> str:
+        """How results call the model: see `zoo.registry.told_name`."""
+        return self._predictor.name
+
+    @property
     def scale(self) -> int:
         """How many times larger pictures become."""
         return self.card.scale

@@ -1,53 +1,94 @@
-"""A strict reader of the few parts of an ONNX file that must be known before it is run.
+"""A strict reader of ONNX files: the few parts that Impasto's own models have, and nothing else.
 
 Listing models should load no runtime, and a stranger's file should be refused before a runtime
-opens it; so the protocol-buffer wire format is read here, without the `onnx` package. Weights are
-measured, never copied. Nesting is fixed by the schema, so no file can make the reader recurse.
-Field numbers: onnx/onnx.proto. Wire format: protobuf.dev/programming-guides/encoding.
+opens it; so the file is read here, without the `onnx` package. Weights are measured, never copied.
+Nesting is fixed by the schema, so no file can make the reader recurse. Whether the operators are
+ours is `impasto.zoo.operators`'s. Field numbers: onnx/onnx.proto.
 """
 
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, field
 from math import prod
 
 from impasto.errors import ModelFileError
+from impasto.zoo.protobuf import (
+    Message,
+    MessageReader,
+    Value,
+    as_bytes,
+    as_float,
+    as_floats,
+    as_integer,
+    as_integers,
+    as_text,
+    malformed,
+    one,
+)
 
-FLOAT32 = 1
-"""`TensorProto.DataType` of float32."""
+FLOAT32, UINT8, INT8, INT64, FLOAT16 = 1, 2, 3, 7, 10
+"""`TensorProto.DataType`: all that our models hold."""
 
-MAX_FIELDS = 500_000
-"""More protocol-buffer fields than this are refused; our largest network has some thousands."""
+OPSET = 18
+"""The version of the standard operators that our models are written in."""
 
-_MAX_FIELD_NUMBER = 2**29 - 1
-_MAX_RANK = 16
-_BYTES_PER_ELEMENT = {
-    1: 4,  # float32
-    2: 1,  # uint8
-    3: 1,  # int8
-    4: 2,  # uint16
-    5: 2,  # int16
-    6: 4,  # int32
-    7: 8,  # int64
-    9: 1,  # bool
-    10: 2,  # float16
-    11: 8,  # float64
-    12: 4,  # uint32
-    13: 8,  # uint64
-    16: 2,  # bfloat16
+MAX_RANK = 4
+"""Of constants: kernels have four dimensions."""
+
+MAX_SHORT_ROW = 8
+"""A constant of so many numbers is read, as it may say where to cut or how to pad."""
+
+_IR_VERSIONS = range(8, 20)
+_BYTES_PER_ELEMENT = {FLOAT32: 4, UINT8: 1, INT8: 1, INT64: 8, FLOAT16: 2}
+_LETTERS = {FLOAT32: "f", UINT8: "B", INT8: "b", INT64: "q", FLOAT16: "e"}
+
+# Fields that a message may have. What a reader could take for data is read; documentation is not.
+_MODEL = {1, 2, 3, 4, 5, 6, 7, 8, 14}
+_GRAPH = {1, 2, 5, 10, 11, 12, 16}
+_NODE = {1, 2, 3, 4, 5, 6, 7, 9}
+_ATTRIBUTE = {1, 2, 3, 4, 5, 7, 8, 13, 20}
+_TENSOR = {1, 2, 8, 9, 12, 16}
+_REFUSED = {
+    "a model": {20: "a training graph", 25: "functions of its own"},
+    "a graph": {15: "sparse tensors", 13: "shapes of its own for what it computes"},
+    "a node": {},
+    "an attribute": {
+        6: "control flow (a graph inside an operator)",
+        11: "control flow (a graph inside an operator)",
+        22: "sparse tensors",
+        23: "sparse tensors",
+    },
+    "a constant": {
+        13: "weights that lie in another file (external data)",
+        14: "weights that lie in another file (external data)",
+    },
 }
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-
-_Value = int | memoryview | None  # a varint, a string of bytes, or a fixed number (not needed)
-_Message = dict[int, list[_Value]]
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A constant of the graph: name, `TensorProto.DataType`, shape, and where its values are."""
+    """A constant of the graph.
+
+    Attributes:
+        name: of an initializer; empty inside an attribute.
+        data_type: `TensorProto.DataType`.
+        shape: its lengths, each 1 or more.
+        data: its values, little-endian, as many as the shape says.
+    """
 
     name: str
     data_type: int
     shape: tuple[int, ...]
-    is_external: bool
+    data: memoryview = field(repr=False, compare=False)
+
+    def row(self) -> tuple[float, ...] | None:
+        """Its numbers, if they are few; None where there are more than `MAX_SHORT_ROW`."""
+        num = prod(self.shape)
+        if num > MAX_SHORT_ROW:
+            return None
+        return struct.unpack(f"<{num}{_LETTERS[self.data_type]}", self.data)
+
+
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +97,17 @@ class Node:
 
     Attributes:
         operator: its name, `domain::name` outside the standard domain.
+        name: of this node, which may have none.
         inputs: names of the values it takes, empty where an optional one is left out.
         outputs: names of the values it makes.
-        is_external: the values of a constant inside it lie in another file.
+        attributes: by name.
     """
 
     operator: str
+    name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    is_external: bool
+    attributes: dict[str, Attribute]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +120,14 @@ class ValueInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class OnnxSummary:
-    """What an ONNX file holds, as far as it must be known before it is run.
+class OnnxModel:
+    """What an ONNX file holds.
 
     Attributes:
         metadata: key to value.
         nodes: the steps of the computation, each after those whose values it takes.
         initializers: the named constants of the graph.
-        inputs: what has to be given; constants that old files also list are left out.
+        inputs: what has to be given.
         outputs: what comes out.
     """
 
@@ -94,247 +137,184 @@ class OnnxSummary:
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
 
-    @property
-    def has_external_data(self) -> bool:
-        """Some constant's values lie in another file."""
-        return any(tensor.is_external for tensor in self.initializers) or any(
-            node.is_external for node in self.nodes
-        )
 
-
-def read_onnx(data: bytes) -> OnnxSummary:
-    """Read the summary of an ONNX file's bytes.
+def read_onnx(data: bytes) -> OnnxModel:
+    """Read an ONNX file's bytes.
 
     Raises:
-        ModelFileError: malformed or cut short, no graph, values that nothing makes, or parts no
-            image network needs: control flow, functions, sparse or text tensors, training graphs.
+        ModelFileError: malformed or cut short, no graph, another opset, values that nothing makes
+            or two steps make, or parts no image network needs: control flow, functions, external
+            data, sparse or text tensors, training graphs.
     """
-    return _Reader().model(memoryview(data))
+    return _OnnxReader().model(memoryview(data))
 
 
-class _Reader:
-    """Reads messages, counting fields so that a small file cannot keep us busy for long."""
+class _OnnxReader:
+    """Reads the messages of an ONNX file."""
 
     def __init__(self) -> None:
-        self._fields_left = MAX_FIELDS
+        self._messages = MessageReader()
+        self._attributes: dict[bytes, tuple[str, Attribute]] = {}  # most are in a file many times
 
-    def model(self, buffer: memoryview) -> OnnxSummary:
-        fields = self.message(buffer)
-        for number, part in ((20, "a training graph"), (25, "functions of its own")):
-            _refuse(fields, number, part)
+    def model(self, buffer: memoryview) -> OnnxModel:
+        fields = self._read(buffer, _MODEL, "a model")
         metadata: dict[str, str] = {}
         for entry in fields.get(14, []):
-            key, value = self._string_pair(_bytes(entry))
+            key, value = self._string_pair(as_bytes(entry))
             if key in metadata:
-                raise _malformed(f"the metadata key {key[:60]!r} appears twice")
+                raise malformed(f"the metadata key {key[:60]!r} appears twice")
             metadata[key] = value
         if 7 not in fields:
-            raise _malformed("there is no graph")
-        return self._graph(_bytes(_one(fields, 7)), metadata)
+            raise malformed("there is no graph")
+        graph = self._graph(as_bytes(one(fields, 7)), metadata)
+        self._check_versions(fields)
+        return graph
 
-    def _graph(self, buffer: memoryview, metadata: dict[str, str]) -> OnnxSummary:
-        fields = self.message(buffer)
-        _refuse(fields, 15, "sparse tensors")
-        initializers = tuple(self._tensor(_bytes(tensor)) for tensor in fields.get(5, []))
-        constants = {tensor.name for tensor in initializers}
-        inputs = [self._value_info(_bytes(value)) for value in fields.get(11, [])]
-        summary = OnnxSummary(
+    def _check_versions(self, fields: Message) -> None:
+        operator_sets = [
+            self._messages.read(as_bytes(value), known={1, 2}, name="an operator set")
+            for value in fields.get(8, [])
+        ]
+        versions = [(as_text(one(s, 1)), as_integer(one(s, 2))) for s in operator_sets]
+        if versions not in ([("", OPSET)], [("ai.onnx", OPSET)]):
+            shown = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in versions)
+            raise ModelFileError(
+                f"it is written in the operators of {shown[:80] or 'no version'}, expected "
+                f"ai.onnx {OPSET}; use a model that was made by 'impasto train'"
+            )
+        if as_integer(one(fields, 1)) not in _IR_VERSIONS:
+            raise malformed(f"it is of ONNX's format {as_integer(one(fields, 1))}")
+
+    def _graph(self, buffer: memoryview, metadata: dict[str, str]) -> OnnxModel:
+        fields = self._read(buffer, _GRAPH, "a graph")
+        model = OnnxModel(
             metadata=metadata,
-            nodes=tuple(self._node(_bytes(node)) for node in fields.get(1, [])),
-            initializers=initializers,
-            inputs=tuple(value for value in inputs if value.name not in constants),
-            outputs=tuple(self._value_info(_bytes(value)) for value in fields.get(12, [])),
+            nodes=tuple(self._node(as_bytes(node)) for node in fields.get(1, [])),
+            initializers=tuple(self._tensor(as_bytes(tensor)) for tensor in fields.get(5, [])),
+            inputs=tuple(self._value_info(as_bytes(value)) for value in fields.get(11, [])),
+            outputs=tuple(self._value_info(as_bytes(value)) for value in fields.get(12, [])),
         )
-        _check_links(summary)
-        return summary
+        _check_links(model)
+        return model
 
     def _node(self, buffer: memoryview) -> Node:
-        fields = self.message(buffer)
-        operator, domain = _text(_one(fields, 4)), _text(_one(fields, 7))
-        is_external = False
-        for attribute in fields.get(5, []):
-            parts = self.message(_bytes(attribute))
-            for number in (6, 11):
-                _refuse(parts, number, "control flow (a graph inside an operator)")
-            for number in (22, 23):
-                _refuse(parts, number, "sparse tensors")
-            for tensor in [*parts.get(5, []), *parts.get(10, [])]:
-                is_external |= self._tensor(_bytes(tensor)).is_external
+        fields = self._read(buffer, _NODE, "a node")
+        operator, domain = as_text(one(fields, 4)), as_text(one(fields, 7))
+        attributes: dict[str, Attribute] = {}
+        for value in fields.get(5, []):
+            packed = bytes(as_bytes(value))
+            if (found := self._attributes.get(packed)) is None:
+                found = self._attributes[packed] = self._attribute(as_bytes(value))
+            if found[0] in attributes:
+                raise malformed(f"the attribute {found[0][:60]!r} appears twice")
+            attributes[found[0]] = found[1]
         return Node(
             operator=operator if domain in ("", "ai.onnx") else f"{domain}::{operator}",
-            inputs=tuple(_text(name) for name in fields.get(1, [])),
-            outputs=tuple(_text(name) for name in fields.get(2, [])),
-            is_external=is_external,
+            name=as_text(one(fields, 3)),
+            inputs=tuple(as_text(name) for name in fields.get(1, [])),
+            outputs=tuple(as_text(name) for name in fields.get(2, [])),
+            attributes=attributes,
         )
 
+    def _attribute(self, buffer: memoryview) -> tuple[str, Attribute]:
+        fields = self._read(buffer, _ATTRIBUTE, "an attribute")
+        name, kind = as_text(one(fields, 1)), as_integer(one(fields, 20))
+        number = {1: 2, 2: 3, 3: 4, 4: 5, 6: 7, 7: 8}.get(kind)
+        held = fields.keys() - {1, 13, 20}
+        if number is None or held - {number}:
+            raise malformed(f"the attribute {name[:60]!r} is of the type {kind}")
+        value: Attribute
+        if kind == 1:
+            value = as_float(one(fields, number))
+        elif kind == 2:
+            value = as_integer(one(fields, number))
+        elif kind == 3:
+            value = as_text(one(fields, number))
+        elif kind == 4:
+            value = self._tensor(as_bytes(one(fields, number)))
+        elif kind == 6:
+            value = as_floats(fields.get(number, []))
+        else:
+            value = as_integers(fields.get(number, []))
+        return name, value
+
     def _tensor(self, buffer: memoryview) -> Tensor:
-        fields = self.message(buffer)
+        fields = self._read(buffer, _TENSOR, "a constant")
         tensor = Tensor(
-            name=_text(_one(fields, 8)),
-            data_type=_integer(_one(fields, 2)),
-            shape=_shape(fields.get(1, [])),
-            is_external=13 in fields or _integer(_one(fields, 14)) != 0,
+            name=as_text(one(fields, 8)),
+            data_type=as_integer(one(fields, 2)),
+            shape=as_integers(fields.get(1, [])),
+            data=as_bytes(one(fields, 9)),
         )
-        if tensor.data_type not in _BYTES_PER_ELEMENT:
-            raise _malformed(
-                f"the constant {tensor.name[:60]!r} has the data type {tensor.data_type}"
-            )
-        if not tensor.is_external:
-            _check_payload(tensor, fields)
+        _check_tensor(tensor)
         return tensor
 
     def _value_info(self, buffer: memoryview) -> ValueInfo:
-        fields = self.message(buffer)
-        kind = self.message(_bytes(_one(fields, 2)))
-        tensor = self.message(_bytes(_one(kind, 1)))
+        read = self._messages.read
+        fields = read(buffer, known={1, 2, 3, 4}, name="an input or output")
+        kind = read(as_bytes(one(fields, 2)), known={1, 6}, name="a type")
+        tensor = read(as_bytes(one(kind, 1)), known={1, 2}, name="a type")
         shape: tuple[int | None, ...] | None = None
         if 2 in tensor:
-            dimensions = self.message(_bytes(_one(tensor, 2))).get(1, [])
-            shape = tuple(self._dimension(_bytes(dimension)) for dimension in dimensions)
-        return ValueInfo(_text(_one(fields, 1)), _integer(_one(tensor, 1)), shape)
+            lengths = read(as_bytes(one(tensor, 2)), known={1}, name="a shape").get(1, [])
+            shape = tuple(self._dimension(as_bytes(length)) for length in lengths)
+        return ValueInfo(as_text(one(fields, 1)), as_integer(one(tensor, 1)), shape)
 
     def _dimension(self, buffer: memoryview) -> int | None:
-        fields = self.message(buffer)
-        return _integer(_one(fields, 1)) if 1 in fields else None
+        fields = self._messages.read(buffer, known={1, 2, 3}, name="a length")
+        return as_integer(one(fields, 1)) if 1 in fields else None
 
     def _string_pair(self, buffer: memoryview) -> tuple[str, str]:
-        fields = self.message(buffer)
-        return _text(_one(fields, 1)), _text(_one(fields, 2))
+        fields = self._messages.read(buffer, known={1, 2}, name="an entry of the metadata")
+        return as_text(one(fields, 1)), as_text(one(fields, 2))
 
-    def message(self, buffer: memoryview) -> _Message:
-        """All fields of one message by number, in their order; nested messages stay bytes."""
-        fields: _Message = {}
-        position = 0
-        while position < len(buffer):
-            self._fields_left -= 1
-            if self._fields_left < 0:
-                raise _malformed(f"there are more than {MAX_FIELDS} fields")
-            tag, position = _varint(buffer, position)
-            value, position = _value(buffer, position, tag & 7)
-            if not 1 <= tag >> 3 <= _MAX_FIELD_NUMBER:
-                raise _malformed(f"there is a field with the number {tag >> 3}")
-            fields.setdefault(tag >> 3, []).append(value)
+    def _read(self, buffer: memoryview, known: set[int], name: str) -> Message:
+        refused = _REFUSED[name]
+        fields = self._messages.read(buffer, known=known | refused.keys(), name=name)
+        for number, part in refused.items():
+            if number in fields and not _is_default(number, fields[number], name):
+                raise ModelFileError(
+                    f"the model holds {part}, which no Impasto model does; "
+                    f"use a model that was made by 'impasto train'"
+                )
         return fields
 
 
-def _value(buffer: memoryview, position: int, wire_type: int) -> tuple[_Value, int]:
-    """One field's value and the position after it."""
-    if wire_type == _VARINT:
-        return _varint(buffer, position)
-    if wire_type == _LENGTH:
-        length, position = _varint(buffer, position)
-    elif wire_type in (_FIXED32, _FIXED64):
-        length = 4 if wire_type == _FIXED32 else 8
-    else:
-        raise _malformed(f"there is a field of the wire type {wire_type}")
-    end = position + length
-    if end > len(buffer):
-        raise _malformed("a field runs past its end, so the file is probably cut short")
-    return (buffer[position:end] if wire_type == _LENGTH else None), end
+def _is_default(number: int, values: list[Value], name: str) -> bool:
+    """Whether a constant only says that its data are in the file, as they are anyway."""
+    return (name, number, values) == ("a constant", 14, [0])
 
 
-def _varint(buffer: memoryview, position: int) -> tuple[int, int]:
-    """An unsigned 64-bit number and the position after it."""
-    number = 0
-    for shift in range(0, 70, 7):
-        if position >= len(buffer):
-            raise _malformed("a number runs past its end, so the file is probably cut short")
-        byte = buffer[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            break
-    else:
-        raise _malformed("a number has more than ten bytes")
-    if number >= 2**64:
-        raise _malformed("a number has more than 64 bits")
-    return number, position
-
-
-def _one(fields: _Message, number: int) -> _Value:
-    """The value of a field that may appear once; None where it is absent."""
-    values = fields.get(number)
-    if values is None:
-        return None
-    if len(values) > 1:
-        raise _malformed(f"the field {number} appears {len(values)} times instead of once")
-    if values[0] is None:
-        raise _malformed(f"the field {number} has a fixed width")
-    return values[0]
-
-
-def _bytes(value: _Value) -> memoryview:
-    if isinstance(value, int):
-        raise _malformed("a number stands where bytes should be")
-    return memoryview(b"") if value is None else value
-
-
-def _integer(value: _Value) -> int:
-    if isinstance(value, memoryview):
-        raise _malformed("bytes stand where a number should be")
-    return 0 if value is None else value
-
-
-def _text(value: _Value) -> str:
-    try:
-        return str(_bytes(value), "utf-8")
-    except UnicodeDecodeError:
-        raise _malformed("a text is not valid UTF-8") from None
-
-
-def _shape(values: list[_Value]) -> tuple[int, ...]:
-    """Lengths from single numbers or packed ones."""
-    lengths: list[int] = []
-    for value in values:
-        if isinstance(value, memoryview):
-            position = 0
-            while position < len(value) and len(lengths) <= _MAX_RANK:
-                length, position = _varint(value, position)
-                lengths.append(length)
-        else:
-            lengths.append(_integer(value))
-    if len(lengths) > _MAX_RANK:
-        raise _malformed(f"a constant has more than {_MAX_RANK} dimensions")
-    if any(length >= 2**63 for length in lengths):  # a negative number, read without its sign
-        raise _malformed("a constant has a negative length")
-    return tuple(lengths)
-
-
-def _check_payload(tensor: Tensor, fields: _Message) -> None:
-    """Raw values must fill the shape exactly; packed ones take at least a byte each."""
-    num_elements = prod(tensor.shape)
-    if 9 in fields:
-        num_bytes = len(_bytes(_one(fields, 9)))
-        is_complete = num_bytes == num_elements * _BYTES_PER_ELEMENT[tensor.data_type]
-    else:
-        values = [value for number in (4, 5, 7, 10, 11) for value in fields.get(number, [])]
-        num_bytes = sum(len(value) if isinstance(value, memoryview) else 1 for value in values)
-        is_complete = num_elements <= num_bytes
-    if not is_complete:
-        raise _malformed(
-            f"the constant {tensor.name[:60]!r} of shape {tensor.shape} has {num_bytes} bytes"
+def _check_tensor(tensor: Tensor) -> None:
+    """The values must fill the shape exactly."""
+    name, shape = tensor.name[:60], tensor.shape
+    if tensor.data_type not in _BYTES_PER_ELEMENT:
+        raise malformed(f"the constant {name!r} has the data type {tensor.data_type}")
+    if len(shape) > MAX_RANK or min(shape, default=1) < 1:
+        raise malformed(
+            f"the constant {name!r} has the shape {shape[: MAX_RANK + 1]}, expected at most "
+            f"{MAX_RANK} lengths of 1 or more"
         )
+    if len(tensor.data) != prod(shape) * _BYTES_PER_ELEMENT[tensor.data_type]:
+        raise malformed(f"the constant {name!r} of shape {shape} has {len(tensor.data)} bytes")
 
 
-def _check_links(summary: OnnxSummary) -> None:
-    """Every value must be given, constant, or made by an earlier step."""
-    known = {"", *(tensor.name for tensor in summary.initializers)}
-    known.update(value.name for value in summary.inputs)
-    for node in summary.nodes:
+def _check_links(model: OnnxModel) -> None:
+    """Every value must be given, constant, or made by an earlier step, and that once."""
+    given = [tensor.name for tensor in model.initializers]
+    given += [value.name for value in model.inputs]
+    known = {"", *given}
+    if len(known) != len(given) + 1:
+        raise malformed("two constants or inputs have one name, or one has none")
+    names = [node.name for node in model.nodes if node.name]
+    if len(set(names)) != len(names):
+        raise malformed("two of its operators have one name")
+    for node in model.nodes:
         if missing := set(node.inputs) - known:
-            raise _malformed(f"nothing makes the value {min(missing)[:60]!r}")
-        known.update(node.outputs)
-    if missing := {value.name for value in summary.outputs} - known:
-        raise _malformed(f"nothing makes the output {min(missing)[:60]!r}")
-
-
-def _refuse(fields: _Message, number: int, part: str) -> None:
-    if number in fields:
-        raise ModelFileError(
-            f"the model holds {part}, which no Impasto model does; "
-            f"use a model that was made by 'impasto train'"
-        )
-
-
-def _malformed(why: str) -> ModelFileError:
-    return ModelFileError(f"not a sound ONNX file ({why}); get the model file again")
+            raise malformed(f"nothing makes the value {min(missing)[:60]!r}")
+        for name in node.outputs:
+            if name in known:
+                raise malformed(f"the value {name[:60]!r} is made twice")
+            known.add(name)
+    if missing := {value.name for value in model.outputs} - known:
+        raise malformed(f"nothing makes the output {min(missing)[:60]!r}")

@@ -4,6 +4,7 @@ A model's name is its file's name without `.onnx`. Released models lie in the pa
 own in `$IMPASTO_HOME/models` or the place the system keeps for such data.
 """
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -100,6 +101,28 @@ def resolve_model(
             f"'impasto models' lists what there is"
         )
     return _quantized_form(model) if quantized and model.card.quantization is None else model
+
+
+def is_released(model: ModelFile) -> bool:
+    """Whether a model is, byte for byte, the one of its name that ships with the package."""
+    suffix = MODEL_SUFFIX if model.card.quantization is None else QUANTIZED_SUFFIX
+    path = RELEASED_MODELS_FOLDER / f"{model.card.name}{suffix}"
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
+    except OSError:
+        return False
+
+
+def told_name(model: ModelFile) -> str:
+    """How results call a model: the name on its card, and whose it is where that may mislead.
+
+    Anyone can write `great_wave` on a card.
+    """
+    name = model.card.name
+    released = RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}"
+    if not released.exists() or is_released(model):
+        return name
+    return f"{name} ({model.path or 'in memory'}, not the one that ships with Impasto)"
 
 
 def place_of_quantized(model: ModelFile) -> Path:
