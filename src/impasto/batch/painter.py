@@ -154,7 +154,7 @@ class Painter:
         work = _Work(source, target or "")
         try:
             work.target = target or target_of_id(source, self._settings.picture_format)
-            result = self._apply(load_picture(read()))
+            result = self._apply(load_picture(read(), longer_side=self._settings.size))
             encoded = io.BytesIO()
             suffix = work.target.rpartition(".")[2] or DEFAULT_PARQUET_FORMAT
             save_picture(result, encoded, format=suffix, quality=self._settings.quality)

@@ -25,13 +25,17 @@ from impasto.images.metadata import (
 )
 from impasto.images.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.reading import check_size, reading
-from impasto.images.resize import fit_longer_side, resize_lanczos
+from impasto.images.resize import fit_longer_side, reduction, resize_lanczos
 from impasto.images.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
 
 Bits = Literal[8, 16]
 """Bits per channel."""
 
+LARGE_PIXELS = 2**22
+"""Pictures of fewer pixels take little memory, and are decoded and resized as they are."""
+
 _INVISIBLE = 1e-4
+_MEAN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +98,9 @@ class Picture:
         return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 
 
-def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
+def picture_from_pil(
+    image: Image.Image, *, name: str | None = None, longer_side: int | None = None
+) -> Picture:
     """A picture from a Pillow image of any mode.
 
     It is turned as EXIF says and converted from its ICC profile to sRGB; grey, palette, CMYK
@@ -103,6 +109,8 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
     Args:
         image: decoded or not; it is not changed, but decoded.
         name: what errors call it; its file's name unless given.
+        longer_side: pixels that it will be resized to; a large image then becomes smaller before
+            it becomes floats, but stays twice as large at least.
 
     Raises:
         PictureFileError: the image is damaged, empty or too large.
@@ -112,8 +120,10 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
         check_size(image, name)
         size_in_file, bits = image.size, _bits(image)
         image_upright = upright(image)
-        rgb, alpha = float_rgb_and_alpha(image_upright)
         sideways = image_upright.size != size_in_file
+        if longer_side is not None:
+            image_upright = _reduced(image_upright, longer_side)
+        rgb, alpha = float_rgb_and_alpha(image_upright)
         return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
 
 
@@ -216,6 +226,16 @@ def _with_metadata(
         bits=bits,
         texts=kept_texts(image),
     )
+
+
+def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
+    """A large image with fewer pixels, each the mean of a block; only of modes that have means."""
+    times = reduction(*image.size, longer_side)
+    if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
+        return image
+    if "transparency" in image.info:  # one colour, which no mean is any more
+        return image
+    return image.reduce(times)
 
 
 def _bits(image: Image.Image) -> Bits:

@@ -5,6 +5,7 @@ sRGB; windows of that file are what becomes float32. Decoding, resizing and conv
 metadata are read as for other pictures. Writing is in `window_writing`.
 """
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +15,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
+from impasto.given_files import open_given_file, special_kind
 from impasto.images.animation import is_animated
+from impasto.images.bombs import is_bomb
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.header import header_of, said_by_file
 from impasto.images.mapped_pixels import MappedPixels
-from impasto.images.metadata import kept_dpi, kept_exif, kept_xmp, orientation
+from impasto.images.metadata import SIDEWAYS, kept_dpi, kept_exif, kept_xmp, orientation
 from impasto.images.reading import READABLE_FORMATS, one_line, reading, shown
-from impasto.images.resize import fit_longer_side
+from impasto.images.resize import fit_longer_side, reduction
 
 if TYPE_CHECKING:
     import pyvips
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
+
+_PIXELS_PER_BYTE = 8 * 1032
+"""What no compression of a file that Pillow does not open goes beyond: bilevel in deflate."""
 
 _LOADERS = ("jpegload", "pngload", "tiffload", "webpload")
 _LEVELS = {"uchar": 255, "ushort": 65_535}
@@ -108,16 +115,22 @@ def size_of_file(path: Path) -> tuple[int, int] | None:
 
     What is missing, damaged or of an unknown kind gives None too: whoever reads it says so.
     """
-    try:
-        with reading(shown(path)), Image.open(path, formats=READABLE_FORMATS) as image:
-            is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
-            width, height, turn = *image.size, 1 if is_turned else orientation(image)
-    except PictureFileError:  # or above Pillow's limit
-        head = _head(path)
-        if head is None:
+    if special_kind(path) is not None:  # to look at what is in a pipe takes it away
+        return None
+    with (
+        contextlib.suppress(PictureFileError),  # or above Pillow's limit
+        reading(shown(path)),
+        open_given_file(path) as stream,
+        Image.open(stream, formats=READABLE_FORMATS) as image,
+    ):
+        if is_bomb(image, stream, shown(path)):
             return None
-        width, height, turn = head.width, head.height, _turn(head)
-    return (height, width) if turn >= 5 else (width, height)
+        header = header_of(image, stream)
+        return header.width, header.height
+    head = _head(path)
+    if head is None or head.width * head.height > _PIXELS_PER_BYTE * path.stat().st_size:
+        return None
+    return (head.height, head.width) if _turn(head) in SIDEWAYS else (head.width, head.height)
 
 
 def bits_by_windows(path: Path) -> int | None:
@@ -155,23 +168,27 @@ def _is_known(image: "pyvips.Image") -> bool:
     return bool(is_known and not (is_animated and image.get("vips-loader") == "webpload"))
 
 
-def open_windows(path: Path, folder: Path, *, size: int | None = None) -> PictureWindows:
+def open_windows(
+    path: Path, folder: Path, *, size: int | None = None, name: str | None = None
+) -> PictureWindows:
     """Decode a picture into a folder and open it there.
 
     Args:
         path: JPEG, PNG, TIFF or WebP, of 8 or 16 bits.
         folder: for the file of pixels; it takes 3 bytes a pixel, 6 at 16 bits, more with alpha.
         size: resize so that the longer side is this.
+        name: what messages call it; its path unless given.
 
     Raises:
         PictureFileError: it is missing, damaged, of another kind, or too large.
     """
     import pyvips
 
-    name = shown(path)
+    name = name or shown(path)
     try:
         image = pyvips.Image.new_from_file(str(path), access="sequential", fail_on="error")
         _check(image, name)
+        image = _reduced_jpeg(image, path, size)
         metadata, turn = _metadata(path, image, name)
         spool = folder / "picture.raw"
         decoded = _resized(_in_srgb(image), size)
@@ -192,6 +209,19 @@ def open_windows(path: Path, folder: Path, *, size: int | None = None) -> Pictur
         ) from error
 
 
+def _reduced_jpeg(image: "pyvips.Image", path: Path, size: int | None) -> "pyvips.Image":
+    """A JPEG to be resized, as its decoder makes it smaller; others as they are."""
+    import pyvips
+
+    if size is None or image.get("vips-loader") != "jpegload":
+        return image
+    times = reduction(image.width, image.height, size)
+    shrink = next(by for by in (8, 4, 2, 1) if by <= times)
+    return pyvips.Image.new_from_file(
+        str(path), access="sequential", fail_on="error", shrink=shrink
+    )
+
+
 def _check(image: "pyvips.Image", name: str) -> None:
     if not _is_known(image):
         raise PictureFileError(
@@ -208,8 +238,12 @@ def _check(image: "pyvips.Image", name: str) -> None:
 def _metadata(path: Path, image: "pyvips.Image", name: str) -> tuple[Metadata, int]:
     """What goes with the pixels, and the orientation that they have in the file."""
     try:
-        with reading(name), Image.open(path, formats=READABLE_FORMATS) as opened:
-            return _metadata_of(opened)
+        with (
+            reading(name),
+            open_given_file(path) as stream,
+            Image.open(stream, formats=READABLE_FORMATS) as opened,
+        ):
+            return _metadata_of(said_by_file(opened, stream))
     except PictureFileError:  # Pillow opens no picture above its limit, not even for its head
         stand_in = Image.new("RGB", (1, 1))
         for key, field in (("exif", "exif-data"), ("xmp", "xmp-data")):
@@ -220,7 +254,7 @@ def _metadata(path: Path, image: "pyvips.Image", name: str) -> tuple[Metadata, i
 
 def _metadata_of(image: Image.Image) -> tuple[Metadata, int]:
     turn = orientation(image)
-    dpi = kept_dpi(image, sideways=turn >= 5)
+    dpi = kept_dpi(image, sideways=turn in SIDEWAYS)
     return Metadata(kept_exif(image), dpi, kept_xmp(image)), turn
 
 

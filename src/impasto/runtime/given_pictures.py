@@ -23,17 +23,21 @@ FAINT_ALPHA = 0.1
 GivenPicture = str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
 
 
-def as_picture(photo: GivenPicture) -> Picture:
+def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Picture:
     """The picture that a path, a Pillow picture or an array H×W×3 stands for.
+
+    Args:
+        photo: what was given.
+        longer_side: pixels that it will be resized to: see `load_picture`.
 
     Raises:
         PictureFileError: the file cannot be read.
         PictureError: the array is no picture.
     """
     if isinstance(photo, PIL.Image.Image):
-        return picture_from_pil(photo)
+        return picture_from_pil(photo, longer_side=longer_side)
     if not isinstance(photo, np.ndarray):
-        return load_picture(Path(photo))
+        return load_picture(Path(photo), longer_side=longer_side)
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
         raise PictureError(
             f"given an array of the shape {photo.shape}, expected H×W×3 (red, green, blue); "

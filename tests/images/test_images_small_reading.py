@@ -1,0 +1,144 @@
+"""Pictures that are read smaller, because they are to be resized."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from impasto.errors import PictureFileError
+from impasto.images.io import load_picture, load_picture_or_animation
+from impasto.images.picture import LARGE_PIXELS, resize_longer_side
+from impasto.images.resize import reduction
+from impasto.images.window_reading import open_windows
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """2400×1800, above the limit of what is decoded as it is: waves and a sharp edge."""
+    rows, columns = np.mgrid[0:1800, 0:2400].astype(np.float32)
+    waves = 127 + 100 * np.sin(rows / 61) * np.cos(columns / 83)
+    pixels = np.stack([waves, columns / 10, np.where(columns > 1200, 200, 40)], axis=-1)
+    assert rows.size > LARGE_PIXELS
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def file_of(image, format_name, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, format_name, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size", "longer", "expected"),
+    [((4000, 3000), 1024, 1), ((4000, 3000), 1000, 2), ((100, 4096), 512, 4), ((1, 1), 16, 1)],
+)
+def test_reduced_pictures_stay_twice_as_large_as_wanted(size, longer, expected):
+    assert reduction(*size, longer) == expected
+
+
+def test_a_jpeg_comes_smaller_out_of_its_decoder(scene):
+    data = file_of(scene, "JPEG", quality=95)
+    assert load_picture(data, longer_side=150).width == 300  # an eighth
+    assert load_picture(data, longer_side=299).width == 600  # a quarter
+    assert load_picture(data, longer_side=601).width == 2400
+    assert load_picture(data).width == 2400
+
+
+@pytest.mark.parametrize(
+    ("format_name", "options", "width"),
+    [
+        ("PNG", {}, 200),
+        ("TIFF", {}, 200),
+        ("WEBP", {"lossless": True}, 200),
+        ("BMP", {}, 400),
+        ("PPM", {}, 400),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_other_large_pictures_become_smaller_before_they_are_floats(
+    scene, format_name, options, width, mode
+):
+    if (format_name, mode) == ("WEBP", "L"):
+        pytest.skip("WebP has no greys")
+    image = scene.convert(mode)
+    picture = load_picture(file_of(image, format_name, **options), longer_side=200)
+    assert (picture.width, picture.height) == (width, width * 3 // 4)
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "BMP", "WEBP"])
+def test_nobody_sees_that_a_picture_was_read_smaller(scene, format_name):
+    options = {"JPEG": {"quality": 95}, "WEBP": {"lossless": True}}.get(format_name, {})
+    data = file_of(scene, format_name, **options)
+    expected = resize_longer_side(load_picture(data), 200).rgb
+    found = resize_longer_side(load_picture(data, longer_side=200), 200).rgb
+    assert np.abs(found - expected).max() < 5 / 255
+    assert np.abs(found - expected).mean() < 0.5 / 255
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_metadata_alpha_and_orientation_are_kept(scene, format_name, orientation):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "Camera"
+    seen = scene.copy()
+    seen.putalpha(scene.getchannel("R"))
+    data = file_of(seen, format_name, exif=exif.tobytes(), dpi=(300, 300))
+    expected = resize_longer_side(load_picture(data), 200)
+    picture = load_picture(data, longer_side=200)
+    assert picture.exif == expected.exif
+    assert picture.dpi == expected.dpi
+    assert np.abs(picture.rgb - expected.rgb).max() < 3 / 255
+    assert np.abs(picture.alpha - expected.alpha).max() < 3 / 255
+
+
+def test_path_and_bytes_are_read_the_same(scene, tmp_path):
+    scene.save(tmp_path / "scene.png")
+    by_path = load_picture(tmp_path / "scene.png", longer_side=200)
+    by_bytes = load_picture((tmp_path / "scene.png").read_bytes(), longer_side=200)
+    np.testing.assert_array_equal(by_path.rgb, by_bytes.rgb)
+    assert load_picture_or_animation(tmp_path / "scene.png", longer_side=200).width == 200
+
+
+def test_a_damaged_large_picture_is_named(scene, tmp_path):
+    path = tmp_path / "cut.png"
+    path.write_bytes(file_of(scene, "PNG")[:-5000])
+    with pytest.raises(PictureFileError, match=r"cut\.png"):
+        load_picture(path, longer_side=200)
+    with pytest.raises(PictureFileError, match="the picture data"):
+        load_picture(path.read_bytes(), longer_side=200)
+
+
+def test_windows_of_a_jpeg_are_those_of_its_smaller_self(scene, tmp_path):
+    scene.save(tmp_path / "scene.jpg", quality=95)
+    windows = open_windows(tmp_path / "scene.jpg", tmp_path, size=200)
+    found = windows.channels(slice(0, windows.height), slice(0, windows.width))
+    expected = resize_longer_side(load_picture(tmp_path / "scene.jpg"), 200).rgb
+    assert found.shape == (150, 200, 3)
+    assert np.abs(found - expected).max() < 5 / 255
+
+
+MEASURE = """
+import resource, sys
+from impasto.images.io import load_picture
+load_picture(sys.argv[2], longer_side=16)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert load_picture(sys.argv[1], longer_side=200).width <= 1000
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("format_name", "megabytes"), [("JPEG", 100), ("PNG", 100), ("TIFF", 100), ("BMP", 200)]
+)
+def test_a_large_picture_takes_little_memory(scene, tmp_path, format_name, megabytes):
+    # 48 million pixels: floats of them all would take 576 MB, the pixels of the file 144.
+    options = {"TIFF": {"compression": "tiff_lzw"}, "PNG": {"compress_level": 1}}
+    large = scene.resize((8000, 6000), Image.Resampling.NEAREST)
+    large.save(tmp_path / "large", format_name, **options.get(format_name, {}))
+    scene.save(tmp_path / "first", format_name)
+    words = [sys.executable, "-c", MEASURE, tmp_path / "large", tmp_path / "first"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(done.stdout) / 1024 < megabytes
