@@ -27,12 +27,13 @@ from impasto.batch.source import (
 )
 from impasto.errors import ImpastoError
 from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.reading import MAX_PICTURE_BYTES
 from impasto.runtime.backends import Precision
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 
-MAX_PICTURE_BYTES = 2**30
-"""More is not read from the web for a picture."""
+DOWNLOAD_SECONDS = 600.0
+"""By which a picture from the web must be there."""
 
 NUM_ROWS_READ_AT_ONCE = 16
 
@@ -228,7 +229,7 @@ class _Work:
 
 def _read(location: str) -> bytes:
     if is_web_address(location):
-        return read_address(location, max_bytes=MAX_PICTURE_BYTES)
+        return read_address(location, max_bytes=MAX_PICTURE_BYTES, seconds=DOWNLOAD_SECONDS)
     return place_at(location).read()
 
 
