@@ -36,6 +36,11 @@ DOWNLOAD_SECONDS = 600.0
 """By which a picture from the web must be there."""
 
 NUM_ROWS_READ_AT_ONCE = 16
+BYTES_READ_AT_ONCE = 2**28
+"""Of a Parquet: fewer rows where they are large."""
+
+_BUFFER_BYTES = 2**20
+"""Without one, pyarrow reads a whole column of a row group into memory."""
 
 ROW_SCHEMA = pa.schema(
     [
@@ -230,7 +235,7 @@ class _Work:
 def _read(location: str) -> bytes:
     if is_web_address(location):
         return read_address(location, max_bytes=MAX_PICTURE_BYTES, seconds=DOWNLOAD_SECONDS)
-    return place_at(location).read()
+    return place_at(location).read(max_bytes=MAX_PICTURE_BYTES)
 
 
 def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[str, Any]]:
@@ -238,8 +243,9 @@ def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[s
     for group in table.to_pylist():
         place = place_at(group["location"])
         with place.filesystem.open_input_file(place.path) as file:
-            batches = pyarrow.parquet.ParquetFile(file).iter_batches(
-                batch_size=NUM_ROWS_READ_AT_ONCE,
+            parquet = pyarrow.parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+            batches = parquet.iter_batches(
+                batch_size=_rows_at_once(parquet.metadata.row_group(group["row_group"])),
                 row_groups=[group["row_group"]],
                 columns=[columns.id, columns.bytes],
             )
@@ -247,10 +253,18 @@ def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[s
                 yield from batch.to_pylist()
 
 
+def _rows_at_once(group: Any) -> int:
+    """How many rows of a row group are read together, by their mean size."""
+    mean = group.total_byte_size // max(1, group.num_rows)
+    return int(max(1, min(NUM_ROWS_READ_AT_ONCE, BYTES_READ_AT_ONCE // max(1, mean))))
+
+
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
     if isinstance(error, MemoryError):
         return "there is not enough memory for a picture of this size"
     if isinstance(error, ImpastoError):
         return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read or written ({error.strerror})"
     return f"{type(error).__name__}: {text}"[:500]
