@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from impasto.errors import PictureFileError
 from impasto.images.io import load_picture, load_picture_or_animation
@@ -92,6 +92,14 @@ def test_metadata_alpha_and_orientation_are_kept(scene, format_name, orientation
     assert picture.dpi == expected.dpi
     assert np.abs(picture.rgb - expected.rgb).max() < 3 / 255
     assert np.abs(picture.alpha - expected.alpha).max() < 3 / 255
+
+
+def test_texts_before_and_behind_the_pixels_are_kept(scene):
+    told = PngImagePlugin.PngInfo()
+    told.add_text("before", "a")
+    told.add(b"tEXt", b"behind\0b", after_idat=True)
+    picture = load_picture(file_of(scene, "PNG", pnginfo=told), longer_side=200)
+    assert dict(picture.texts) == {"before": "a", "behind": "b"}
 
 
 def test_path_and_bytes_are_read_the_same(scene, tmp_path):

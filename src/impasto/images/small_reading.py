@@ -4,6 +4,7 @@ A JPEG comes out of its decoder smaller; what can be read by windows is resized 
 if it is large; of other large pictures whole blocks of pixels become one, before they are floats.
 """
 
+import dataclasses
 import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from impasto.images.header import said_by_file
+from impasto.images.metadata import kept_texts
 from impasto.images.picture import LARGE_PIXELS, Picture
 from impasto.images.png_chunks import has_all_rows
 from impasto.images.resize import reduction
@@ -46,7 +49,8 @@ def read_small(
         path = _path_of(stream, Path(folder))
         if bits_by_windows(path) is None:
             return None
-        return _read_by_windows(path, Path(folder), name, longer_side)
+        picture = _read_by_windows(path, Path(folder), name, longer_side)
+    return dataclasses.replace(picture, texts=kept_texts(said_by_file(image, stream)))
 
 
 def decode(image: Image.Image, stream: BinaryIO) -> None:
