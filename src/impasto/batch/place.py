@@ -4,6 +4,7 @@ A name with `://` in it is one of pyarrow's filesystems (s3, gs, abfs, hdfs, fil
 fsspec's. Files appear whole or not at all: on a disk by renaming, in a bucket by nature.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -98,13 +99,16 @@ class Place:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             write_whole(Path(self.path), data)
             return
-        with self.filesystem.open_output_stream(self.path) as stream:
+        with self._reached(), self.filesystem.open_output_stream(self.path) as stream:
             stream.write(data)
 
     def delete(self) -> None:
         """Delete the file, if there is one."""
-        if self.is_file:
-            self.filesystem.delete_file(self.path)
+        if self.is_local:
+            Path(self.path).unlink(missing_ok=True)
+        elif self.is_file:
+            with self._reached():
+                self.filesystem.delete_file(self.path)
 
     def sizes(self) -> dict[str, int]:
         """The files below this folder, by their names from here on, with their sizes in bytes."""
@@ -112,9 +116,11 @@ class Place:
             return dict(_local_sizes(self.path))
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         base = self.path.rstrip("/") + "/"
+        with self._reached():
+            found = self.filesystem.get_file_info(selector)
         return {
             info.path.removeprefix(base): info.size or 0
-            for info in self.filesystem.get_file_info(selector)
+            for info in found
             if info.type == fs.FileType.File
         }
 
@@ -135,13 +141,30 @@ class Place:
             and not any(part.startswith(".") for part in name.split("/"))
         )
 
-    def _opened(self) -> Any:
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
         if self.is_local:
-            return open_given_file(self.path)
-        return self.filesystem.open_input_stream(self.path)
+            with open_given_file(self.path) as file:
+                yield file
+            return
+        with self._reached(), self.filesystem.open_input_stream(self.path) as stream:
+            yield stream
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Whatever a store's own library raises, as one line."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise BatchError(
+                f"{shown(self.name)} cannot be reached ({one_line(error)}); check the address"
+            ) from error
 
     def _type(self) -> fs.FileType:
-        return self.filesystem.get_file_info(self.path).type
+        with self._reached():
+            return self.filesystem.get_file_info(self.path).type
 
 
 def place_at(name: str) -> Place:
@@ -215,4 +238,9 @@ def _fsspec_filesystem(root: str) -> tuple[fs.FileSystem, str]:
             f"{root}: no such kind of place is known ({one_line(error)}); expected a path, or an "
             f"address like s3:// or gs://"
         ) from None
+    if isinstance(filesystem, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
+        raise BatchError(
+            f"{root}: no such kind of place is known; expected a path, or an address like s3:// or "
+            f"gs://"
+        )
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(path)
