@@ -5,7 +5,6 @@ So far those of PyTorch's example `fast_neural_style`. They are pickles, read by
 """
 
 import hashlib
-import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch import Tensor
 import impasto
 from impasto.errors import CheckpointError, ModelFileError
 from impasto.export import export_model
+from impasto.given_files import read_given_file
 from impasto.networks.architecture import FastNeuralStyleArchitecture
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
 from impasto.zoo.card import ImportRecord, Licences, ModelCard, as_line, model_name
@@ -82,15 +82,11 @@ def import_checkpoint(
 
 def _read(path: Path) -> bytes:
     try:
-        if os.path.getsize(path) > MAX_MODEL_BYTES:  # noqa: PTH202  (an OSError with its reason)
-            raise CheckpointError(
-                f"{path} has more than {MAX_MODEL_BYTES} bytes; expected a checkpoint of "
-                f"{PROGRAM}, which has some 7 MB"
-            )
-        return path.read_bytes()
+        return read_given_file(path, max_bytes=MAX_MODEL_BYTES)
     except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth)"
+            f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth) of {PROGRAM}, "
+            f"which has some 7 MB"
         ) from None
 
 

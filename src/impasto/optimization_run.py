@@ -20,6 +20,7 @@ from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
 from impasto.files import write_whole
+from impasto.given_files import open_given_file, parse_json
 from impasto.image_optimization import (
     Judge,
     OnOptimization,
@@ -355,8 +356,9 @@ class _Run:
 
 def _load(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
+        open_given_file(checkpoint).close()  # safetensors would wait for who writes to a pipe
         with safe_open(checkpoint, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[HEADER_KEY])
+            header = parse_json((file.metadata() or {})[HEADER_KEY])
             return header, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(

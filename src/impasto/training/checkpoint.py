@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
 from impasto.files import write_whole
+from impasto.given_files import open_given_file
 from impasto.objectives import LossScales
 
 HEADER_KEY = "impasto.checkpoint"
@@ -148,6 +149,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: when it is missing, damaged, or no checkpoint of ours.
     """
     try:
+        open_given_file(path).close()  # safetensors would wait for who writes to a pipe
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(HEADER_KEY)
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
