@@ -33,7 +33,7 @@ def main() -> None:
     )
 
 
-def outcome_of_video(data: bytes, number: int) -> tuple[str, str]:
+def outcome_of_video(_kind: str, data: bytes, number: int) -> tuple[str, str]:
     """What becomes of a video that is read and written again."""
     return outcome_of_call(lambda: _read_and_write(data, number))
 

@@ -1,7 +1,10 @@
 """A web server of this machine, which does what servers do, breaking off included."""
 
+import contextlib
+import itertools
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,6 +22,11 @@ class Page:
     redirect: str | None = None
     states_length: bool = True
     token: str | None = None
+    drips: bool = False
+    """Send the bytes one by one, over and over, as all of the answer."""
+
+    raw: bytes | None = None
+    """All of the answer, head included."""
 
 
 @dataclass
@@ -66,12 +74,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
         elif page.token and self.headers.get("Authorization") != f"Bearer {page.token}":
             self.send_error(401)
+        elif page.raw is not None:
+            self.wfile.write(page.raw)
+            self.close_connection = True
         elif page.redirect:
             self.send_response(302)
             self.send_header("Location", page.redirect)
             self.end_headers()
         else:
-            self._send(page)
+            with contextlib.suppress(ConnectionError):  # who asked has left
+                self._drip(page) if page.drips else self._send(page)
+
+    def _drip(self, page):
+        for byte in itertools.cycle(page.data):
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.01)
 
     def _send(self, page):
         begin = 0

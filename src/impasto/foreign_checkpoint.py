@@ -6,9 +6,7 @@ So far those of PyTorch's example `fast_neural_style`. They are pickles, read by
 
 import hashlib
 import io
-import os
 import re
-import stat
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from torch import Tensor
 import impasto
 from impasto.errors import CheckpointError, ModelFileError
 from impasto.export import export_model
+from impasto.given_files import read_given_file
 from impasto.networks.architecture import FastNeuralStyleArchitecture
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
 from impasto.zoo.card import ImportRecord, Licences, ModelCard, as_line, model_name
@@ -91,20 +90,11 @@ def import_checkpoint(
 
 def _read(path: Path) -> bytes:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CheckpointError(f"{path} is no regular file; expected a checkpoint (.pth)")
-        with path.open("rb") as file:
-            is_larger = os.fstat(file.fileno()).st_size > MAX_MODEL_BYTES
-            data = b"" if is_larger else file.read(MAX_MODEL_BYTES + 1)
-        if is_larger or len(data) > MAX_MODEL_BYTES:
-            raise CheckpointError(
-                f"{path} has more than {MAX_MODEL_BYTES} bytes; expected a checkpoint of "
-                f"{PROGRAM}, which has some 7 MB"
-            )
-        return data
+        return read_given_file(path, max_bytes=MAX_MODEL_BYTES)
     except OSError as error:
         raise CheckpointError(
-            f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth)"
+            f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth) of {PROGRAM}, "
+            f"which has some 7 MB"
         ) from None
 
 

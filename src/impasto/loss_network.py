@@ -21,6 +21,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from impasto.errors import PictureError, WeightsError
+from impasto.given_files import read_given_file
 from impasto.tensors import LayerFeatures, Pictures, check_pictures
 
 Pooling = Literal["max", "average"]
@@ -35,6 +36,9 @@ LAYER_NAMES = tuple(
 )
 MEAN_RGB = (123.68, 116.779, 103.939)
 SHIPPED_WEIGHTS = "vgg16.safetensors"
+MAX_WEIGHTS_BYTES = 2**30
+"""All of VGG-16, with the layers that none of this uses, has half as many."""
+
 SHIPPED_WEIGHTS_SHA256 = "d3a49a27df75c794919632a81b9b28993bfefbc3fcbd3c6908dc4f2c8947cfab"
 
 
@@ -227,7 +231,7 @@ def _shipped_weights() -> bytes:
 
 def _file_bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_given_file(path, max_bytes=MAX_WEIGHTS_BYTES)
     except OSError as error:
         raise WeightsError(
             f"cannot read the loss-network weights {path}: {error.strerror}; "

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
 from impasto.files import reason_of, write_whole
+from impasto.given_files import parse_json
 from impasto.image_optimization import (
     Judge,
     OnOptimization,
@@ -382,7 +383,7 @@ def _load(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not checkpoint.exists():
         raise CheckpointError(f"there is nothing to resume in {checkpoint}; {anew}")
     header, tensors = unseal(checkpoint, HEADER_KEY, anew=anew)
-    return json.loads(header), tensors
+    return parse_json(header), tensors
 
 
 def _device(name: str) -> torch.device:

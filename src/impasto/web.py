@@ -5,11 +5,16 @@ What is read, and where it is kept, is for others: models in `impasto.zoo.downlo
 """
 
 import http.client
+import io
 import ipaddress
+import re
+import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from email.message import Message
+from functools import partial
 from http import HTTPStatus
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,10 +26,43 @@ TIMEOUT_SECONDS = 30.0
 """Without a byte for so long, a server counts as gone."""
 
 CHUNK_BYTES = 2**18
+_MAX_HEAD_BYTES = 2**20
+"""Of what a server says before what was asked for."""
 
 Response = http.client.HTTPResponse
 TRANSPORT_ERRORS = (OSError, http.client.HTTPException)
 """What a connection raises that cannot be made, or breaks off."""
+
+
+class DeadlineError(TimeoutError):
+    """A server that has taken too long in all, however many bytes it sends."""
+
+
+class Deadline:
+    """The time by which all must be there, redirects and further attempts included.
+
+    Args:
+        seconds: from now on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() >= self._end
+
+    def left(self) -> float:
+        """Seconds to wait for the next byte.
+
+        Raises:
+            DeadlineError: none are left.
+        """
+        if self.is_over:
+            raise DeadlineError(f"it takes longer than {self._seconds:g} seconds")
+        return max(0.001, min(TIMEOUT_SECONDS, self._end - time.monotonic()))
 
 
 def is_web_address(text: str) -> bool:
@@ -34,31 +72,59 @@ def is_web_address(text: str) -> bool:
 
 def shown_address(address: str) -> str:
     """An address for messages: without query, which may hold a key, and printable."""
-    parts = urlsplit(address)
-    text = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    try:
+        parts = urlsplit(address)
+        text = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:  # a host that is none
+        text = re.sub(r"(?<=//)[^/]*@", "", re.split("[?#]", address)[0])
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def open_address(address: str, *, headers: dict[str, str] | None = None) -> Response:
+def check_address(address: str) -> None:
+    """Refuse an address that `open_address` would refuse unasked.
+
+    Raises:
+        DownloadError: it is of another kind, or makes no sense.
+    """
+    if not _is_allowed(address):
+        raise DownloadError(
+            f"{shown_address(address)}: expected an address that begins with https:// and names a "
+            f"server, without a password; http:// is for servers of this machine"
+        )
+
+
+def open_address(
+    address: str, *, max_bytes: int, deadline: Deadline, headers: dict[str, str] | None = None
+) -> Response:
     """Send a GET request and return the open response, of status 200, 206 or 416.
 
     Args:
         address: https, or http to this machine; a fragment is not sent.
+        max_bytes: the response raises `DownloadError` when it has read more than that, whatever
+            the server says of its length.
+        deadline: the response raises `DeadlineError` when it reads after that.
         headers: sent along; `Authorization` stays with the first server.
 
     Raises:
         DownloadError: an address of another kind, no connection, an error of the server, or
             redirects that are too many or lead elsewhere.
     """
-    _check(address)
+    check_address(address)
     try:
         request = urllib.request.Request(address.partition("#")[0], headers=headers or {})
-        response: Response = _opener(address).open(request, timeout=TIMEOUT_SECONDS)
+        opener = _opener(address, _Limits(shown_address(address), max_bytes, deadline))
+        response: Response = opener.open(request, timeout=deadline.left())
     except urllib.error.HTTPError as error:
         if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return error  # type: ignore[return-value]  # it reads like a response
         error.close()
         raise DownloadError(f"{shown_address(address)}: {_meaning(error)}") from None
+    except DownloadError:
+        raise
+    except DeadlineError as error:
+        raise DownloadError(
+            f"{shown_address(address)}: the server is too slow ({error}); try again"
+        ) from None
     except (*TRANSPORT_ERRORS, ValueError) as error:
         raise DownloadError(
             f"{shown_address(address)}: there is no connection ({reason_of(error)}); "
@@ -67,32 +133,38 @@ def open_address(address: str, *, headers: dict[str, str] | None = None) -> Resp
     return response
 
 
-def read_address(address: str, *, max_bytes: int, headers: dict[str, str] | None = None) -> bytes:
+def read_address(
+    address: str, *, max_bytes: int, seconds: float, headers: dict[str, str] | None = None
+) -> bytes:
     """What is at an address, all of it.
+
+    Args:
+        address: as for `open_address`.
+        max_bytes: the most that is read.
+        seconds: by which it must be there.
+        headers: as for `open_address`.
 
     Raises:
         DownloadError: as `open_address`, and where it is larger or the connection breaks off.
     """
     parts, num_bytes = [], 0
-    with open_address(address, headers=headers) as response:
+    deadline = Deadline(seconds)
+    with open_address(address, max_bytes=max_bytes, deadline=deadline, headers=headers) as response:
+        expected = stated_length(response)
         try:
             while part := response.read(CHUNK_BYTES):
                 parts.append(part)
                 num_bytes += len(part)
                 if num_bytes > max_bytes:
-                    raise DownloadError(
-                        f"{shown_address(address)}: there are more than {max_bytes} bytes there, "
-                        f"which is the most that is read; check the address"
-                    )
-        except TRANSPORT_ERRORS as error:
-            if isinstance(error, DownloadError):
-                raise
+                    raise _too_large(shown_address(address), max_bytes)
+        except DownloadError:
+            raise
+        except (*TRANSPORT_ERRORS, ValueError) as error:
             raise DownloadError(
                 f"{shown_address(address)}: the connection broke off ({reason_of(error)}); "
                 f"try again"
             ) from None
-        expected = response.headers.get("Content-Length")
-    if expected is not None and expected.isdigit() and int(expected) != num_bytes:
+    if expected is not None and expected != num_bytes:
         raise DownloadError(
             f"{shown_address(address)}: the connection broke off after {num_bytes} of {expected} "
             f"bytes; try again"
@@ -100,21 +172,118 @@ def read_address(address: str, *, max_bytes: int, headers: dict[str, str] | None
     return b"".join(parts)
 
 
+def stated_length(response: Response) -> int | None:
+    """How many bytes a server says it sends; None where it says nothing that makes sense."""
+    found = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
+    return int(found[1]) if found else None
+
+
 def reason_of(error: BaseException) -> str:
     """What a connection's error says, in a few words."""
     inner = getattr(error, "reason", error)
     if isinstance(inner, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {inner.verify_message}"
-    if isinstance(inner, TimeoutError):
+    if isinstance(inner, TimeoutError) and not isinstance(inner, DeadlineError):
         return f"no answer for {TIMEOUT_SECONDS:g} seconds"
     said = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
     return " ".join(str(said).split())[:200]
+
+
+def _too_large(shown: str, max_bytes: int) -> DownloadError:
+    return DownloadError(
+        f"{shown}: there are more than {max_bytes} bytes there, which is the most that is read; "
+        f"check the address"
+    )
+
+
+class _Limits:
+    """What one response may take, and what messages call it."""
+
+    def __init__(self, shown: str, max_bytes: int, deadline: Deadline) -> None:
+        self.shown, self.max_bytes, self.deadline = shown, max_bytes, deadline
+
+
+class _LimitedReader(io.RawIOBase):
+    """What comes through a socket, within limits; its own timeout begins anew with each byte."""
+
+    def __init__(self, connection: socket.socket, reader: io.BufferedReader, limits: _Limits):
+        self._socket, self._reader, self._limits = connection, reader, limits
+        self._num_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._socket.settimeout(self._limits.deadline.left())
+        try:
+            num_bytes = self._reader.raw.readinto(buffer) or 0
+        except TimeoutError:
+            self._limits.deadline.left()  # raises if it is that
+            raise
+        self._num_bytes += num_bytes
+        if self._num_bytes > self._limits.max_bytes + _MAX_HEAD_BYTES:
+            raise _too_large(self._limits.shown, self._limits.max_bytes)
+        return num_bytes
+
+    def close(self) -> None:
+        self._reader.close()
+        super().close()
+
+
+class _LimitedResponse(http.client.HTTPResponse):
+    """A response that is read within limits, from its first line on."""
+
+    def __init__(self, sock: socket.socket, *args: Any, limits: _Limits, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        self.fp = io.BufferedReader(_LimitedReader(sock, self.fp, limits))
+
+
+def _connection(
+    kind: type[http.client.HTTPConnection], limits: _Limits, host: str, **settings: Any
+) -> http.client.HTTPConnection:
+    connection = kind(host, **settings | {"timeout": limits.deadline.left()})
+    connection.response_class = partial(  # type: ignore[assignment]
+        _LimitedResponse, limits=limits
+    )
+    return connection
+
+
+class _Handler(urllib.request.AbstractHTTPHandler):
+    """Makes connections whose responses are read within limits."""
+
+    def __init__(self, limits: _Limits) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def http_open(self, req: urllib.request.Request) -> Response:
+        return self._open(http.client.HTTPConnection, req)
+
+    def https_open(self, req: urllib.request.Request) -> Response:
+        return self._open(http.client.HTTPSConnection, req)
+
+    def _open(
+        self, kind: type[http.client.HTTPConnection], req: urllib.request.Request
+    ) -> Response:
+        return self.do_open(partial(_connection, kind, self._limits), req)
+
+    http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows few redirects, each checked; a key goes to no other server than it was meant for."""
 
     max_redirections = MAX_REDIRECTS
+
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any
+    ) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except Exception:
+            fp.close()  # urllib forgets it
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(  # noqa: PLR0917  (as urllib has it)
         self,
@@ -135,13 +304,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return request
 
 
-def _opener(address: str) -> urllib.request.OpenerDirector:
+def _opener(address: str, limits: _Limits) -> urllib.request.OpenerDirector:
     """An opener for https and http alone: urllib's own would read files and FTP as well."""
     opener = urllib.request.OpenerDirector()
     handlers = [
         urllib.request.ProxyHandler({} if _is_here(address) else None),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        _Handler(limits),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
         _Redirects(),
@@ -150,14 +318,6 @@ def _opener(address: str) -> urllib.request.OpenerDirector:
         opener.add_handler(handler)
     opener.addheaders = [("User-Agent", "impasto")]
     return opener
-
-
-def _check(address: str) -> None:
-    if not _is_allowed(address):
-        raise DownloadError(
-            f"{shown_address(address)}: expected an address that begins with https:// and names a "
-            f"server, without a password; http:// is for servers of this machine"
-        )
 
 
 def _is_allowed(address: str) -> bool:

@@ -29,7 +29,7 @@ def begun(output, *, overwrite=False, **settings):
 
 
 def lines(output):
-    text = output.inside("manifest.jsonl").read().decode()
+    text = output.inside("manifest.jsonl").read(max_bytes=10**6).decode()
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -105,3 +105,41 @@ def test_a_manifest_that_is_not_ours_is_refused(output):
     output.inside("manifest.jsonl").write(b'{"picture": 1}\n')
     with pytest.raises(BatchError, match="is no manifest of ours"):
         begun(output)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 200_000, b" " * (2**20 + 1), b'"model"'],
+)
+@pytest.mark.parametrize("name", ["manifest.settings.json", "manifest.jsonl"])
+def test_damaged_manifests_are_one_line(output, name, content):
+    begun(output).finish()
+    if name == "manifest.jsonl" and not content.strip():
+        content = b"0\n"
+    output.inside(name).write(content)
+    with pytest.raises(BatchError, match="no manifest of ours, or damaged") as raised:
+        begun(output)
+    assert str(raised.value).isprintable()
+    assert begun(output, overwrite=True).rows == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"source": []}, {"target": 1}, {"num_bytes": "3"}, {"error": {}}, {"sha256": 1}]
+)
+def test_rows_with_values_of_another_kind_are_one_line(output, change):
+    manifest = begun(output)
+    manifest.add(row("a"))
+    manifest.finish()
+    (line,) = lines(output)
+    output.inside("manifest.jsonl").write(json.dumps(line | change).encode())
+    with pytest.raises(BatchError, match="no manifest of ours, or damaged"):
+        begun(output)
+
+
+def test_files_that_are_named_like_parts_are_left_alone(output):
+    for name in ("manifest.part-x.jsonl", "manifest.part-00000001.jsonl.bak"):
+        output.inside(name).write(b"mine")
+    manifest = begun(output)
+    manifest.add(row("a"))
+    manifest.finish()
+    assert "manifest.part-x.jsonl" in output.sizes()

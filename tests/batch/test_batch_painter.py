@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,7 @@ def test_files_are_written_and_the_bad_one_is_a_row(output, pictures):
     assert [row["source"] for row in rows] == ["a.png", "below/b.png", "c.ppm", "d.jpg"]
     assert set(output.sizes()) == {"a.png", "below/b.png", "c.ppm.png"}
     for row in rows[:3]:
-        data = output.inside(row["target"]).read()
+        data = output.inside(row["target"]).read(max_bytes=10**6)
         assert row["sha256"] == hashlib.sha256(data).hexdigest()
         assert (row["num_bytes"], row["width"], row["height"]) == (len(data), 24, 16)
         assert row["error"] is None
@@ -130,7 +131,7 @@ def test_verifying_finds_what_has_changed_in_its_size(output, pictures):
     manifest.begin({}, [], overwrite=False)
     for row in painter(output)(table_of(pictures)).to_pylist():
         manifest.add(_row(row))
-    data = bytearray(output.inside("a.png").read())
+    data = bytearray(output.inside("a.png").read(max_bytes=10**6))
     data[-1] ^= 1
     output.inside("a.png").write(bytes(data))
     kept = {"below/b.png", "c.ppm"}
@@ -180,3 +181,38 @@ def test_files_that_are_none_of_the_batch_s_are_kept(output, pictures):
     assert "a.png exists already and is none of this batch's; move it away" in rows[0]["error"]
     assert [row["error"] for row in rows[1:3]] == [None, None]  # the same as it is there, and ours
     assert output.sizes() == {**own, "a.png": len(b"somebody's")}
+
+
+def test_what_cannot_be_read_is_a_row(output, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.batch.painter.MAX_PICTURE_BYTES", 1000)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "large.png").write_bytes(bytes(1001))
+    names = ["pipe.png", "large.png", "none.png", "/dev/zero", "https://[/x", "hf://[", "s3://[/x"]
+    places = [name if ":" in name else str(tmp_path / name) for name in names]
+    table = pa.table({"source": names, "location": places, "target": ["a.png"] * len(names)})
+    errors = [row["error"] for row in painter(output)(table).to_pylist()]
+    for error, said in zip(
+        errors,
+        ["a named pipe", "more than 1,000 bytes", "No such file", "a device", "https://"],
+        strict=False,
+    ):
+        assert said in error
+    assert all(error.isprintable() for error in errors)
+
+
+def test_large_rows_of_a_parquet_are_read_one_by_one(output, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.batch.painter.BYTES_READ_AT_ONCE", 1000)
+    pictures = [encoded((shade, 0, 0)) for shade in range(5)]
+    table = pa.table({"id": list("abcde"), "bytes": pictures})
+    rows = painter(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist()
+    assert [row["source"] for row in rows] == list("abcde")
+    assert [row["error"] for row in rows] == [None] * 5
+
+
+def test_a_picture_is_read_no_larger_than_it_is_wanted(output, tmp_path):
+    Image.new("RGB", (640, 480), (10, 20, 30)).save(tmp_path / "a.jpg")
+    settings = PaintSettings("style-transfer", precision="f32", size=32)
+    place = str(tmp_path / "a.jpg")
+    table = pa.table({"source": ["a"], "location": [place], "target": ["a.png"]})
+    (row,) = painter(output, settings=settings)(table).to_pylist()
+    assert (row["width"], row["height"]) == (32, 24)

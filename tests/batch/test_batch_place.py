@@ -24,7 +24,7 @@ def test_what_is_written_is_read_listed_and_deleted(folder):
     folder.inside("c.txt").write(b"1")
     assert folder.sizes() == {"a/b.png": 5, "c.txt": 1}
     assert folder.pictures() == ["a/b.png"]
-    assert place_at(folder.inside("a/b.png").name).read() == b"12345"
+    assert place_at(folder.inside("a/b.png").name).read(max_bytes=10**6) == b"12345"
     assert folder.is_folder
     assert folder.inside("c.txt").is_file
     folder.inside("c.txt").delete()
@@ -45,7 +45,16 @@ def test_a_query_stays_behind_the_name():
     assert place.inside("a.png").path == "bucket/folder/a.png"
 
 
-@pytest.mark.parametrize("name", ["", "nowhere://a/b"])
+@pytest.mark.parametrize("name", ["", "nowhere://a/b", "file://[/x", "x://", "file://server/x"])
 def test_an_unknown_kind_of_place_is_refused(name):
     with pytest.raises(BatchError, match=r"a name is empty|no such kind of place is known"):
         place_at(name)
+
+
+@pytest.mark.parametrize("name", ["http://[/x", "https://ex\u2100mple/x", "s3://[/x"])
+def test_an_address_whose_server_is_none_is_one_line(name):
+    with pytest.raises((BatchError, OSError)) as raised:
+        place_at(name).inside("a.png").write(b"")
+    assert str(raised.value).isprintable()
+    with pytest.raises((BatchError, OSError)):
+        place_at(name).read(max_bytes=10)

@@ -1,3 +1,5 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -159,3 +161,94 @@ def test_ids_become_names():
     for bad in ("", "/etc/x", "a/../b", "a//b", "a\nb"):
         with pytest.raises(BatchError, match="cannot be a file's name"):
             target_of_id(bad, None)
+
+
+# Names
+
+
+ODD_NAMES = (
+    "a:b.png",
+    "s3:x.png",
+    "%41.png",
+    "new\nline.png",
+    "q?x=1#f.png",
+    " a.png",
+    "\u2028.png",
+)
+
+
+@pytest.fixture
+def odd_folder(tmp_path):
+    """Pictures with names that others take for addresses, and one whose name is no text."""
+    folder = tmp_path / "odd"
+    (folder / "s3:").mkdir(parents=True)
+    for name in (*ODD_NAMES, "s3:/y.png"):
+        (folder / name).write_bytes(b"picture")
+    try:
+        (folder / os.fsdecode(b"bad\xff.png")).write_bytes(b"picture")
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 alone")
+    return folder
+
+
+def test_names_are_names(odd_folder):
+    items = list_items(place_at(str(odd_folder)), EVERYWHERE, picture_format=None)
+    good = {item.source: item for item in items if item.error is None}
+    assert set(good) == {*ODD_NAMES, "s3:/y.png"}
+    for name, item in good.items():
+        assert item.target == name
+        assert place_at(item.location).read(max_bytes=10) == b"picture"
+    (bad,) = (item for item in items if item.error is not None)
+    assert bad.source == "bad\\xff.png"
+    assert "no text in UTF-8" in bad.error
+    pa.table({"source": [bad.source], "error": [bad.error]})  # goes into a manifest
+
+
+def test_an_odd_output_is_written_and_listed(odd_folder):
+    output = place_at(str(odd_folder / "what?x=1#y: out"))
+    output.inside("s3:x.png").write(b"12")
+    assert output.sizes() == {"s3:x.png": 2}
+    assert output.inside("s3:x.png").read(max_bytes=2) == b"12"
+    assert "bad\udcff.png" in place_at(str(odd_folder)).sizes()
+
+
+def test_a_folder_whose_name_is_no_text_is_one_line(odd_folder):
+    with pytest.raises(BatchError, match="no text in UTF-8"):
+        place_at(f"{odd_folder}/{os.fsdecode(bytes([0xFF]))}")
+
+
+def test_a_bad_line_is_a_bad_picture_and_the_others_are_good(tmp_path):
+    (tmp_path / "list.txt").write_bytes(
+        b"\xef\xbb\xbfa:b.png\r\n%41.png\r\nhttps://[/x.png\r\nbad\xff.png\r\n../x.png\r\n"
+        b"https://ex\xe2\x84\x80mple/a.png\r\nnul\0.png\r\na\xe2\x80\xa8b.png"
+    )
+    items = list_items(place_at(str(tmp_path / "list.txt")), EVERYWHERE, picture_format=None)
+    good = ["a:b.png", "%41.png", "a\u2028b.png"]
+    assert [item.source for item in items if item.error is None] == good
+    assert items[0].location == f"{tmp_path}/a:b.png"
+    bad = {item.source: item.error for item in items if item.error is not None}
+    assert list(bad) == [
+        *("https://[/x.png", "bad\\xff.png", "../x.png"),
+        *("https://ex\u2100mple/a.png", "nul\0.png"),
+    ]
+    assert all("expected paths" in error or "no text" in error for error in bad.values())
+
+
+def test_a_list_too_long_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.batch.source.MAX_LIST_BYTES", 10)
+    (tmp_path / "list.txt").write_bytes(b"a.png\n" * 2)
+    with pytest.raises(OSError, match="more than 10 bytes"):
+        items_of(tmp_path / "list.txt")
+
+
+def test_pipes_in_a_folder_are_passed_over_and_told(pictures):
+    os.mkfifo(pictures / "pipe.png")
+    told = []
+    list_items(
+        place_at(str(pictures)),
+        EVERYWHERE,
+        picture_format=None,
+        on_special=lambda path, kind: told.append((path.name, kind)),
+    )
+    assert told == [("pipe.png", "a named pipe")]
+    assert len(items_of(pictures)) == 4

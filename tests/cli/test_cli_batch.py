@@ -1,6 +1,7 @@
 """`impasto batch` as far as it comes without Ray: whatever is refused, and nothing left to do."""
 
 import json
+import os
 
 import pytest
 
@@ -95,3 +96,24 @@ def test_only_parts_of_its_own_are_deleted_from_a_parquet(batch, folder, tmp_pat
     assert batch(output=output).status == 0
     assert foreign.exists()
     assert not stray.exists()
+
+
+def test_a_list_of_which_nothing_is_left_to_do_notes_its_bad_lines(
+    batch, folder, tmp_path, tiny_model_path
+):
+    done_before(tmp_path / "out", tiny_model_path)
+    (folder / "list.txt").write_text("photo.png\nhttps://[/x\n../y.png\n")
+    outcome = batch(source=folder / "list.txt")
+    assert outcome.status == 1
+    assert outcome.stderr.count("expected paths and addresses of pictures") == 2
+    lines = (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()
+    assert [json.loads(line)["source"] for line in lines] == [
+        *("photo.png", "https://[/x", "../y.png"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["list.txt", "in.parquet"])
+def test_a_pipe_is_no_batch(batch, tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    assert "a named pipe, not a file" in batch(source=tmp_path / name).complaint
+    assert "a named pipe, not a file" in batch(output=tmp_path / name).complaint

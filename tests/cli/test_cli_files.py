@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -260,3 +261,47 @@ def test_damaged_tiff_is_one_line_though_its_decoder_would_speak(negative, tmp_p
             os.close(stderr)
     assert "damaged.tif is damaged" in done.complaint
     assert (tmp_path / "stderr").read_bytes() == b""
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe that nobody writes to."""
+    os.mkfifo(tmp_path / "pipe.png")
+    return tmp_path / "pipe.png"
+
+
+def test_a_named_pipe_is_a_photograph(negative, pipe, photo, tmp_path):
+    writer = threading.Thread(target=pipe.write_bytes, args=[photo.read_bytes()])
+    writer.start()
+    assert negative(pipe, "-o", tmp_path / "out.png").status == 0
+    writer.join()
+    assert Image.open(tmp_path / "out.png").getpixel((3, 3)) == NEGATIVE
+
+
+def test_pipes_in_folders_are_passed_over_and_said(negative, folder, pipe, tmp_path):
+    (folder / "b" / "b.png").unlink()
+    pipe.rename(folder / "b" / "pipe.png")
+    (folder / "link.png").symlink_to("b/pipe.png")
+    (folder / "film.mp4").symlink_to("/dev/zero")
+    outcome = negative(folder, "-o", tmp_path / "out")
+    assert outcome.status == 0
+    assert files_below(tmp_path / "out") == ["a.png", "c.png"]
+    assert outcome.stderr.count("not a file; it is passed over") == 3
+
+
+@pytest.mark.parametrize("command", ["optimize", "train", "import", "recipe"])
+def test_nothing_but_a_photograph_is_read_from_a_pipe(impasto, command, photo, pipe, tmp_path):
+    out = tmp_path / "out"
+    words = {
+        "optimize": ("optimize", photo, pipe, "-o", f"{out}.png", "--size", 64),
+        "train": ("train", "style", pipe, "--photos", tmp_path, "-o", f"{out}.onnx"),
+        "recipe": ("train", "style", "--recipe", pipe, "--photos", tmp_path, "-o", f"{out}.onnx"),
+        "import": ("models", "import", pipe, "-o", f"{out}.onnx"),
+    }[command]
+    assert "a named pipe, not a file" in impasto(*words).complaint
+
+
+def test_an_endless_stream_is_no_photograph(negative, tmp_path, monkeypatch):
+    monkeypatch.setattr("impasto.images.io.MAX_PICTURE_BYTES", 10_000)
+    outcome = negative("-", "-o", tmp_path / "out.png", stdin=bytes(20_000))
+    assert "more than 10,000 bytes" in outcome.complaint

@@ -11,9 +11,11 @@ from impasto.errors import PictureFileError
 from impasto.images.io import (
     Animation,
     Picture,
+    PictureHeader,
     load_picture,
     load_picture_or_animation,
     load_training_rgb,
+    read_header,
     save_picture,
 )
 from impasto.images.window_reading import (
@@ -34,6 +36,11 @@ def load_all_frames(data):
     return loaded
 
 
+def load_small(data):
+    """Read as it is for a small size, by windows where that is possible."""
+    return load_picture(data, longer_side=2)
+
+
 def save_again(data):
     """Read as `stylize` does, and write what was read: metadata may be damaged too."""
     picture = load_picture(data)
@@ -47,6 +54,8 @@ def test_damaged_file_is_a_picture_or_one_clear_line(kind, monkeypatch, tmp_path
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # sizes lie; keep memory small
     monkeypatch.setattr("impasto.images.reading.MAX_PIXELS", 1_000_000)
     monkeypatch.setattr("impasto.images.animation.MAX_PIXELS", 1_000_000)
+    for room in ("picture", "small_reading"):
+        monkeypatch.setattr(f"impasto.images.{room}.LARGE_PIXELS", 1)
     assert isinstance(load_all_frames(SEEDS[kind]), Picture)
     random = np.random.default_rng(list(kind.encode()))
 
@@ -67,6 +76,8 @@ def test_damaged_file_is_a_picture_or_one_clear_line(kind, monkeypatch, tmp_path
         for load, result in (
             (load_all_frames, Picture),
             (load_training_rgb, Image.Image),
+            (load_small, Picture),
+            (read_header, PictureHeader),
             (save_again, Picture),
             (load_by_windows, PictureWindows),
         ):

@@ -291,3 +291,21 @@ print(*{"torch", "onnx", "onnxruntime", "lightning"} & set(sys.modules))
         [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.stdout, done.stderr) == ("\n", "")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
+def test_a_file_far_larger_than_the_size_wanted_is_read_small(negative, tmp_path, suffix):
+    # 5 million pixels, above the limit of what is decoded as it is.
+    rows, columns = np.mgrid[0:2000, 0:2500].astype(np.float32)
+    values = np.stack([rows / 8, columns / 10, 100 + 50 * np.sin(rows / 90)], axis=-1)
+    image = Image.fromarray(values.astype(np.uint8))
+    image.save(tmp_path / f"photo.{suffix}")
+    found = np.asarray(negative(tmp_path / f"photo.{suffix}", size=100)).astype(int)
+    expected = np.asarray(negative(values.astype(np.uint8), size=100)).astype(int)
+    assert found.shape == (80, 100, 3)
+    assert np.abs(found - expected).max() <= 3
+
+
+def test_a_bad_size_is_refused_before_the_file_is_read(negative, tmp_path):
+    with pytest.raises(PictureError, match="size is 'large'"):
+        negative(tmp_path / "none.png", size="large")

@@ -326,3 +326,40 @@ def test_the_key_opens_the_hub_and_goes_nowhere_else(hub, server, tiny_model_byt
 def test_an_address_on_the_hub_that_cannot_be_understood_is_refused(hub, address):
     assert "expected hf://USER/NAME" in refused(address)
     assert hub.requests == []
+
+
+# Limits
+
+
+def test_a_server_that_is_too_slow_is_left_and_its_part_kept(server, folder):
+    address = server.put("/slow.onnx", b"HTTP/1.1 200 OK\r\nETag: x\r\n\r\nxxxx", drips=True)
+    with pytest.raises(DownloadError, match=r"longer than 0\.5 seconds.*goes on from there"):
+        download_model(address, seconds=0.5)
+    assert ".part" in names_in(folder)
+
+
+def test_a_server_that_breaks_off_for_ever_is_left_in_time(server, folder):
+    # Each time it sends a byte more, which is not in vain.
+    address = server.put("/a.onnx", bytes(10**6), breaks_off_after=1, num_breaks=10**6)
+    with pytest.raises(DownloadError, match=r"broke off after|too slow"):
+        download_model(address, seconds=0.5)
+
+
+@pytest.mark.parametrize("note", [b"[" * 100_000, b"\xff", b'{"url": 1}', b"[]", bytes(10**6)])
+def test_a_damaged_note_of_a_part_begins_anew(server, folder, tiny_model_bytes, note):
+    address = server.put("/tiny.onnx", tiny_model_bytes, breaks_off_after=1, num_breaks=10**6)
+    with pytest.raises(DownloadError):
+        download_model(address, seconds=0.3)
+    server.pages["/tiny.onnx"].num_breaks = 0
+    (path,) = folder.glob("*.part.json")
+    path.write_bytes(note)
+    assert download_model(address).data == tiny_model_bytes
+    assert server.ranges[-1] is None
+
+
+@pytest.mark.parametrize("address", ["https://[/x", "https://ex\u2100mple/m.onnx", "hf://[/x"])
+def test_malformed_addresses_are_one_line_and_leave_nothing(folder, address):
+    assert refused(address)
+    with pytest.raises(DownloadError):
+        remove_model(address)
+    assert not folder.exists()

@@ -17,6 +17,11 @@ LOCAL = "local"
 NUM_STARTS = 3
 """Ray gives up on itself after half a minute, which is short on a machine that is busy."""
 
+_REACHED_BY_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Ray's own switch, on every system: at 0 it knows this machine as 127.0.0.1, and all it starts
+listens there alone. Else whoever reaches the machine could have it run what they like. Ray reads it
+when it is imported; in a process that has imported Ray before, it must be set before that."""
+
 MAX_TASK_RETRIES = 5
 """A picture that brings down whoever works on it must not do so for ever."""
 
@@ -72,6 +77,8 @@ def running_ray(workers: Workers) -> Iterator[int]:
         BatchError: it cannot be started or found, or ends before its time.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if workers.address == LOCAL:
+        os.environ.setdefault(_REACHED_BY_OTHERS, "0")
     import ray
     import ray.data
     import ray.data.exceptions

@@ -85,6 +85,7 @@ def run_batch(
     overwrite: bool = False,
     verify: bool = False,
     on_progress: Callable[[BatchProgress], None] | None = None,
+    on_special: Callable[[Path, str], None] | None = None,
 ) -> BatchOutcome:
     """Work on all pictures of a folder, a list or a Parquet that are not done yet.
 
@@ -100,6 +101,7 @@ def run_batch(
         verify: read what was done before, and compare checksums; else a file that is there in
             the right size counts as done.
         on_progress: told of each picture.
+        on_special: told of pipes, devices and sockets in a folder, which are passed over.
 
     Raises:
         BatchError: the input or output is not as it must be, or there is no Ray to work on.
@@ -109,9 +111,10 @@ def run_batch(
     check_workers(workers)
     open_model(model, settings, num_threads=workers.num_threads)  # or fail here, at once
     batch = _Batch(place_at(source), place_at(output), model, settings, workers)
-    batch.plan(id_column=id_column, bytes_column=bytes_column)
+    batch.plan(id_column=id_column, bytes_column=bytes_column, on_special=on_special)
     with _alone_in(batch.output):
         batch.skip_what_is_done(overwrite=overwrite, verify=verify)
+        batch.note_refused()
         if batch.num_todo:
             with running_ray(workers) as num_workers:
                 batch.run(num_workers, on_progress)
@@ -151,6 +154,7 @@ class _Batch:
         self.model, self.settings, self.workers = model, settings, workers
         self.columns: ParquetColumns | None = None
         self.items: list[Item] = []
+        self.refused: list[Item] = []
         self.row_groups: list[RowGroup] = []
         self.num_todo = 0
         self.done: set[str] = set()
@@ -161,8 +165,19 @@ class _Batch:
         self.writes_parquet = output.path.endswith(PARQUET_SUFFIX)
         self.manifest = Manifest(output, prefix="_" if self.writes_parquet else "")
 
-    def plan(self, *, id_column: str | None, bytes_column: str | None) -> None:
+    def plan(
+        self,
+        *,
+        id_column: str | None,
+        bytes_column: str | None,
+        on_special: Callable[[Path, str], None] | None,
+    ) -> None:
         """Find the pictures, or the columns that hold them."""
+        for place in (self.source, self.output):
+            if (kind := place.special_kind) is not None:
+                raise BatchError(
+                    f"{place.name} is {kind}, not a file; expected a folder, a list or a Parquet"
+                )
         if self.output.is_file:
             raise BatchError(f"{self.output.name} is a file; expected a folder, or OUT.parquet")
         if self.output.path == self.source.path:
@@ -174,9 +189,14 @@ class _Batch:
                 )
                 self.row_groups, self.num_todo = list_row_groups(self.source)
             else:
-                self.items = list_items(
-                    self.source, self.output, picture_format=self.settings.picture_format
+                items = list_items(
+                    self.source,
+                    self.output,
+                    picture_format=self.settings.picture_format,
+                    on_special=on_special,
                 )
+                self.items = [item for item in items if item.error is None]
+                self.refused = [item for item in items if item.error is not None]
         except OSError as error:
             reason = error.strerror or " ".join(str(error).split())[:200]
             raise BatchError(f"{self.source.name} cannot be read ({reason})") from None
@@ -199,6 +219,12 @@ class _Batch:
             self.num_skipped = len(self.done)
             self.num_todo -= self.num_skipped
 
+    def note_refused(self) -> None:
+        """Note what cannot be worked on, which takes no workers."""
+        for item in self.refused:
+            self._note(_row_of_failed(item, item.error or ""))
+        self.manifest.flush()
+
     def run(self, num_workers: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
         """Let the workers do what is left, and note what they say."""
         try:
@@ -206,7 +232,8 @@ class _Batch:
                 self._note(row)
                 if on_progress is not None:
                     num_failed = len(self.failed)
-                    on_progress(BatchProgress(self.num_done, num_failed, self.num_todo, row))
+                    num_pictures = self.num_todo + len(self.refused)
+                    on_progress(BatchProgress(self.num_done, num_failed, num_pictures, row))
         finally:
             self.manifest.flush()
 
@@ -310,7 +337,12 @@ def _tasks_of(items: Sequence[Item | RowGroup], *, rows_of_task: int, may_lose: 
 
 
 def _row_of_lost(item: Item) -> ManifestRow:
-    error = "whoever worked on it died each time; is there enough memory for it?"
+    return _row_of_failed(
+        item, "whoever worked on it died each time; is there enough memory for it?"
+    )
+
+
+def _row_of_failed(item: Item, error: str) -> ManifestRow:
     return ManifestRow(item.source, "", None, 0, 0, 0, 0.0, "", error)
 
 

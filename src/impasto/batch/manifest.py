@@ -6,8 +6,9 @@ stopped loses next to nothing; at the end they become one file. An object store 
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,9 +16,14 @@ import pyarrow.parquet
 
 from impasto.batch.place import Place
 from impasto.errors import BatchError
+from impasto.given_files import parse_json
 
 SECONDS_BETWEEN_PARTS = 5.0
 MAX_ROWS_OF_PART = 5000
+
+MAX_SETTINGS_BYTES = 2**20
+MAX_MANIFEST_BYTES = 2**32
+"""Of one file of rows: some ten million of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,8 @@ class Manifest:
             BatchError: what was done before was done otherwise, or cannot be read.
         """
         names = set(names)
-        self._parts = sorted(name for name in names if name.startswith(self._part_stem))
+        part = re.compile(re.escape(self._part_stem) + r"[0-9]{8}\.jsonl")
+        self._parts = sorted(name for name in names if part.fullmatch(name))
         if overwrite:
             for name in (self.name, self._settings_name, *self._parts):
                 self._output.inside(name).delete()
@@ -132,11 +139,7 @@ class Manifest:
         self._waiting.clear()
 
     def _sound(self, rows: list[ManifestRow]) -> list[ManifestRow]:
-        return [
-            row
-            for row in rows
-            if hashlib.sha256(self._output.inside(row.target).read()).hexdigest() == row.sha256
-        ]
+        return [row for row in rows if self._output.inside(row.target).sha256() == row.sha256]
 
     def _sound_in_parts(self, rows: list[ManifestRow]) -> list[ManifestRow]:
         sound = set()
@@ -148,27 +151,58 @@ class Manifest:
         return [row for row in rows if (row.target, row.source, row.sha256) in sound]
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
-        before = json.loads(self._output.inside(self._settings_name).read())
+        before = self._settings_before()
         differing = sorted(
             key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)
         )
         if differing:
             key = differing[0]
+            was, now = (str(held.get(key))[:200] for held in (before, settings))
             raise BatchError(
-                f"{self._output.name} was made with other settings ({key}: {before.get(key)}, "
-                f"now {settings.get(key)}); choose another output, or --overwrite"
+                f"{self._output.name} was made with other settings ({key[:80]}: {was}, now {now}); "
+                f"choose another output, or --overwrite"
             )
+
+    def _settings_before(self) -> dict[str, Any]:
+        place = self._output.inside(self._settings_name)
+        try:
+            before = parse_json(place.read(max_bytes=MAX_SETTINGS_BYTES))
+        except (OSError, ValueError):
+            before = None
+        if not isinstance(before, dict):
+            raise self._damaged(place.name)
+        return before
 
     def _read(self, name: str) -> None:
         place = self._output.inside(name)
-        for line in place.read().splitlines():
-            try:
-                row = ManifestRow(**json.loads(line))
-            except (ValueError, TypeError):
-                raise BatchError(
-                    f"{place.name} is no manifest of ours; choose another output, or --overwrite"
-                ) from None
-            self.rows[row.source] = row
+        try:
+            for row in _rows_of(place.read(max_bytes=MAX_MANIFEST_BYTES)):
+                self.rows[row.source] = row
+        except (OSError, ValueError, TypeError):
+            raise self._damaged(place.name) from None
+
+    def _damaged(self, name: str) -> BatchError:
+        return BatchError(
+            f"{name} is no manifest of ours, or damaged; choose another output, or --overwrite"
+        )
+
+
+def _rows_of(data: bytes) -> Iterator[ManifestRow]:
+    """The rows of a manifest.
+
+    Raises:
+        ValueError: a line that is no row, or has a value of another kind.
+        TypeError: likewise.
+    """
+    for line in data.splitlines():
+        row = ManifestRow(**parse_json(line))
+        texts, numbers = (row.source, row.target, row.worker), (row.num_bytes, row.seconds)
+        may_lack = (text for text in (row.sha256, row.error) if text is not None)
+        if not all(isinstance(text, str) for text in (*texts, *may_lack)):
+            raise ValueError("a text is none")
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError("a number is none")
+        yield row
 
 
 def _lines(rows: Iterable[ManifestRow]) -> bytes:
@@ -176,4 +210,4 @@ def _lines(rows: Iterable[ManifestRow]) -> bytes:
 
 
 def _json(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")

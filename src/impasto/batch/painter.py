@@ -28,15 +28,21 @@ from impasto.batch.source import (
 )
 from impasto.errors import ImpastoError
 from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.reading import MAX_PICTURE_BYTES
 from impasto.runtime.backends import Precision
 from impasto.runtime.memory import memory_bytes
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 
-MAX_PICTURE_BYTES = 2**30
-"""More is not read from the web for a picture."""
+DOWNLOAD_SECONDS = 600.0
+"""By which a picture from the web must be there."""
 
 NUM_ROWS_READ_AT_ONCE = 16
+BYTES_READ_AT_ONCE = 2**28
+"""Of a Parquet: fewer rows where they are large."""
+
+_BUFFER_BYTES = 2**20
+"""Without one, pyarrow reads a whole column of a row group into memory."""
 
 PART_NAME = re.compile(r"part-[0-9a-f]{24}\.parquet")
 """Of a part of a Parquet; other files in its folder are none of ours."""
@@ -166,7 +172,7 @@ class Painter:
         work = _Work(source, target or "")
         try:
             work.target = target or target_of_id(source, self._settings.picture_format)
-            result = self._apply(load_picture(read()))
+            result = self._apply(load_picture(read(), longer_side=self._settings.size))
             encoded = io.BytesIO()
             suffix = work.target.rpartition(".")[2] or DEFAULT_PARQUET_FORMAT
             save_picture(result, encoded, format=suffix, quality=self._settings.quality)
@@ -241,8 +247,8 @@ class _Work:
 
 def _read(location: str) -> bytes:
     if is_web_address(location):
-        return read_address(location, max_bytes=MAX_PICTURE_BYTES)
-    return place_at(location).read()
+        return read_address(location, max_bytes=MAX_PICTURE_BYTES, seconds=DOWNLOAD_SECONDS)
+    return place_at(location).read(max_bytes=MAX_PICTURE_BYTES)
 
 
 def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[str, Any]]:
@@ -250,8 +256,9 @@ def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[s
     for group in table.to_pylist():
         place = place_at(group["location"])
         with place.filesystem.open_input_file(place.path) as file:
-            batches = pyarrow.parquet.ParquetFile(file).iter_batches(
-                batch_size=NUM_ROWS_READ_AT_ONCE,
+            parquet = pyarrow.parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+            batches = parquet.iter_batches(
+                batch_size=_rows_at_once(parquet.metadata.row_group(group["row_group"])),
                 row_groups=[group["row_group"]],
                 columns=[columns.id, columns.bytes],
             )
@@ -259,10 +266,18 @@ def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[s
                 yield from batch.to_pylist()
 
 
+def _rows_at_once(group: Any) -> int:
+    """How many rows of a row group are read together, by their mean size."""
+    mean = group.total_byte_size // max(1, group.num_rows)
+    return int(max(1, min(NUM_ROWS_READ_AT_ONCE, BYTES_READ_AT_ONCE // max(1, mean))))
+
+
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())
     if isinstance(error, MemoryError):
         return "there is not enough memory for a picture of this size"
     if isinstance(error, ImpastoError):
         return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"it cannot be read or written ({error.strerror})"
     return f"{type(error).__name__}: {text}"[:500]

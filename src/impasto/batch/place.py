@@ -4,19 +4,26 @@ A name with `://` in it is one of pyarrow's filesystems (s3, gs, abfs, hdfs, fil
 fsspec's. Files appear whole or not at all: on a disk by renaming, in a bucket by nature.
 """
 
+import contextlib
 import functools
+import hashlib
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from impasto.errors import BatchError, OutputExistsError
 from impasto.files import write_whole
+from impasto.given_files import open_given_file, read_given_stream, special_kind
 from impasto.images.io import READABLE_SUFFIXES, list_pictures
-from impasto.images.reading import one_line
+from impasto.images.reading import one_line, shown
+
+_CHUNK_BYTES = 2**20
 
 _URI = re.compile(r"(?P<root>[A-Za-z][\w+.-]*://[^/?#]*)")
 
@@ -43,24 +50,48 @@ class Place:
     @property
     def is_folder(self) -> bool:
         """Whether there is a folder."""
+        if self.is_local:
+            return os.path.isdir(self.path)  # noqa: PTH112
         return bool(self._type() == fs.FileType.Directory)
 
     @property
     def is_file(self) -> bool:
         """Whether there is a file."""
+        if self.is_local:
+            return os.path.isfile(self.path)  # noqa: PTH113
         return bool(self._type() == fs.FileType.File)
+
+    @property
+    def special_kind(self) -> str | None:
+        """What is there that is neither file nor folder, such as `a named pipe`; else None."""
+        return special_kind(self.path) if self.is_local else None
 
     def inside(self, name: str) -> "Place":
         """The place of that name below this one."""
-        head, mark, query = self.name.partition("?") if "://" in self.name else (self.name, "", "")
+        head, mark, query = (self.name, "", "") if self.is_local else self.name.partition("?")
         whole = f"{head.rstrip('/')}/{name}{mark}{query}"
         return Place(whole, self.filesystem, f"{self.path.rstrip('/')}/{name}")
 
-    def read(self) -> bytes:
-        """What the file holds."""
-        with self.filesystem.open_input_stream(self.path) as stream:
-            data: bytes = stream.read()
-        return data
+    def read(self, *, max_bytes: int) -> bytes:
+        """What the file holds.
+
+        Raises:
+            OSError: it cannot be read, is no file, or has more than `max_bytes`.
+        """
+        with self._opened() as stream:
+            return read_given_stream(stream, max_bytes=max_bytes).getvalue()
+
+    def sha256(self) -> str:
+        """The checksum of the file, hexadecimal.
+
+        Raises:
+            OSError: it cannot be read, or is no file.
+        """
+        digest = hashlib.sha256()
+        with self._opened() as stream:
+            while part := stream.read(_CHUNK_BYTES):
+                digest.update(part)
+        return digest.hexdigest()
 
     def write(self, data: bytes, *, replace: bool = True) -> None:
         """Write the file, in folders that are made if they are missing.
@@ -85,29 +116,41 @@ class Place:
                 )
             write_whole(path, data, replace=replace)
             return
-        with self.filesystem.open_output_stream(self.path) as stream:
+        with self._reached(), self.filesystem.open_output_stream(self.path) as stream:
             stream.write(data)
 
     def delete(self) -> None:
         """Delete the file, if there is one."""
-        if self.is_file:
-            self.filesystem.delete_file(self.path)
+        if self.is_local:
+            Path(self.path).unlink(missing_ok=True)
+        elif self.is_file:
+            with self._reached():
+                self.filesystem.delete_file(self.path)
 
     def sizes(self) -> dict[str, int]:
         """The files below this folder, by their names from here on, with their sizes in bytes."""
+        if self.is_local:
+            return dict(_local_sizes(self.path))
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         base = self.path.rstrip("/") + "/"
+        with self._reached():
+            found = self.filesystem.get_file_info(selector)
         return {
             info.path.removeprefix(base): info.size or 0
-            for info in self.filesystem.get_file_info(selector)
+            for info in found
             if info.type == fs.FileType.File
         }
 
-    def pictures(self) -> list[str]:
-        """The pictures below this folder, by their names from here on, sorted."""
+    def pictures(self, *, on_special: Callable[[Path, str], None] | None = None) -> list[str]:
+        """The pictures below this folder, by their names from here on, sorted.
+
+        Args:
+            on_special: is told of pipes, devices and sockets, which are passed over.
+        """
         if self.is_local:
             root = Path(self.path)
-            return [path.relative_to(root).as_posix() for path in list_pictures(root)]
+            found = list_pictures(root, on_special=on_special)
+            return [path.relative_to(root).as_posix() for path in found]
         return sorted(
             name
             for name in self.sizes()
@@ -115,16 +158,40 @@ class Place:
             and not any(part.startswith(".") for part in name.split("/"))
         )
 
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        if self.is_local:
+            with open_given_file(self.path) as file:
+                yield file
+            return
+        with self._reached(), self.filesystem.open_input_stream(self.path) as stream:
+            yield stream
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Whatever a store's own library raises, as one line."""
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:
+            raise BatchError(
+                f"{shown(self.name)} cannot be reached ({one_line(error)}); check the address"
+            ) from error
+
     def _type(self) -> fs.FileType:
-        return self.filesystem.get_file_info(self.path).type
+        with self._reached():
+            return self.filesystem.get_file_info(self.path).type
 
 
 def place_at(name: str) -> Place:
     """The place of a name: a path of this machine, or an address such as `s3://bucket/folder`.
 
     Raises:
-        BatchError: an empty name, or a kind of place that nothing here knows.
+        BatchError: an empty name, one that is no text, or a kind of place that nothing here knows.
     """
+    if not is_text(name):
+        raise BatchError(f"{shown(name)} is no text in UTF-8, as a batch needs it; rename it")
     if not name:
         raise BatchError("a name is empty; expected a file, a folder or an address like s3://…")
     found = _URI.match(name)
@@ -136,6 +203,33 @@ def place_at(name: str) -> Place:
     filesystem, path = _filesystem(root, query)
     rest = name[len(root) :].partition("?")[0]
     return Place(name, filesystem, (path + rest).rstrip("/"))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name is one that goes to workers and manifests: UTF-8, and no stray bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in name
+
+
+def as_text(name: str) -> str:
+    """A name for manifests and messages; bytes that are no text appear as their numbers."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _local_sizes(folder: str) -> Iterator[tuple[str, int]]:
+    """By the system's own means: pyarrow reads no names that are no text."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)  # noqa: PTH118  (names that pathlib changes)
+            try:
+                size = os.stat(path).st_size  # noqa: PTH116
+            except OSError:  # a link to nothing, or just deleted
+                continue
+            if special_kind(path) is None and not os.path.isdir(path):  # noqa: PTH112
+                yield Path(os.path.relpath(path, folder)).as_posix(), size
 
 
 @functools.lru_cache(maxsize=64)
@@ -161,4 +255,9 @@ def _fsspec_filesystem(root: str) -> tuple[fs.FileSystem, str]:
             f"{root}: no such kind of place is known ({one_line(error)}); expected a path, or an "
             f"address like s3:// or gs://"
         ) from None
+    if isinstance(filesystem, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
+        raise BatchError(
+            f"{root}: no such kind of place is known; expected a path, or an address like s3:// or "
+            f"gs://"
+        )
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(path)

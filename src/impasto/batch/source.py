@@ -5,15 +5,16 @@ only its row groups; their names are made as they come.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 
-from impasto.batch.place import Place
+from impasto.batch.place import Place, as_text, is_text
 from impasto.errors import BatchError
 from impasto.files import portable_name
 from impasto.images.encoding import WRITABLE_SUFFIXES
@@ -24,6 +25,12 @@ PARQUET_SUFFIX = ".parquet"
 DEFAULT_FORMAT = "png"
 DEFAULT_PARQUET_FORMAT = "jpg"
 
+MAX_LIST_BYTES = 2**28
+"""Some three million lines, as many as the machine that drives a batch can hold."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_NO_ENTRY = "the list has {!r}; expected paths and addresses of pictures"
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -33,11 +40,13 @@ class Item:
         source: what the manifest calls it.
         location: where it is read from: a path or an address.
         target: the name of the file it becomes, below the output.
+        error: why it cannot be worked on, if that is known already.
     """
 
     source: str
     location: str
     target: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +85,16 @@ def is_parquet(place: Place) -> bool:
     return PARQUET_SUFFIX in suffixes and not suffixes & READABLE_SUFFIXES
 
 
-def list_items(place: Place, output: Place, *, picture_format: str | None) -> list[Item]:
+def list_items(
+    place: Place,
+    output: Place,
+    *,
+    picture_format: str | None,
+    on_special: Callable[[Path, str], None] | None = None,
+) -> list[Item]:
     """The pictures of a folder or a list.
+
+    A line that cannot be understood, and a name that is no text, are items with an error.
 
     Args:
         place: a folder, or a text file with a path or address on each line; empty lines and those
@@ -85,12 +102,13 @@ def list_items(place: Place, output: Place, *, picture_format: str | None) -> li
         output: what is below it is left out.
         picture_format: suffix of what is written; None keeps a picture's own where it can be
             written, and else adds `.png`.
+        on_special: is told of pipes, devices and sockets in a folder, which are passed over.
 
     Raises:
         BatchError: neither, no pictures, or two that would become the same file.
     """
     if place.is_folder:
-        items = _items_of_folder(place, output, picture_format)
+        items = _items_of_folder(place, output, picture_format, on_special)
     elif not place.is_file:
         raise BatchError(f"{place.name} is not there; expected a folder, a list or a Parquet")
     elif PurePosixPath(place.path).suffix.lower() in READABLE_SUFFIXES:
@@ -132,7 +150,7 @@ def find_columns(
         schema = pyarrow.dataset.dataset(
             place.path, filesystem=place.filesystem, format="parquet"
         ).schema
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise BatchError(f"{place.name} cannot be read as Parquet ({reason})") from None
     holders = [field.name for field in schema if _holds_bytes(field.type)]
@@ -159,37 +177,57 @@ def list_row_groups(place: Place) -> tuple[list[RowGroup], int]:
     for file in files:
         try:
             metadata = pyarrow.parquet.read_metadata(file.path, filesystem=file.filesystem)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             reason = " ".join(str(error).split())[:200]
-            raise BatchError(f"{file.name} cannot be read as Parquet ({reason})") from None
+            name = as_text(file.name)
+            raise BatchError(f"{name} cannot be read as Parquet ({reason})") from None
         groups += [RowGroup(file.name, number) for number in range(metadata.num_row_groups)]
         num_rows += metadata.num_rows
     return groups, num_rows
 
 
-def _items_of_folder(place: Place, output: Place, picture_format: str | None) -> list[Item]:
+def _items_of_folder(
+    place: Place,
+    output: Place,
+    picture_format: str | None,
+    on_special: Callable[[Path, str], None] | None,
+) -> list[Item]:
     inside = ""
     if output.filesystem == place.filesystem:
         below = output.path.removeprefix(place.path.rstrip("/") + "/")
         inside = below + "/" if below != output.path else ""
     return [
         Item(name, place.inside(name).name, _target(name, picture_format))
-        for name in place.pictures()
+        if is_text(name)
+        else _refused(as_text(name), "its name is no text in UTF-8; rename it")
+        for name in place.pictures(on_special=on_special)
         if not (inside and name.startswith(inside))  # what an earlier call made is no photograph
     ]
 
 
 def _items_of_list(place: Place, picture_format: str | None) -> list[Item]:
-    try:
-        text = place.read().decode("utf-8")
-    except UnicodeDecodeError:
-        raise BatchError(
-            f"{place.name} is no text in UTF-8; expected a list with a path or address a line"
-        ) from None
-    lines = (line.strip() for line in text.splitlines())
-    entries = dict.fromkeys(line for line in lines if line and not line.startswith("#"))
+    """Names are as they stand, but for blanks around them; one bad line is one bad picture."""
+    data = place.read(max_bytes=MAX_LIST_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    lines = (line.strip() for line in data.split(b"\n"))
+    entries = dict.fromkeys(line for line in lines if line and not line.startswith(b"#"))
     folder = place.name.rpartition("/")[0] or "."
-    return [_item_of_entry(entry, folder, picture_format) for entry in entries]
+    items = [_item_of_line(line, folder, picture_format) for line in entries]
+    if items and all(item.error for item in items):
+        raise BatchError(f"{place.name}: {items[0].error}")
+    return items
+
+
+def _item_of_line(line: bytes, folder: str, picture_format: str | None) -> Item:
+    try:
+        entry = line.decode()
+    except UnicodeDecodeError:
+        entry = ""
+    if not entry or "\0" in entry:
+        return _refused(line.decode(errors="backslashreplace"), "it is no text in UTF-8")
+    try:
+        return _item_of_entry(entry, folder, picture_format)
+    except ValueError:  # an address whose server is none
+        return _refused(entry, _NO_ENTRY.format(entry[:200]))
 
 
 def _item_of_entry(entry: str, folder: str, picture_format: str | None) -> Item:
@@ -202,10 +240,14 @@ def _item_of_entry(entry: str, folder: str, picture_format: str | None) -> Item:
     else:
         location, name = f"{folder}/{entry}", entry.removeprefix("./")
     if not PurePosixPath(name).name or ".." in name.split("/"):
-        raise BatchError(f"the list has {entry[:200]!r}; expected paths and addresses of pictures")
+        return _refused(entry, _NO_ENTRY.format(entry[:200]))
     if is_web_address(entry):
         name = re.sub(r"[^\w./-]", "_", name)
     return Item(entry, location, _target(name, picture_format))
+
+
+def _refused(source: str, error: str) -> Item:
+    return Item(source, "", "", error)
 
 
 def _target(name: str, picture_format: str | None) -> str:
@@ -225,6 +267,8 @@ def _portable(name: str) -> str:
 def _check_clashes(items: list[Item]) -> None:
     sources: dict[str, str] = {}
     for item in items:
+        if item.error is not None:
+            continue
         other = sources.setdefault(item.target, item.source)
         if other != item.source:
             raise BatchError(

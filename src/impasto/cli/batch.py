@@ -17,7 +17,7 @@ from impasto.cli.console import (
     tell,
 )
 from impasto.cli.downloads import fetched
-from impasto.cli.pictures import Json, Precision, Quality
+from impasto.cli.pictures import Json, Precision, Quality, tell_of_special
 from impasto.cli.progress import pictures_bar
 from impasto.cli.stylize import KeepColors, Size, Strength
 from impasto.cli.upscale import Scale
@@ -115,6 +115,7 @@ def batch(
             overwrite=overwrite,
             verify=verify,
             on_progress=progress,
+            on_special=tell_of_special,
         )
     _say(outcome, json=json)
     if outcome.failed:

@@ -74,7 +74,7 @@ def invert(
         each.mkdir(parents=True, exist_ok=True)
         for name in names:
             check_target(each / f"{name}.png", overwrite=overwrite)
-    rgb = fill_transparent(resize_longer_side(load_picture(picture), size))
+    rgb = fill_transparent(resize_longer_side(load_picture(picture, longer_side=size), size))
     target = torch.from_numpy(rgb).permute(2, 0, 1)[None].contiguous()
     settings = OptimizationSettings(num_iterations=iterations, seed=seed)
     found = []

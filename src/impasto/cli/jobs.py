@@ -24,10 +24,16 @@ class Job:
 
 
 OnUnreadable = Callable[[Path, PictureFileError], None]
+OnSpecial = Callable[[Path, str], None]
+"""Called with a path and what is there, such as `a named pipe`."""
 
 
 def plan_jobs(
-    photos: list[str], output: str, *, on_unreadable: OnUnreadable | None = None
+    photos: list[str],
+    output: str,
+    *,
+    on_unreadable: OnUnreadable | None = None,
+    on_special: OnSpecial | None = None,
 ) -> list[Job]:
     """Return which photograph goes where, each once.
 
@@ -39,6 +45,7 @@ def plan_jobs(
         photos: files, folders, or the pipe. That a file is there is not checked.
         output: file, folder (one that exists or ends in a slash), or the pipe.
         on_unreadable: is told of folders inside that may not be read; else they are an error.
+        on_special: is told of pipes, devices and sockets inside, which are passed over.
 
     Raises:
         PictureFileError: an empty name, a folder without pictures, several pictures for a file
@@ -56,7 +63,11 @@ def plan_jobs(
             f"{output} names one file and there are several photographs; "
             f"give a folder for -o, with a / at its end if it is a new one"
         )
-    jobs = [job for photo in photos for job in _jobs_below(Path(photo), folder, on_unreadable)]
+    jobs = [
+        job
+        for photo in photos
+        for job in _jobs_below(Path(photo), folder, on_unreadable, on_special)
+    ]
     return _without_clashes(jobs)
 
 
@@ -129,12 +140,16 @@ def _target_of_one(photo: str, output: str) -> str:
     return output
 
 
-def _jobs_below(photo: Path, folder: Path, on_unreadable: OnUnreadable | None) -> list[Job]:
+def _jobs_below(
+    photo: Path, folder: Path, on_unreadable: OnUnreadable | None, on_special: OnSpecial | None
+) -> list[Job]:
     from impasto.images.io import list_pictures
 
     if not photo.is_dir():
         return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
-    found = list_pictures(photo, also=CLIP_SUFFIXES, on_unreadable=on_unreadable)
+    found = list_pictures(
+        photo, also=CLIP_SUFFIXES, on_unreadable=on_unreadable, on_special=on_special
+    )
     names = [path.relative_to(photo) for path in found]
     inside = _place_inside(folder, photo)
     if inside is not None:  # what an earlier call made is no photograph

@@ -104,7 +104,7 @@ def optimize(
     check_target(output, overwrite=overwrite)
     folder = output.with_name(output.name + ".run")
     wanted = StyleOptimization(
-        photograph=load_picture(photo),
+        photograph=load_picture(photo, longer_side=size),
         painting=painting,
         objective=_objective(like, preset, content_layer, style_layers, style_balance),
         settings=OptimizationSettings(method=method, num_iterations=iterations, seed=seed),

@@ -125,7 +125,7 @@ def transform_files(
     if writing.skip_existing and writing.overwrite:
         raise fail("--skip-existing keeps what --overwrite replaces; give only one of them")
     outcome = Outcome()
-    jobs = plan_jobs(photos, output, on_unreadable=outcome.note_failure)
+    jobs = plan_jobs(photos, output, on_unreadable=outcome.note_failure, on_special=tell_of_special)
     check_targets(jobs, overwrite=writing.overwrite or writing.skip_existing)
     _check_formats(jobs, writing)
     _check_pipes(jobs, json=writing.json)
@@ -142,6 +142,11 @@ def transform_files(
     if writing.json:
         answer_json(report | dataclasses.asdict(outcome))
     _conclude(outcome)
+
+
+def tell_of_special(path: Path, kind: str) -> None:
+    """Say that what is no file is passed over."""
+    complain(f"{path} is {kind}, not a file; it is passed over")
 
 
 def _without_existing(jobs: list[Job], outcome: Outcome) -> list[Job]:

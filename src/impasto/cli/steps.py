@@ -55,6 +55,7 @@ class Transformation:
             None for one that is read whole.
         apply_to_large: that way, told how to write and whom to tell of each tile.
         smaller: what to do where memory is too small for a picture.
+        longer_side: pixels that pictures are resized to first, if they are.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Transformation:
     find_large: "Callable[[Path, Path], LargePicture | None]"
     apply_to_large: "Callable[[LargePicture, Writing, Progress], LargeResult]"
     smaller: str
+    longer_side: int | None = None
 
 
 @dataclass(slots=True)
@@ -116,7 +118,8 @@ class Steps:
     def read(self, job: Job) -> Work:
         """The photograph of a job."""
         started = time.perf_counter()
-        return Work(_read(job), {}, time.perf_counter() - started)
+        given = _read(job, self.transformation.longer_side)
+        return Work(given, {}, time.perf_counter() - started)
 
     @property
     def batching(self) -> "Batching[Work]":
@@ -209,11 +212,12 @@ class Steps:
         ) | {"precision": self.transformation.film_precision}
 
 
-def _read(job: Job) -> "Picture | Animation":
+def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
     """The picture or animation to transform: its first frame where only one can be written."""
     from impasto.images.io import Animation, format_named, load_picture_or_animation
 
-    given = load_picture_or_animation(sys.stdin.buffer if job.source == PIPE else job.source)
+    source = sys.stdin.buffer if job.source == PIPE else job.source
+    given = load_picture_or_animation(source, longer_side=longer_side)
     if not isinstance(given, Animation) or job.target == PIPE:
         return given
     file_format = format_named(Path(job.target).suffix)

@@ -163,6 +163,7 @@ def stylize(
             find_large=find_large,
             apply_to_large=apply_to_large,
             smaller="give a smaller one with --size",
+            longer_side=size,
         )
 
     transform_files(photos, output, load, writing)

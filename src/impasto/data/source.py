@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from impasto.errors import PictureFileError
+from impasto.images.reading import MAX_PICTURE_BYTES
 
 ORDER_STREAM = 0
 """The second word of every seed that orders photographs: (seed, ORDER_STREAM, epoch)."""
@@ -47,6 +48,10 @@ class EncodedPhoto:
             raise PictureFileError(self.damage)
         if self.num_bytes is None:
             return self.path
+        if self.num_bytes > MAX_PICTURE_BYTES:
+            raise PictureFileError(
+                f"{self.name} has {self.num_bytes:,} bytes; at most {MAX_PICTURE_BYTES:,} are read"
+            )
         with self.path.open("rb") as shard:
             shard.seek(self.offset)
             data = shard.read(self.num_bytes)

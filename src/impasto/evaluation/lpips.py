@@ -20,6 +20,7 @@ from impasto.errors import PictureError, WeightsError
 from impasto.evaluation.features import to_tensor
 from impasto.evaluation.measures import Column, Judge, Measure
 from impasto.evaluation.picture_sets import TestPicture
+from impasto.given_files import open_given_file
 from impasto.loss_network import NUM_CHANNELS_BY_BLOCK, NUM_CONVOLUTIONS_BY_BLOCK
 from impasto.metrics import Protocol
 
@@ -141,6 +142,7 @@ def read_lpips(files: Sequence[Path]) -> Lpips:
     tensors: dict[str, Tensor] = {}
     for file in files:
         try:
+            open_given_file(file).close()  # safetensors would wait for who writes to a pipe
             tensors |= load_file(file)
         except (OSError, SafetensorError, ValueError) as error:
             raise WeightsError(

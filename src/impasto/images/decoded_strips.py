@@ -7,16 +7,18 @@ how it was read.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.metadata import upright
 from impasto.images.pixel_modes import mode_of_pixels
+from impasto.images.png_rows import check_rows
 from impasto.images.vips_loaders import open_with_libvips
 
 _STRIP_PIXELS = 2**20
+_JPEGS = ("JPEG", "MPO")
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _CMYK = 0, 1, 2, 5
 _BITS, _UNSIGNED, _UNASSOCIATED_ALPHA, _HIGH_BIT_FIRST = 8, 1, 2, 1
 _PIXEL_KINDS = (
@@ -32,7 +34,7 @@ def is_decoded_alike(image: Image.Image) -> bool:
     Args:
         image: as it was opened, of 8 bits, still.
     """
-    if image.mode == "CMYK" and image.format in ("JPEG", "MPO"):
+    if image.mode == "CMYK" and image.format in _JPEGS:
         return "adobe" in image.info  # without, it is anybody's guess what 0 means
     if image.format != "TIFF":
         return True
@@ -49,51 +51,66 @@ def is_decoded_alike(image: Image.Image) -> bool:
     )
 
 
-def byte_strips(path: Path, image: Image.Image, turn: int) -> tuple[Iterator[Image.Image], int]:
+def byte_strips(
+    path: Path, image: Image.Image, stream: BinaryIO, *, times: int, turn: int
+) -> tuple[Iterator[Image.Image], int, int]:
     """Strips of a picture from the top, in one of Pillow's modes, with alpha if it has one.
 
     Args:
         path: of the file.
         image: the same, opened.
+        stream: of the same.
+        times: how many pixels in a row may become one; a JPEG comes out of its decoder smaller.
         turn: its orientation in the file, as EXIF numbers them.
 
     Returns:
-        The strips, and the orientation that these have.
+        The strips, how many pixels in a row may still become one, and the orientation that the
+        strips have. The height of all but the last is a multiple of the second.
 
     Raises:
         Exception: of libvips or Pillow, where the file is damaged.
     """
-    if not is_decoded_alike(image):
-        return _cut(upright(image)), 1
-    decoded, mode = decoded_by_libvips(path), mode_of_pixels(image)
-    num_channels = len(Image.new(mode, (1, 1)).getbands())
-    if decoded.format != "uchar" or decoded.bands != num_channels:
-        return _cut(upright(image)), 1
-    return _fetched(decoded, mode), turn
+    shrink = next(by for by in (8, 4, 2, 1) if by <= times) if image.format in _JPEGS else 1
+    left = times // shrink
+    if is_decoded_alike(image):
+        decoded, mode = decoded_by_libvips(path, shrink=shrink), mode_of_pixels(image)
+        num_channels = len(Image.new(mode, (1, 1)).getbands())
+        if decoded.format == "uchar" and decoded.bands == num_channels:
+            return _fetched(decoded, mode, left), left, turn
+    if shrink > 1:
+        image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
+    check_rows(image, stream)
+    return _cut(upright(image), left), left, 1
 
 
-def decoded_by_libvips(path: Path) -> Any:
-    """The libvips image of a file, to be read once from top to bottom."""
-    return open_with_libvips(path, access="sequential", fail_on="error")
+def decoded_by_libvips(path: Path, *, shrink: int = 1) -> Any:
+    """The libvips image of a file, to be read once from top to bottom.
+
+    Args:
+        path: of the file.
+        shrink: 2, 4 or 8 makes a JPEG come so many times smaller out of its decoder.
+    """
+    options = {"shrink": shrink} if shrink > 1 else {}
+    return open_with_libvips(path, access="sequential", fail_on="error", **options)
 
 
-def _fetched(decoded: Any, mode: str) -> Iterator[Image.Image]:
+def _fetched(decoded: Any, mode: str, times: int) -> Iterator[Image.Image]:
     import pyvips
 
     region = pyvips.Region.new(decoded)
-    for top, height in _strips(decoded.width, decoded.height):
+    for top, height in _strips(decoded.width, decoded.height, times):
         data = region.fetch(0, top, decoded.width, height)
         pixels = np.frombuffer(data, np.uint8).reshape(height, decoded.width, -1)
         yield Image.frombuffer(mode, (decoded.width, height), pixels.tobytes(), "raw", mode, 0, 1)
 
 
-def _cut(image: Image.Image) -> Iterator[Image.Image]:
-    for top, height in _strips(image.width, image.height):
+def _cut(image: Image.Image, times: int) -> Iterator[Image.Image]:
+    for top, height in _strips(image.width, image.height, times):
         yield image.crop((0, top, image.width, top + height))
 
 
-def _strips(width: int, height: int) -> Iterator[tuple[int, int]]:
-    """Top and height of each strip."""
-    rows = max(1, _STRIP_PIXELS // width)
+def _strips(width: int, height: int, times: int) -> Iterator[tuple[int, int]]:
+    """Top and height of each strip; all heights but the last are multiples of `times`."""
+    rows = max(1, _STRIP_PIXELS // width // times) * times
     for top in range(0, height, rows):
         yield top, min(rows, height - top)

@@ -5,17 +5,18 @@ it is a `Picture`, whose arrays are float32 RGB in [0, 1].
 """
 
 import contextlib
-import dataclasses
 import io
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image
 
 from impasto.errors import PictureFileError
+from impasto.given_files import open_given_file, read_given_stream, special_kind
 from impasto.images.animation import Animation, animation_from_file, is_animated
+from impasto.images.bombs import check_bomb
 from impasto.images.encoding import (
     WRITABLE_SUFFIXES,
     AskedBits,
@@ -25,8 +26,10 @@ from impasto.images.encoding import (
     encode_animation,
     flatten_on_white,
 )
+from impasto.images.header import PictureHeader, header_of
 from impasto.images.heif import HEAD_BYTES, is_heif, register_heif
-from impasto.images.metadata import orientation, upright
+from impasto.images.listing import READABLE_SUFFIXES, list_pictures
+from impasto.images.metadata import upright
 from impasto.images.opening import open_image
 from impasto.images.picture import (
     Picture,
@@ -34,10 +37,22 @@ from impasto.images.picture import (
     picture_from_sixteen_bits,
     picture_to_pil,
     resize_longer_side,
+    resize_picture,
 )
-from impasto.images.pixel_modes import DEEP_GREY_MODES, GREY_MODES, byte_rgb_and_alpha
-from impasto.images.reading import READABLE_FORMATS, check_size, one_line, reading, shown
+from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
+from impasto.images.png_rows import check_rows
+from impasto.images.reading import (
+    MAX_PICTURE_BYTES,
+    MAX_PIXELS,
+    READABLE_FORMATS,
+    check_size,
+    one_line,
+    reading,
+    shown,
+)
+from impasto.images.resize import fit_longer_side
 from impasto.images.sixteen_bit import is_sixteen_bit
+from impasto.images.small_reading import read_small
 from impasto.images.stated_colour import stated_profile
 from impasto.images.target import check_target, format_named, write_file, write_stream
 
@@ -71,26 +86,6 @@ Source = str | os.PathLike[str] | bytes | BinaryIO
 Target = str | os.PathLike[str] | BinaryIO
 """Where a picture is written to: a path or a binary stream."""
 
-READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})
-"""Suffixes that `list_pictures` lists. `load_picture` goes by content and takes any."""
-
-_FIRST_SIDEWAYS = 5  # EXIF's orientations from here on exchange width and height
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class PictureHeader:
-    """What the beginning of a picture's file says.
-
-    Attributes:
-        width: in pixels, once upright.
-        height: in pixels, once upright.
-        is_grey: the file has one channel of colour.
-    """
-
-    width: int
-    height: int
-    is_grey: bool
-
 
 def read_header(source: Source) -> PictureHeader:
     """Size and kind of a picture, without decoding it.
@@ -99,18 +94,17 @@ def read_header(source: Source) -> PictureHeader:
         PictureFileError: it is missing, unreadable, or no picture.
     """
     with _opened(source) as (image, _, name), reading(name):
-        width, height = image.size
-        is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
-        if orientation(image) >= _FIRST_SIDEWAYS and not is_turned:
-            width, height = height, width
-        return PictureHeader(width, height, image.mode in GREY_MODES)
+        return header_of(image)
 
 
-def load_picture(source: Source) -> Picture:
+def load_picture(source: Source, *, longer_side: int | None = None) -> Picture:
     """Read a picture: JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, HEIC or PNM.
 
     Args:
-        source: a path, the bytes of a file, or a binary stream, which is read to its end.
+        source: a path, the bytes of a file, or a binary stream, which is read to its end. A pipe
+            may be named by its path.
+        longer_side: resize so that the longer side is this; a large picture then takes little
+            memory.
 
     Returns:
         The picture, upright, in sRGB; of an animation, its first frame.
@@ -120,14 +114,17 @@ def load_picture(source: Source) -> Picture:
         MissingExtraError: HEIC without the extra `heif`.
     """
     with _opened(source) as (image, stream, name):
-        return _picture_in(image, stream, name)
+        return _picture_in(image, stream, name, longer_side)
 
 
-def load_picture_or_animation(source: Source) -> Picture | Animation:
+def load_picture_or_animation(
+    source: Source, *, longer_side: int | None = None
+) -> Picture | Animation:
     """Read a picture as `load_picture` does, or all of an animated GIF, PNG, WebP or AVIF.
 
     Args:
-        source: a path, the bytes of a file, or a binary stream, which is read to its end.
+        source: as for `load_picture`.
+        longer_side: as for `load_picture`; for pictures only.
 
     Returns:
         An animation where there are two frames or more. It keeps the file's bytes, and decodes
@@ -141,16 +138,16 @@ def load_picture_or_animation(source: Source) -> Picture | Animation:
         with reading(name):
             animated = is_animated(image)
         if animated:
-            animation = animation_from_file(_whole(stream), image, name=name)
+            animation = animation_from_file(_whole(stream, name), image, name=name)
             return animation if animation.num_frames > 1 else animation.first()
-        return _picture_in(image, stream, name)
+        return _picture_in(image, stream, name, longer_side)
 
 
 def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image.Image:
     """Read a photograph at 8 bits, for crops: upright, sRGB, alpha laid on white.
 
     Args:
-        source: a path, the bytes of a file, or a binary stream, which is read to its end.
+        source: a file's path (no pipe's), its bytes, or a binary stream, read to its end.
         short_side: lets a JPEG be decoded at a half, a quarter or an eighth of its size (much
             faster) as long as its shorter side stays at least this many pixels.
 
@@ -160,12 +157,13 @@ def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
     """
-    with _opened(source) as (image, stream, name), reading(name):
+    with _opened(source, takes_pipes=False) as (image, stream, name), reading(name):
         check_size(image, name)
         if image.mode == "LA" and is_sixteen_bit(image):  # Pillow cannot decode it
-            return _eight_bits_on_white(_picture_in(image, stream, name))
+            return _eight_bits_on_white(_picture_in(image, stream, name, None))
         if short_side is not None:
             image.draft(image.mode, (short_side, short_side))
+        check_rows(image, stream)
         if image.mode in DEEP_GREY_MODES:
             return _eight_bits_on_white(picture_from_pil(image, name=name))
         profile = stated_profile(image)
@@ -246,63 +244,29 @@ def save_animation(
     _write(target, data, replace=overwrite)
 
 
-def list_pictures(
-    folder: str | os.PathLike[str],
-    *,
-    also: Collection[str] = (),
-    on_unreadable: Callable[[Path, PictureFileError], None] | None = None,
-) -> list[Path]:
-    """The pictures in a folder and the folders in it, sorted by path, by suffix.
-
-    Args:
-        folder: where to look. Hidden files and folders, and links to folders, are left out.
-        also: suffixes of other files to list, in lower case.
-        on_unreadable: is told of a folder inside that may not be read, which is then passed over;
-            without it such a folder is an error.
-
-    Returns:
-        Paths that begin with `folder`; their content is not looked at.
-
-    Raises:
-        PictureFileError: the folder is missing, a file, or may not be read.
-    """
-    found: list[Path] = []
-
-    def failed(error: OSError) -> None:
-        place = Path(error.filename or folder)
-        if on_unreadable is None or place == Path(folder):
-            raise error
-        message = f"{shown(place)} cannot be listed ({one_line(error)})"
-        on_unreadable(place, PictureFileError(message))
-
-    suffixes = READABLE_SUFFIXES.union(also)
-    try:
-        for parent, folders, files in os.walk(folder, onerror=failed):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [
-                Path(parent, name)
-                for name in files
-                if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-            ]
-    except FileNotFoundError as error:
-        raise PictureFileError(
-            f"{shown(folder)} does not exist; expected a folder of pictures"
-        ) from error
-    except NotADirectoryError as error:
-        raise PictureFileError(
-            f"{shown(folder)} is a file; expected a folder of pictures"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise PictureFileError(f"{shown(folder)} cannot be listed ({one_line(error)})") from error
-    return sorted(found)
+def _picture_in(
+    image: Image.Image, stream: BinaryIO, name: str, longer_side: int | None
+) -> Picture:
+    with reading(name):
+        check_size(image, name)
+        header = header_of(image)
+    if longer_side is None:
+        return _decoded(image, stream, name, None)
+    width, height = fit_longer_side(header.width, header.height, longer_side)
+    with reading(name):
+        small = read_small(image, stream, name, longer_side=longer_side)
+    picture = _decoded(image, stream, name, longer_side) if small is None else small
+    return resize_picture(picture, width=width, height=height)
 
 
-def _picture_in(image: Image.Image, stream: BinaryIO, name: str) -> Picture:
+def _decoded(image: Image.Image, stream: BinaryIO, name: str, longer_side: int | None) -> Picture:
     with reading(name):
         sixteen_bits = is_sixteen_bit(image) and not is_animated(image)
     if sixteen_bits:
-        return picture_from_sixteen_bits(_whole(stream), image, name=name)
-    return picture_from_pil(image, name=name)
+        return picture_from_sixteen_bits(_whole(stream, name), image, name=name)
+    with reading(name):
+        check_rows(image, stream)
+    return picture_from_pil(image, name=name, longer_side=longer_side)
 
 
 def _eight_bits_on_white(picture: Picture) -> Image.Image:
@@ -324,10 +288,12 @@ def _write(target: Target, data: bytes, *, replace: bool) -> None:
 
 
 @contextlib.contextmanager
-def _opened(source: Source) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
+def _opened(
+    source: Source, *, takes_pipes: bool = True
+) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
     """The image in a source, not decoded yet, its file, and what messages call it."""
     with contextlib.ExitStack() as stack:
-        stream, name = _stream_and_name(source, stack)
+        stream, name = _stream_and_name(source, stack, takes_pipes=takes_pipes)
         with reading(name):
             head = stream.read(HEAD_BYTES)
             if not head:
@@ -337,33 +303,43 @@ def _opened(source: Source) -> Iterator[tuple[Image.Image, BinaryIO, str]]:
                 register_heif()
                 formats = ("HEIF",)
             image = stack.enter_context(open_image(stream, formats))
+            if image.width * image.height <= MAX_PIXELS:  # more are refused for that
+                check_bomb(image, stream, name)
         yield image, stream, name
 
 
-def _whole(stream: BinaryIO) -> bytes:
+def _whole(stream: BinaryIO, name: str) -> bytes:
     stream.seek(0)
-    return stream.read()
+    return _held(stream, name).getvalue()
 
 
-def _stream_and_name(source: Source, stack: contextlib.ExitStack) -> tuple[BinaryIO, str]:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return io.BytesIO(source), "the picture data"
-    if isinstance(source, (str, os.PathLike)):
-        file = stack.enter_context(_open_file(Path(source)))
-        if file.seekable():
-            return file, shown(source)
-        source = file  # a named pipe
-    stream_name = getattr(source, "name", None)
-    name = shown(stream_name) if isinstance(stream_name, str) else "the stream"
+def _held(stream: BinaryIO, name: str) -> io.BytesIO:
     try:
-        return io.BytesIO(source.read()), name
+        return read_given_stream(stream, max_bytes=MAX_PICTURE_BYTES)
     except (OSError, TypeError, ValueError) as error:
         raise PictureFileError(f"{name} cannot be read ({one_line(error)})") from error
 
 
-def _open_file(path: Path) -> BinaryIO:
+def _stream_and_name(
+    source: Source, stack: contextlib.ExitStack, *, takes_pipes: bool
+) -> tuple[BinaryIO, str]:
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source), "the picture data"
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        file = stack.enter_context(_open_file(path, takes_pipes=takes_pipes))
+        is_file = special_kind(path) is None
+        return (file if is_file else _held(file, shown(path))), shown(path)
+    stream_name = getattr(source, "name", None)
+    name = shown(stream_name) if isinstance(stream_name, str) else "the stream"
+    return _held(source, name), name
+
+
+def _open_file(path: Path, *, takes_pipes: bool) -> BinaryIO:
     try:
-        return path.open("rb")
+        if takes_pipes and special_kind(path) is not None:
+            return path.open("rb")  # and wait for whoever writes
+        return open_given_file(path)
     except FileNotFoundError as error:
         raise PictureFileError(f"{shown(path)} does not exist; expected a picture file") from error
     except IsADirectoryError as error:

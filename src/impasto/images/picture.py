@@ -23,14 +23,18 @@ from impasto.images.metadata import (
 )
 from impasto.images.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.reading import check_size, reading
-from impasto.images.resize import fit_longer_side, resize_lanczos
+from impasto.images.resize import fit_longer_side, reduction, resize_lanczos
 from impasto.images.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
 from impasto.images.stated_colour import stated_profile
 
 Bits = Literal[8, 16]
 """Bits per channel."""
 
+LARGE_PIXELS = 2**22
+"""Pictures of fewer pixels take little memory, and are decoded and resized as they are."""
+
 _INVISIBLE = 1e-4
+_MEAN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +102,9 @@ class Picture:
         return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 
 
-def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
+def picture_from_pil(
+    image: Image.Image, *, name: str | None = None, longer_side: int | None = None
+) -> Picture:
     """A picture from a Pillow image of any mode.
 
     It is turned as EXIF says and converted to sRGB from the colours it states; grey, palette, CMYK
@@ -107,6 +113,8 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
     Args:
         image: decoded or not; it is not changed, but decoded.
         name: what errors call it; its file's name unless given.
+        longer_side: pixels that it will be resized to; a large image then becomes smaller before
+            it becomes floats, but stays twice as large at least.
 
     Raises:
         PictureFileError: the image is damaged, empty or too large.
@@ -116,7 +124,10 @@ def picture_from_pil(image: Image.Image, *, name: str | None = None) -> Picture:
         check_size(image, name)
         bits, profile = _bits(image), stated_profile(image)
         sideways = orientation(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
-        rgb, alpha = float_rgb_and_alpha(upright(image), profile)
+        image_upright = upright(image)
+        if longer_side is not None:
+            image_upright = _reduced(image_upright, longer_side)
+        rgb, alpha = float_rgb_and_alpha(image_upright, profile)
         return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
 
 
@@ -134,8 +145,6 @@ def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> 
     with reading(name):
         check_size(image, name)
         rgb, alpha = sixteen_bit_pixels(data, image, stated_profile(image))
-        if image.format == "PNG":
-            image.load()  # metadata may come after the pixels
         turn = orientation(image)
         return _with_metadata(
             image,
@@ -224,6 +233,16 @@ def _with_metadata(
     return Picture(
         rgb, alpha, exif=told.exif, dpi=told.dpi, xmp=told.xmp, bits=bits, texts=told.texts
     )
+
+
+def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
+    """A large image with fewer pixels, each the mean of a block; only of modes that have means."""
+    times = reduction(*image.size, longer_side)
+    if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
+        return image
+    if "transparency" in image.info:  # one colour, which no mean is any more
+        return image
+    return image.reduce(times)
 
 
 def _bits(image: Image.Image) -> Bits:

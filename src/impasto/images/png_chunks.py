@@ -2,7 +2,8 @@
 
 Text may stand behind the pixels, where only those who decode them find it, and a small chunk may
 hold gigabytes of compressed text, for which Pillow refuses the whole picture. So a decoder is shown
-the chunks in another order, and without texts that are too long.
+the chunks in another order, and without texts that are too long. What lies in the chunks of pixels
+is in `png_rows`.
 
 Source: Portable Network Graphics (PNG) Specification, third edition.
 """
@@ -29,6 +30,7 @@ _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _MOVED_AHEAD = _TEXTS | {b"eXIf"}
 _PIXELS = frozenset({b"IDAT", b"fdAT"})
 _FRAME = 12
+_MAX_CHUNKS = 1_000_000
 _CICP_BYTES = 4
 
 
@@ -52,32 +54,46 @@ class Chunk:
         return self.start + _FRAME + self.length
 
 
-def chunks(stream: BinaryIO) -> Iterator[Chunk]:
-    """The chunks of a PNG up to the first that is none, or cut short; pixels come as one.
+def every_chunk(stream: BinaryIO) -> Iterator[Chunk]:
+    """The chunks of a PNG up to its end, or to the first that is none; the last may be cut short.
+
+    Where the stream stands does not matter, between two chunks neither.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    place = len(SIGNATURE)
+    for _ in range(_MAX_CHUNKS):
+        if place + _FRAME > size:
+            return
+        stream.seek(place)
+        length, name = struct.unpack(">I4s", stream.read(8))
+        if not name.isalpha():
+            return
+        found = Chunk(name, place, length)
+        yield found
+        if name == b"IEND":
+            return
+        place = found.stop
+
+
+def _whole_chunks(stream: BinaryIO) -> Iterator[Chunk]:
+    """The chunks of a PNG up to the first that is cut short; pixels come as one.
 
     Chunks of pixels that follow each other are told as a single one of their joint length, in
     which the frames between them count as content.
     """
-    size = stream.seek(0, io.SEEK_END)
-    place, pixels = len(SIGNATURE), None
-    while place + _FRAME <= size:
-        stream.seek(place)
-        length, name = struct.unpack(">I4s", stream.read(8))
-        found = Chunk(name, place, length)
-        if not name.isalpha() or found.stop > size:
+    size = _size(stream)
+    pixels: Chunk | None = None
+    for found in every_chunk(stream):
+        if found.stop > size:
             break
-        place = found.stop
-        if name in _PIXELS:
-            pixels = (
-                Chunk(name, pixels.start, found.stop - pixels.start - _FRAME)
-                if (pixels is not None and pixels.name == name)
-                else found
-            )
+        if pixels is not None and pixels.name == found.name:
+            pixels = Chunk(found.name, pixels.start, found.stop - pixels.start - _FRAME)
             continue
         if pixels is not None:
             yield pixels
-            pixels = None
-        yield found
+        pixels = found if found.name in _PIXELS else None
+        if pixels is None:
+            yield found
     if pixels is not None:
         yield pixels
 
@@ -105,7 +121,7 @@ def shown_png(stream: BinaryIO) -> ShownPng:
     left_out: list[Chunk] = []
     extra: dict[str, Any] = {}
     num_text_bytes = 0
-    for chunk in chunks(stream):
+    for chunk in _whole_chunks(stream):
         if chunk.name in _TEXTS:
             text_bytes = _text_bytes(stream, chunk)
             num_text_bytes += text_bytes

@@ -21,6 +21,10 @@ READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
 MAX_PIXELS = 178_956_970
 """The largest picture read, in pixels: where Pillow too suspects a decompression bomb."""
 
+MAX_PICTURE_BYTES = 3 * 2**29
+"""The most that is read of a stream, or of a file at once: so many pixels at 16 bits with alpha,
+not compressed, and what goes with them."""
+
 
 class UnreadKindError(Exception):
     """A file of a format that is read, but of a kind that is not; says which, in words."""

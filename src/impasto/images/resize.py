@@ -136,6 +136,20 @@ def fit_longer_side(width: int, height: int, size: int) -> tuple[int, int]:
     return max(1, round(width * size / longer)), max(1, round(height * size / longer))
 
 
+def reduction(width: int, height: int, size: int) -> int:
+    """How many pixels in a row may become one before a picture is resized, and none sees it.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        size: the longer side wanted, in pixels.
+
+    Returns:
+        At least 1; the longer side is then still twice as long as wanted, or as it was.
+    """
+    return max(1, max(width, height) // (2 * max(1, size)))
+
+
 def _resample_first_axis(array: NDArray[np.floating], new_size: int) -> NDArray[np.float64]:
     """Tap by tap: a matrix of both sizes would not fit into memory for large pictures."""
     resampled = np.zeros((new_size, *array.shape[1:]))

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.png_chunks import SIGNATURE, every_chunk
 from impasto.images.vips_loaders import open_with_libvips
 
 FULL_SCALE = 65_535
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _GREY_OR_RGB = (0, 1, 2)
 _RGB = 2
@@ -99,7 +99,7 @@ def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
     pixels = list(_chunks(image.pngsave_buffer(bitdepth=16, filter="paeth", keep="none")))
     head = [chunk for name, chunk in pixels if name == b"IHDR"]
     body = [chunk for name, chunk in pixels if name in (b"IDAT", b"IEND")]
-    return b"".join([_SIGNATURE, *head, told_chunks(shell), *body])
+    return b"".join([SIGNATURE, *head, told_chunks(shell), *body])
 
 
 def told_chunks(png: bytes) -> bytes:
@@ -182,11 +182,8 @@ def _three_bands(colours: Any) -> Any:
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The name and the whole of each chunk of a well-formed PNG."""
-    place = len(_SIGNATURE)
-    while place < len(png):
-        end = place + 12 + int.from_bytes(png[place : place + 4])
-        yield png[place + 4 : place + 8], png[place:end]
-        place = end
+    for chunk in every_chunk(io.BytesIO(png)):
+        yield chunk.name, png[chunk.start : chunk.stop]
 
 
 def _pyvips() -> Any:

@@ -8,26 +8,26 @@ are those of whole pictures; see `decoded_strips` for who decodes. Writing is in
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
+from impasto.given_files import open_given_file
 from impasto.images.animation import is_animated
+from impasto.images.bombs import check_bomb
 from impasto.images.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
+from impasto.images.header import header_of
 from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import SIDEWAYS, Metadata, kept_metadata, orientation
 from impasto.images.opening import open_image
 from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.reading import MAX_PIXELS, READABLE_FORMATS, one_line, reading, shown
-from impasto.images.resize import fit_longer_side
+from impasto.images.resize import fit_longer_side, reduction
 from impasto.images.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.stated_colour import stated_profile
-
-if TYPE_CHECKING:
-    pass
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
@@ -95,35 +95,39 @@ class PictureWindows:
 def size_of_file(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture, upright, by its file's head; None where there is none.
 
-    What is missing, damaged or of an unknown kind gives None too: whoever reads it says so.
+    What is missing, no file, damaged or of an unknown kind gives None too: whoever reads it says
+    so.
     """
     try:
-        with _opened(path) as image:
-            is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
-            width, height, turn = *image.size, 1 if is_turned else orientation(image)
+        with _opened(path, shown(path)) as (image, _):
+            header = header_of(image)
     except PictureFileError:
         return None
-    return (height, width) if turn in SIDEWAYS else (width, height)
+    return header.width, header.height
 
 
 def bits_by_windows(path: Path) -> int | None:
     """Bits per channel, 8 or 16, of a still JPEG, PNG, TIFF or WebP; None for other files."""
     try:
-        with _opened(path) as image:
+        with _opened(path, shown(path)) as (image, _):
             return _bits(image)
     except PictureFileError:
         return None
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """What is in a file, by its head; what goes wrong while it is asked becomes one line."""
+def _opened(path: Path, name: str) -> Iterator[tuple[Image.Image, BinaryIO]]:
+    """What is in a file, by its head; what goes wrong while it is asked becomes one line.
+
+    A pipe is not waited for, and nothing is taken out of it.
+    """
     with (
-        reading(shown(path)),
-        path.open("rb") as stream,
+        reading(name),
+        open_given_file(path) as stream,
         open_image(stream, READABLE_FORMATS, any_size=True) as image,
     ):
-        yield image
+        check_bomb(image, stream, name)
+        yield image, stream
 
 
 def _bits(image: Image.Image) -> int | None:
@@ -137,30 +141,35 @@ def _bits(image: Image.Image) -> int | None:
     return None if by_pillow and image.width * image.height > MAX_PIXELS else 8
 
 
-def open_windows(path: Path, folder: Path, *, size: int | None = None) -> PictureWindows:
+def open_windows(
+    path: Path, folder: Path, *, size: int | None = None, name: str | None = None
+) -> PictureWindows:
     """Decode a picture into a folder and open it there.
 
     Args:
         path: JPEG, PNG, TIFF or WebP, of 8 or 16 bits.
         folder: for the file of pixels; it takes 3 bytes a pixel, 6 at 16 bits, more with alpha.
         size: resize so that the longer side is this.
+        name: what messages call it; its path unless given.
 
     Raises:
         PictureFileError: it is missing, damaged, of another kind, or too large.
     """
     import pyvips
 
-    name = shown(path)
+    name = name or shown(path)
     try:
-        with _opened(path) as image:
-            bits = _check(image, name)
-            turn = orientation(image)
-            width, height = image.size
-            if turn in SIDEWAYS and image.format != "TIFF":
-                width, height = height, width
+        with _opened(path, name) as (image, stream):
+            bits, turn, header = _check(image, name), orientation(image), header_of(image)
+            width, height = header.width, header.height
             told = kept_metadata(image, width=width, height=height, sideways=turn in SIDEWAYS)
-            spooled, turn = _spooled(path, image, folder, bits, turn)
-        return PictureWindows(_resized(spooled, size, folder), turn, told)
+            fitted = None if size is None else fit_longer_side(width, height, size)
+            times = 1 if size is None else reduction(width, height, size)
+            if bits == 16:
+                spooled = _spooled_deep(path, image, folder, _in_file(fitted, turn))
+            else:
+                spooled, turn = _spooled(path, image, stream, folder, (times, turn))
+        return PictureWindows(_resized_on_disk(spooled, _in_file(fitted, turn), folder), turn, told)
     except ImpastoError:
         raise
     except (pyvips.Error, OSError, ValueError) as error:
@@ -184,27 +193,41 @@ def _check(image: Image.Image, name: str) -> int:
     return bits
 
 
+def _in_file(size: tuple[int, int] | None, turn: int) -> tuple[int, int] | None:
+    """Width and height before a picture is turned upright."""
+    return size[::-1] if size is not None and turn in SIDEWAYS else size
+
+
+def _spooled_deep(
+    path: Path, image: Image.Image, folder: Path, size: tuple[int, int] | None
+) -> MappedPixels:
+    """The pixels of 16 bits in sRGB on the disk, resized on their way."""
+    decoded = sixteen_bit_channels(decoded_by_libvips(path), image, stated_profile(image))
+    return _saved(_resized(decoded, size), folder / "picture.raw")
+
+
 def _spooled(
-    path: Path, image: Image.Image, folder: Path, bits: int, turn: int
+    path: Path, image: Image.Image, stream: BinaryIO, folder: Path, as_seen: tuple[int, int]
 ) -> tuple[MappedPixels, int]:
-    """The pixels in sRGB on the disk, and the orientation that they have there."""
-    profile, spool = stated_profile(image), folder / "picture.raw"
-    if bits == 16:
-        decoded = sixteen_bit_channels(decoded_by_libvips(path), image, profile)
-        decoded.rawsave(str(spool))
-        width, height, num_channels = decoded.width, decoded.height, decoded.bands
-    else:
-        strips, turn = byte_strips(path, image, turn)
-        width = height = num_channels = 0
-        with spool.open("wb") as file:
-            for strip in strips:
-                channels = _channels_in_srgb(strip, profile)
-                _put(file, channels, folder)
-                width, num_channels = strip.width, channels.shape[2]
-                height += strip.height
-    return MappedPixels(
-        spool, width=width, height=height, num_channels=num_channels, bits=bits
-    ), turn
+    """The pixels of 8 bits in sRGB on the disk, and the orientation that they have there.
+
+    Args:
+        path: of the file.
+        image: the same, opened.
+        stream: of the same.
+        folder: where they are put.
+        as_seen: how many pixels in a row may become one, and the orientation in the file.
+    """
+    (times, turn), profile = as_seen, stated_profile(image)
+    strips, times, turn = byte_strips(path, image, stream, times=times, turn=turn)
+    spool, width, height, num_channels = folder / "picture.raw", 0, 0, 0
+    with spool.open("wb") as file:
+        for strip in strips:
+            channels = _channels_in_srgb(strip, profile, times)
+            _put(file, channels, folder)
+            width, num_channels = channels.shape[1:]
+            height += channels.shape[0]
+    return MappedPixels(spool, width=width, height=height, num_channels=num_channels, bits=8), turn
 
 
 def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
@@ -217,21 +240,32 @@ def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
         ) from error
 
 
-def _channels_in_srgb(strip: Image.Image, profile: bytes | None) -> NDArray[np.uint8]:
+def _channels_in_srgb(strip: Image.Image, profile: bytes | None, times: int) -> NDArray[np.uint8]:
+    """Of pixels without alpha, each mean of `times`² is taken, so that less lies on the disk."""
     colour, alpha = byte_rgb_and_alpha(strip, profile)
-    if alpha is not None:
-        colour.putalpha(alpha)
+    if alpha is None:
+        return np.asarray(colour.reduce(times))
+    colour.putalpha(alpha)
     return np.asarray(colour)
 
 
-def _resized(spooled: MappedPixels, size: int | None, folder: Path) -> MappedPixels:
+def _resized_on_disk(
+    spooled: MappedPixels, size: tuple[int, int] | None, folder: Path
+) -> MappedPixels:
+    resized = _resized(spooled.image, size)
+    if resized is spooled.image:
+        return spooled
+    spooled.let_go_while_read(resized)
+    saved = _saved(resized, folder / "resized.raw")
+    (folder / "picture.raw").unlink()
+    return saved
+
+
+def _resized(image: Any, size: tuple[int, int] | None) -> Any:
     """Lanczos; colours are weighted by alpha while they are mixed."""
-    image = spooled.image
-    if size is None:
-        return spooled
-    width, height = fit_longer_side(image.width, image.height, size)
-    if (width, height) == (image.width, image.height):
-        return spooled
+    if size is None or size == (image.width, image.height):
+        return image
+    width, height = size
     scales: dict[str, Any] = {"vscale": height / image.height, "kernel": "lanczos3"}
     if image.bands < 4:
         resized = image.resize(width / image.width, **scales)
@@ -239,14 +273,15 @@ def _resized(spooled: MappedPixels, size: int | None, folder: Path) -> MappedPix
         top = _LEVELS[image.format]
         weighted = image.premultiply(max_alpha=top).resize(width / image.width, **scales)
         resized = weighted.unpremultiply(max_alpha=top)
-    resized, spool = resized.rint().cast(image.format), folder / "resized.raw"
-    spooled.let_go_while_read(resized)
-    resized.rawsave(str(spool))
-    (folder / "picture.raw").unlink()
+    return resized.rint().cast(image.format)
+
+
+def _saved(pixels: Any, path: Path) -> MappedPixels:
+    pixels.rawsave(str(path))
     return MappedPixels(
-        spool,
-        width=resized.width,
-        height=resized.height,
-        num_channels=resized.bands,
-        bits=8 if resized.format == "uchar" else 16,
+        path,
+        width=pixels.width,
+        height=pixels.height,
+        num_channels=pixels.bands,
+        bits=8 if pixels.format == "uchar" else 16,
     )

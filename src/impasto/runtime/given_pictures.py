@@ -13,8 +13,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
+from impasto.images.header import header_of
 from impasto.images.io import Picture, load_picture, picture_from_pil, picture_to_pil
-from impasto.images.picture import picture_to_sixteen_bits
+from impasto.images.picture import picture_to_sixteen_bits, resize_picture
+from impasto.images.resize import fit_longer_side
 from impasto.images.sixteen_bit import FULL_SCALE
 
 FAINT_ALPHA = 0.1
@@ -23,17 +25,23 @@ FAINT_ALPHA = 0.1
 GivenPicture = str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
 
 
-def as_picture(photo: GivenPicture) -> Picture:
+def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Picture:
     """The picture that a path, a Pillow picture or an array H×W×3 stands for.
+
+    Args:
+        photo: what was given.
+        longer_side: resize files and Pillow pictures so that the longer side is this, in little
+            memory.
 
     Raises:
         PictureFileError: the file cannot be read.
         PictureError: the array is no picture.
     """
     if isinstance(photo, PIL.Image.Image):
-        return picture_from_pil(photo)
+        picture = picture_from_pil(photo, longer_side=longer_side)
+        return picture if longer_side is None else _resized(picture, photo, longer_side)
     if not isinstance(photo, np.ndarray):
-        return load_picture(Path(photo))
+        return load_picture(Path(photo), longer_side=longer_side)
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
         raise PictureError(
             f"given an array of the shape {photo.shape}, expected H×W×3 (red, green, blue); "
@@ -48,6 +56,13 @@ def as_picture(photo: GivenPicture) -> Picture:
             f"given an array of {photo.dtype}, expected uint8, uint16 or floats in [0, 1]"
         )
     return Picture(rgb=np.array(photo, dtype=np.float32))
+
+
+def _resized(picture: Picture, photo: PIL.Image.Image, longer_side: int) -> Picture:
+    """As large as it would be had it not been read smaller."""
+    given = header_of(photo)
+    width, height = fit_longer_side(given.width, given.height, longer_side)
+    return resize_picture(picture, width=width, height=height)
 
 
 def in_the_form_of(photo: GivenPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:

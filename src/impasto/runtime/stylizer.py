@@ -149,8 +149,12 @@ class Stylizer:
             PictureError: the array is no picture, or a setting is out of range.
             ModelFileError: the model cannot be run.
         """
+        check_settings(size, strength)
         picture = self.stylize(
-            as_picture(photo), size=size, strength=strength, keep_colors=keep_colors
+            as_picture(photo, longer_side=size),
+            size=size,
+            strength=strength,
+            keep_colors=keep_colors,
         )
         return in_the_form_of(photo, picture)
 

@@ -45,7 +45,9 @@ def save_thumbnail_sheet(
         OutputExistsError, PictureFileError: the target or the photograph cannot be used.
     """
     check_target(target, overwrite=overwrite)
-    photograph = resize_longer_side(load_picture(photo or _example()), THUMBNAIL_SIZE)
+    photograph = resize_longer_side(
+        load_picture(photo or _example(), longer_side=THUMBNAIL_SIZE), THUMBNAIL_SIZE
+    )
     thumbnails = [("photograph", _on_white(photograph))]
     problems = []
     for entry in entries:

@@ -11,6 +11,8 @@ from impasto.data.photos import PhotoFolder
 from impasto.data.source import PhotoSource
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import PictureFileError
+from impasto.given_files import read_given_file
+from impasto.images.reading import MAX_PICTURE_BYTES
 from impasto.loss_network import weights_sha256
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe import PaintingSection, StyleRecipe
@@ -119,7 +121,9 @@ def num_usable(source: PhotoSource, skipped: tuple[SkippedPhotograph, ...]) -> i
 
 def _painting(section: PaintingSection) -> Painting:
     try:
-        digest = hashlib.sha256(section.file.read_bytes()).hexdigest()
+        digest = hashlib.sha256(
+            read_given_file(section.file, max_bytes=MAX_PICTURE_BYTES)
+        ).hexdigest()
     except OSError as error:
         raise PictureFileError(
             f"cannot read the painting {section.file}: {error.strerror}; expected a picture file"

@@ -12,10 +12,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from impasto.errors import RecipeError
+from impasto.given_files import read_given_file
 from impasto.training.recipe import StyleRecipe
 from impasto.training.sections import is_model_name
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
 from impasto.zoo.card import Task
+
+MAX_RECIPE_BYTES = 2**20
 
 Recipe = StyleRecipe | SuperResolutionRecipe
 
@@ -91,7 +94,8 @@ def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = read_given_file(file, max_bytes=MAX_RECIPE_BYTES)
+        table = tomllib.loads(data.decode("utf-8"))
     except OSError as error:
         raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

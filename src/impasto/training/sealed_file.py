@@ -16,6 +16,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from impasto.errors import CheckpointError
+from impasto.given_files import open_given_file
 
 DIGEST_KEY = "impasto.sha256"
 _LENGTH_BYTES = 8
@@ -49,7 +50,8 @@ def unseal(path: Path, key: str, *, anew: str) -> tuple[str, dict[str, Tensor]]:
         CheckpointError: it is missing, damaged, edited, of another version or another kind.
     """
     try:
-        data = path.read_bytes()
+        with open_given_file(path) as file:
+            data = file.read()
     except OSError as error:
         raise CheckpointError(
             f"cannot read the checkpoint {path}: {error.strerror or error}; {anew}"

@@ -21,14 +21,18 @@ import platformdirs
 from impasto.errors import DownloadError, ModelFileError
 from impasto.files import reason_of as reason_of_disk
 from impasto.files import write_whole
+from impasto.given_files import parse_json, read_given_file
 from impasto.web import (
     CHUNK_BYTES,
     TRANSPORT_ERRORS,
+    Deadline,
     Response,
+    check_address,
     is_web_address,
     open_address,
     reason_of,
     shown_address,
+    stated_length,
 )
 from impasto.zoo.hub import (
     hub_authorization,
@@ -41,6 +45,11 @@ from impasto.zoo.model_file import MAX_MODEL_BYTES, ModelFile, read_model_file
 
 MAX_ATTEMPTS_IN_VAIN = 3
 """A connection that breaks off is opened again; so often in a row without a byte gained."""
+
+DOWNLOAD_SECONDS = 3600.0
+"""By which a model must be here, or be asked for again: the largest, at 150 kB a second."""
+
+_MAX_NOTE_BYTES = 2**16
 
 _CHECKSUM = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
@@ -62,13 +71,16 @@ def downloads_folder() -> Path:
     return platformdirs.user_cache_path("impasto", appauthor=False) / "downloads"
 
 
-def download_model(address: str, *, on_progress: OnProgress | None = None) -> ModelFile:
+def download_model(
+    address: str, *, on_progress: OnProgress | None = None, seconds: float = DOWNLOAD_SECONDS
+) -> ModelFile:
     """The model at an address: from the downloads if it is there, else fetched and kept.
 
     Args:
         address: `https://…`, or `hf://USER/NAME`, perhaps with `/FILE` and `@REVISION`;
             `#sha256=…` behind it is the checksum that the file must have.
         on_progress: told what has arrived, several times a second at most.
+        seconds: by which it must be here; the part that is here then is kept.
 
     Raises:
         DownloadError: the address cannot be understood or reached, or what is there is larger
@@ -84,7 +96,7 @@ def download_model(address: str, *, on_progress: OnProgress | None = None) -> Mo
         with _alone(target):
             if (kept := _kept(target, sha256)) is not None:  # another process was faster
                 return kept
-            return _Download(address, place, target).run(sha256, on_progress)
+            return _Download(address, place, target, Deadline(seconds)).run(sha256, on_progress)
     except OSError as error:
         if isinstance(error, DownloadError):
             raise
@@ -117,8 +129,9 @@ def forget_model(address: str) -> Path:
 class _Download:
     """One file on its way: the part that is here, and what the server said of the whole."""
 
-    def __init__(self, address: str, place: str, target: Path) -> None:
+    def __init__(self, address: str, place: str, target: Path, deadline: Deadline) -> None:
         self.shown = shown_address(address)
+        self.deadline = deadline
         self.place = place
         self.target = target
         self.part, self.note = _part_of(target)
@@ -133,7 +146,7 @@ class _Download:
                 return self._keep(sha256)
             attempts = 0 if self._num_bytes() > most else attempts + 1
             most = max(most, self._num_bytes())
-            if attempts == MAX_ATTEMPTS_IN_VAIN:
+            if attempts == MAX_ATTEMPTS_IN_VAIN or self.deadline.is_over:
                 raise DownloadError(
                     f"{self.shown}: the connection broke off after {self._num_bytes()} bytes "
                     f"({problem}); the same command goes on from there"
@@ -150,7 +163,9 @@ class _Download:
             headers |= hub_authorization()
         if begin:
             headers |= {"Range": f"bytes={begin}-", "If-Range": validator}
-        with open_address(url, headers=headers) as response:
+        with open_address(
+            url, max_bytes=MAX_MODEL_BYTES, deadline=self.deadline, headers=headers
+        ) as response:
             if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 self._drop()
                 return False, "the file at the server is another one now"
@@ -199,10 +214,11 @@ class _Download:
     def _state(self, url: str) -> tuple[int, str]:
         """How many bytes are here, and by what the server can tell that its file is the same."""
         try:
-            note = json.loads(self.note.read_text())
-            if note["url"] == url and note["validator"]:
-                return self._num_bytes(), str(note["validator"])
-        except (OSError, ValueError, KeyError, TypeError):
+            note = parse_json(read_given_file(self.note, max_bytes=_MAX_NOTE_BYTES))
+            validator = note["validator"]
+            if note["url"] == url and validator.isascii() and validator.isprintable():
+                return (self._num_bytes(), validator) if validator else (0, "")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         return 0, ""
 
@@ -255,6 +271,8 @@ def _parse(address: str) -> tuple[str, str | None]:
         )
     if is_hub_address(place):
         parse_hub_address(place)
+    else:
+        check_address(place)
     return place, checksum[1].lower() if checksum else None
 
 
@@ -284,7 +302,9 @@ def _kept(target: Path, sha256: str | None) -> ModelFile | None:
 def _next_chunk(response: Response) -> bytes:
     try:
         return response.read1(CHUNK_BYTES)
-    except TRANSPORT_ERRORS as error:
+    except DownloadError:  # too large
+        raise
+    except (*TRANSPORT_ERRORS, ValueError) as error:
         raise _BrokenOffError(reason_of(error)) from None
 
 
@@ -296,13 +316,13 @@ def _validator_of(response: Response) -> str:
 
 
 def _first_byte(response: Response) -> int | None:
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    found = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
     return int(found[1]) if found else None
 
 
 def _total_bytes(response: Response, begin: int) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return begin + int(length) if length.isdigit() else None
+    length = stated_length(response)
+    return None if length is None else begin + length
 
 
 @contextlib.contextmanager

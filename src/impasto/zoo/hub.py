@@ -4,18 +4,19 @@
 both are the Hub's own names.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from impasto.errors import DownloadError
+from impasto.given_files import parse_json
 from impasto.web import read_address, shown_address
 
 HUB_SCHEME = "hf://"
 HUB_SERVER = "https://huggingface.co"
 MAX_LISTING_BYTES = 8 * 2**20
+LISTING_SECONDS = 60.0
 
 _ADDRESS = re.compile(
     r"hf://(?P<user>[\w.-]+)/(?P<name>[\w.-]+)(?:/(?P<file>[^@#?]+))?(?:@(?P<revision>[^#?]+))?"
@@ -77,8 +78,14 @@ def hub_server() -> str:
 
 
 def hub_authorization() -> dict[str, str]:
-    """The header that lets the holder of `HF_TOKEN` in; none without it."""
+    """The header that lets the holder of `HF_TOKEN` in; none without it.
+
+    Raises:
+        DownloadError: what is there cannot be sent.
+    """
     token = os.environ.get("HF_TOKEN", "").strip()
+    if not (token.isascii() and token.isprintable()):  # http.client would tell it to everybody
+        raise DownloadError("HF_TOKEN cannot be sent, it has odd characters in it; set it anew")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -87,10 +94,12 @@ def _only_model(address: str, parts: HubAddress) -> str:
     listing = read_address(
         f"{hub_server()}/api/models/{parts.repository}/revision/{revision}",
         max_bytes=MAX_LISTING_BYTES,
+        seconds=LISTING_SECONDS,
         headers=hub_authorization(),
     )
     try:
-        names = [str(entry["rfilename"]) for entry in json.loads(listing)["siblings"]]
+        names = [str(entry["rfilename"]) for entry in parse_json(listing)["siblings"]]
+        _ = "".join(names).encode()  # or a name is no text
     except (ValueError, KeyError, TypeError):
         raise DownloadError(
             f"{shown_address(address)}: the server does not say which files there are; name one: "
@@ -98,9 +107,15 @@ def _only_model(address: str, parts: HubAddress) -> str:
         ) from None
     models = sorted(name for name in names if name.endswith(".onnx"))
     if len(models) != 1:
-        among = f"among {', '.join(models[:8])}" if models else "and there is no .onnx file"
+        there = ", ".join(map(_printable, models[:8]))
+        among = f"among {there}" if models else "and there is no .onnx file"
         raise DownloadError(
             f"{shown_address(address)}: names no file, {among}; expected one model, or "
             f"{HUB_SCHEME}{parts.repository}/FILE.onnx"
         )
     return models[0]
+
+
+def _printable(name: str) -> str:
+    short = name[:200]
+    return short if short.isprintable() else ascii(short)[1:-1]

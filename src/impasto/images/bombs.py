@@ -1,0 +1,155 @@
+"""Files told by their beginning to be bombs: small ones that claim far more than they can hold.
+
+Looked at before anything is decoded, so that no memory is taken for pixels that will not come, and
+no hours for a picture that comes a thousand times. How many pixels are read at all is in `reading`.
+"""
+
+import os
+import re
+from typing import BinaryIO
+
+from PIL import Image, TiffImagePlugin
+
+from impasto.errors import PictureFileError
+from impasto.images.png_rows import num_pixel_bytes
+
+MAX_SCANS = 100
+"""Of a JPEG, each of which is decoded over all of the picture. Encoders write ten; libvips too
+stops at a hundred."""
+
+_DEFLATE_RATIO = 1032
+_LZW_RATIO = 4096 * 8 // 12
+"""No code of 12 bits stands for more than 4096 values."""
+
+_JPEG_PIXELS_PER_BYTE = 1024
+"""A block of 8×8 pixels takes a bit, and the oddest sampling has 9 blocks for 32×32 pixels."""
+
+_TIFF_RATIOS = {1: 1, 5: _LZW_RATIO, 8: _DEFLATE_RATIO, 32_946: _DEFLATE_RATIO, 32_773: 64}
+"""Of plain, LZW, deflate and PackBits. What has no limit that is worth telling is missing."""
+
+_TIFF_JPEG = 7
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_ARITHMETIC = frozenset(range(0xC9, 0xD0))
+_SCAN, _END = 0xDA, 0xD9
+_MAX_SEGMENTS = 100_000
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_READ_AT_ONCE = 2**20
+
+
+def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
+    """Refuse a file that cannot hold the pixels it claims, or a JPEG of too many scans.
+
+    Args:
+        image: opened, not decoded.
+        stream: of its file; it is left where it was.
+        name: what the message calls it.
+
+    Raises:
+        PictureFileError: it is one of these.
+    """
+    place = stream.tell()
+    num_bytes = stream.seek(0, os.SEEK_END)
+    try:
+        needed = _bytes_needed(image, stream)
+        if needed > num_bytes:
+            raise PictureFileError(
+                f"{name} is damaged or cut short ({image.width:,}×{image.height:,} pixels cannot "
+                f"be in {num_bytes:,} bytes); get the file again"
+            )
+        if image.format in ("JPEG", "MPO") and _has_many_scans(stream):
+            raise PictureFileError(
+                f"{name} has more than {MAX_SCANS} scans, which no encoder writes; "
+                "convert it with another program, or get the file again"
+            )
+    finally:
+        stream.seek(place)
+
+
+def _bytes_needed(image: Image.Image, stream: BinaryIO) -> int:
+    """The fewest bytes that so many pixels can be compressed to; 0 where that is not known."""
+    num_pixels = image.width * image.height
+    match image.format:
+        case "PNG":
+            return num_pixel_bytes(stream) // _DEFLATE_RATIO
+        case "JPEG" | "MPO":
+            return 0 if _frame_of(stream) in _ARITHMETIC else num_pixels // _JPEG_PIXELS_PER_BYTE
+        case "GIF":
+            return num_pixels // _LZW_RATIO
+        case "TIFF":
+            return _bytes_of_tiff(image, num_pixels)
+    return 0
+
+
+def _bytes_of_tiff(image: Image.Image, num_pixels: int) -> int:
+    tags = getattr(image, "tag_v2", {})
+    compression = tags.get(TiffImagePlugin.COMPRESSION, 1)
+    if compression == _TIFF_JPEG:
+        return num_pixels // _JPEG_PIXELS_PER_BYTE
+    if compression not in _TIFF_RATIOS or tags.get(TiffImagePlugin.YCBCRSUBSAMPLING):
+        return 0
+    bits = sum(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+    return int(num_pixels * bits // 8 // _TIFF_RATIOS[compression])
+
+
+def _frame_of(stream: BinaryIO) -> int:
+    """The marker that says how a JPEG is encoded; 0 where there is none."""
+    walk = _Walk(stream)
+    while (marker := walk.next()) not in (0, _SCAN, _END):
+        if marker in _FRAMES:
+            return marker
+        walk.step_over()
+    return 0
+
+
+def _has_many_scans(stream: BinaryIO) -> bool:
+    """Whether there are more than `MAX_SCANS` before the end of the first picture of a JPEG."""
+    walk, num_scans, num_channels, is_progressive = _Walk(stream), 0, 0, False
+    for _ in range(_MAX_SEGMENTS):
+        marker = walk.next()
+        if marker in (0, _END):
+            return False
+        content = walk.step_over()
+        if marker in _FRAMES:
+            is_progressive = marker in _PROGRESSIVE
+            num_channels = content[5] if len(content) > 5 else 0
+        elif marker == _SCAN:
+            num_scans += 1
+            if not is_progressive and content[:1] == bytes([num_channels]):
+                return False  # this scan is the picture
+            if num_scans > MAX_SCANS:
+                return True
+    return True
+
+
+class _Walk:
+    """From marker to marker of a JPEG; what is encoded between two is passed over."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._held, self._at = b"", 0
+        stream.seek(2)
+
+    def next(self) -> int:
+        """The next marker; 0 at the end of the file."""
+        while (found := _MARKER.search(self._held, self._at)) is None:
+            last = self._held[-1:] if self._held.endswith(b"\xff") else b""
+            more = self._stream.read(_READ_AT_ONCE)
+            if not more:
+                return 0
+            self._held, self._at = last + more, 0
+        self._at = found.end()
+        return found[1][0]
+
+    def step_over(self) -> bytes:
+        """The content of the segment whose marker was found last, which is passed over."""
+        length = int.from_bytes(self._take(2))
+        return self._take(max(0, length - 2))
+
+    def _take(self, num_bytes: int) -> bytes:
+        lacking = num_bytes - (len(self._held) - self._at)
+        if lacking > 0:
+            self._held, self._at = self._held[self._at :] + self._stream.read(lacking), 0
+        taken = self._held[self._at : self._at + num_bytes]
+        self._at += num_bytes
+        return taken
