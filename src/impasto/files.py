@@ -8,11 +8,11 @@ import errno
 import itertools
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from impasto.errors import OutputAppearedError
+from impasto.given_files import special_kind
 from impasto.work_files import new_work_file, release, remove_work
 
 _FULL = tuple(
@@ -116,7 +116,7 @@ def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
         OSError: the place cannot be written to, or is a device or pipe.
     """
     place = _place(path)
-    if is_special(path):  # it would come to an end
+    if special_kind(path) is not None:  # it would come to an end
         raise OSError(errno.EINVAL, "it is a device, pipe or socket", str(path))
     if replace:
         if place.exists():
@@ -142,15 +142,6 @@ def names_beside(path: Path) -> Iterator[Path]:
 def remove_temporary(temporary: Path) -> None:
     """Remove a work file if it is still there under its first name."""
     remove_work(temporary)
-
-
-def is_special(path: Path) -> bool:
-    """Whether there is a device, pipe or socket, or a link to one."""
-    try:
-        mode = path.stat().st_mode
-    except (OSError, ValueError):
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def reason_of(error: BaseException, *, num_bytes: int | None = None) -> str:

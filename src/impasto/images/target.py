@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from impasto.errors import OutputAppearedError, OutputExistsError, PictureFileError
-from impasto.files import is_special, names_beside, reason_of, write_whole
+from impasto.files import names_beside, reason_of, write_whole
+from impasto.given_files import special_kind
 from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat, check_encoding
 from impasto.images.reading import one_line, shown
 
@@ -39,7 +40,7 @@ def check_target(
         raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
     if is_folder:
         raise PictureFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    if is_special(path):  # renaming a file to its place would put an end to a device
+    if special_kind(path) is not None:  # renaming a file to its place would put an end to a device
         raise PictureFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     file_format = format_named(format) if format else format_of(path)
     if not has_parent:

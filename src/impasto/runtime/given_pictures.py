@@ -48,7 +48,7 @@ def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Pictur
             f"give pictures with alpha or in grey as PIL pictures or files"
         )
     if photo.dtype == np.uint8:
-        return picture_from_pil(PIL.Image.fromarray(np.ascontiguousarray(photo)))
+        return Picture(rgb=np.divide(photo, np.float32(255), dtype=np.float32))
     if photo.dtype == np.uint16:
         return Picture(rgb=(photo / np.float32(FULL_SCALE)).astype(np.float32), bits=16)
     if not np.issubdtype(photo.dtype, np.floating):

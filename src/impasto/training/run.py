@@ -19,7 +19,8 @@ from impasto.errors import (
     TrainingInterrupted,
 )
 from impasto.export import export_model
-from impasto.files import is_special, reason_of
+from impasto.files import reason_of
+from impasto.given_files import special_kind
 from impasto.trained_network import load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
@@ -174,7 +175,7 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
     if output.is_dir():
         raise RecipeError(f"{output} is a folder; give the name of a file to write")
-    if is_special(output):
+    if special_kind(output) is not None:
         raise RecipeError(f"{output} is a device or pipe; give the name of a file to write")
     if output.exists() and not overwrite:
         raise OutputExistsError(f"{output} exists already; give another name, or --overwrite")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from impasto.errors import ModelFileError
+from impasto.given_files import read_given_file
 from impasto.zoo.card import ModelCard
 from impasto.zoo.graph import check_graph
 from impasto.zoo.onnx_wire import read_onnx
@@ -75,21 +76,16 @@ def model_from_bytes(data: bytes, *, path: Path | None = None) -> ModelFile:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            kind = "is no regular file" if path.exists() else "is not there"
-            raise ModelFileError(f"{path}: expected a model file (.onnx), but it {kind}")
-        with path.open("rb") as file:
-            num_bytes, data = os.fstat(file.fileno()).st_size, b""
-            if num_bytes <= MAX_MODEL_BYTES:  # some files have more than they say
-                data = file.read(MAX_MODEL_BYTES + 1)
-                num_bytes = len(data)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror}); check the file") from None
-    if num_bytes > MAX_MODEL_BYTES:
+        data = read_given_file(path, max_bytes=MAX_MODEL_BYTES)
+    except FileNotFoundError:
         raise ModelFileError(
-            f"{path}: the file has {num_bytes} bytes, no Impasto model has more than "
-            f"{MAX_MODEL_BYTES}; use a model that was made by 'impasto train'"
-        )
+            f"{path}: expected a model file (.onnx), but it is not there"
+        ) from None
+    except OSError as error:
+        raise ModelFileError(
+            f"{path}: cannot be read ({error.strerror}); use a model that was made by "
+            "'impasto train'"
+        ) from None
     if not data:
         raise ModelFileError(f"{path}: the file is empty; get the model file again")
     return data

@@ -22,7 +22,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
-from impasto.files import is_special, reason_of
+from impasto.files import reason_of
+from impasto.given_files import special_kind
 from impasto.images.reading import shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
 from impasto.runtime.clips.encoders import Encoder, encoder_for
@@ -211,7 +212,7 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
     path = Path(target)
     if path.is_dir():
         raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    if is_special(path):
+    if special_kind(path) is not None:
         raise VideoFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
