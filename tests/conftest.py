@@ -1,5 +1,6 @@
 import contextlib
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,17 @@ pytest_plugins = ["model_fixtures", "training_fixtures", "video_fixtures", "web_
 # A busy machine must not turn a slow example into a failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+# Signals reach the tests, and the commands that they run, also where they run in the background.
+for _name, _usual in (
+    ("SIGINT", signal.default_int_handler),
+    ("SIGTERM", signal.SIG_DFL),
+    ("SIGHUP", signal.SIG_DFL),
+):
+    _number = getattr(signal, _name, None)
+    if _number is not None and signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture(scope="session", autouse=True)

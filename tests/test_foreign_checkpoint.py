@@ -201,13 +201,13 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "cannot be read (No such file" in refused(tmp_path / "none.pth", tmp_path)
-    assert "is no regular file" in refused(tmp_path, tmp_path)
+    assert "cannot be read (Is a directory" in refused(tmp_path, tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     os.mkfifo(tmp_path / "pipe.pth")
-    assert "is no regular file" in refused(tmp_path / "pipe.pth", tmp_path)
+    assert "it is a named pipe, not a file" in refused(tmp_path / "pipe.pth", tmp_path)
 
 
 @pytest.mark.parametrize(

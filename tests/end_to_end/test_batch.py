@@ -167,7 +167,7 @@ def test_a_parquet_becomes_a_parquet(tiny_model_path, tmp_path):
         held = {"id": [f"p{n}" for n in numbers], "bytes": [picture_of(n) for n in numbers]}
         pyarrow.parquet.write_table(pa.table(held), tmp_path / "in.parquet" / f"{part}.parquet")
     output = tmp_path / "out.parquet"
-    stray = output / "part-of-a-batch-that-was-stopped.parquet"
+    stray = output / f"part-{'0' * 24}.parquet"  # of a batch that was stopped
     output.mkdir()
     pyarrow.parquet.write_table(pa.table({"id": ["p0"], "bytes": [b""]}), stray)
     done = run_command(

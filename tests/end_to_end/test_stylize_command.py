@@ -151,7 +151,10 @@ def test_a_full_disk_is_one_line(impasto):
         for words in (["stylize", PHOTO, *STYLE, "-o", "-"], ["models", "show", "starry_night"]):
             done = impasto(*words, capture_output=False, stdout=full, stderr=subprocess.PIPE)
             assert done.returncode == 2
-            assert done.stderr == b"impasto: reading or writing failed (No space left on device)\n"
+            assert done.stderr == (
+                b"impasto: reading or writing failed (the disk is full; make room there, or choose "
+                b"another place)\n"
+            )
 
 
 def test_a_user_s_mistake_exits_with_2_and_one_line(impasto):

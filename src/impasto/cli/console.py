@@ -62,6 +62,14 @@ def answer(text: str) -> None:
     print(visible(text, but=LAYOUT), flush=True)  # noqa: T201
 
 
+def answer_path(path: str) -> None:
+    """Print the path of a result, on stdout: for a pipe as it is, whatever is in it."""
+    if is_terminal(sys.stdout):
+        answer(path)
+    else:
+        print(path, flush=True)  # noqa: T201
+
+
 def answer_json(content: Any) -> None:
     """Print a result as JSON, on stdout."""
     answer(json.dumps(content, indent=2))

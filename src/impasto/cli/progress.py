@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.console import LAYOUT, answer, is_terminal
+from impasto.cli.console import LAYOUT, answer_path, is_terminal
 from impasto.visible_text import visible
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class PictureProgress:
             self._tiles = self._bar.add_task("tiles", total=total)
         self._bar.update(self._tiles, completed=done, total=total, visible=done < total)
 
-    def say(self, line: str) -> None:
-        """Print a line on stdout; above the bar where both are on a terminal."""
+    def say(self, path: str) -> None:
+        """Print the path of a result on stdout; above the bar where both are on a terminal."""
         if self._bar is not None and is_terminal(sys.stdout):
             self._bar.console.print(
-                visible(line, but=LAYOUT), markup=False, highlight=False, soft_wrap=True
+                visible(path, but=LAYOUT), markup=False, highlight=False, soft_wrap=True
             )
         else:
-            answer(line)
+            answer_path(path)
 
 
 def pictures_bar() -> "Progress":
