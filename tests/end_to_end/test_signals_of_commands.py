@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.training.checkpoint import load_checkpoint
 from impasto.work_files import PREFIX
 from training_fixtures import TINY_SETTINGS, environment, impasto_command, run_command
-from video_fixtures import make_film
+from video_fixtures import draw_noise, make_film
 
 PATIENCE_SECONDS = 200
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -66,6 +66,10 @@ def work_files(folder):
     return [path.name for path in folder.iterdir() if path.name.startswith(PREFIX)]
 
 
+def size_of_work(folder):
+    return sum((folder / name).stat().st_size for name in work_files(folder))
+
+
 @pytest.mark.parametrize("number", STATUS)
 def test_a_picture_in_tiles_leaves_nothing_when_it_is_told_to_end(large, out, number):
     with running(*large) as process:
@@ -113,17 +117,27 @@ def test_what_a_killed_picture_left_is_gone_after_the_next(large, out, tmp_path)
 
 @pytest.fixture
 def negative_film(tmp_path, tiny_model_path, out):
-    """The words that make a film of a second or two."""
-    times = tuple(512 * number for number in range(600))
-    make_film(tmp_path / "film.mp4", times=times, sound=None)
+    """The words that make a film of a second or two, of noise, so that its file soon grows."""
+    make_film(
+        tmp_path / "film.mp4",
+        draw=draw_noise,
+        width=160,
+        height=120,
+        times=tuple(512 * number for number in range(400)),
+        sound=None,
+    )
     style = ("--style", tiny_model_path, "--precision", "f32")
     return ("stylize", tmp_path / "film.mp4", "-o", out / "film.mp4", *style)
+
+
+SOME_FRAMES_BYTES = 100_000
+"""More than a film's header, less than all of the film above."""
 
 
 @pytest.mark.parametrize("number", STATUS)
 def test_a_film_keeps_its_part_when_it_is_told_to_end(negative_film, out, number):
     with running(*negative_film) as process:
-        wait_for(process, lambda: any((out / name).stat().st_size for name in work_files(out)))
+        wait_for(process, lambda: size_of_work(out) > SOME_FRAMES_BYTES)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == STATUS[number]
