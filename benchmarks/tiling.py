@@ -122,7 +122,7 @@ def large(folder: Path, megapixels: float, upscaled: float) -> list[dict[str, ob
         width, height = large_photograph(folder / "large.jpg", size)
         target = folder / f"result.{suffix}"
         arguments = [command, str(folder / "large.jpg"), *options, "-o", str(target)]
-        seconds, peak = run_command([*arguments, "--overwrite"])
+        seconds, peak = run_command([*arguments, "--memory", "1G", "--overwrite"])
         rows.append(
             {
                 "command": f"{command} to {suffix}",
