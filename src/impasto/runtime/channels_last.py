@@ -3,8 +3,8 @@
 Between stages of a picture in tiles, features lie channels last, and a transpose makes them what
 the graph expects: channels first. OpenVINO does what follows on that layout, and turns it back for
 the convolution. Here the transpose moves behind operators that work value by value, and behind
-padding; before a convolution OpenVINO leaves it out. With `backends`, `tile_backend` and
-`cheaper_graph` one of four modules that import OpenVINO.
+padding; before a convolution OpenVINO leaves it out. With `backends`, `tile_backend`,
+`stage_graph` and `cheaper_graph` one of five modules that import OpenVINO.
 """
 
 from typing import Any

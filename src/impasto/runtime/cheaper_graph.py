@@ -12,7 +12,8 @@ of the sums.
   make the same result with 4/9 of the work, and without the enlarged copy (Aitken et al. 2017,
   "Checkerboard artifact free sub-pixel convolution", on how the two compare).
 
-With `backends`, `tile_backend` and `channels_last` one of four modules that import OpenVINO.
+With `backends`, `tile_backend`, `stage_graph` and `channels_last` one of five modules that import
+OpenVINO.
 """
 
 from typing import Any

@@ -15,17 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.runtime.stages import Feature, Stage, Statistics, join_inner_stages
 from impasto.runtime.stored_features import FeaturesInMemory, FeaturesOnDisk, StoredFeatures
-from impasto.runtime.tile_backend import (
-    Feature,
-    Measuring,
-    PackedFeatures,
-    Stage,
-    StageRunner,
-    Statistics,
-    TileBackend,
-    join_inner_stages,
-)
+from impasto.runtime.tile_backend import Measuring, PackedFeatures, StageRunner, TileBackend
 from impasto.runtime.tiling import Progress, Span, Tile, TileGrid
 
 INNER_BYTES_PER_VALUE = 6
