@@ -171,7 +171,7 @@ class Worker:
                 self._num_files += 1
                 if self._num_files <= SETTLING_FILES:
                     self._held_first = held
-                self.growth = max(self.growth, held - self._held_first)
+                self.growth = held - self._held_first
                 return outcome, detail
         except (EOFError, ConnectionResetError):
             self._process.join()

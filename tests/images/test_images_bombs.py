@@ -53,9 +53,10 @@ def gif():
     return bytes(data)
 
 
-def tiff(compression):
+def tiff(compression, *, mode="RGB"):
     """A TIFF of one strip whose width, height and rows in a strip are made large."""
-    data = small("TIFF", compression=compression)
+    picture = Image.new("RGB", (64, 64), (90, 10, 200)).convert(mode)
+    data = bytearray(file_of(picture, "TIFF", compression=compression))
     (start,) = struct.unpack("<I", data[4:8])
     (count,) = struct.unpack("<H", data[start : start + 2])
     for entry in range(start + 2, start + 2 + 12 * count, 12):
@@ -77,6 +78,7 @@ CLAIMS = {
     "deflated-tiff": tiff("tiff_adobe_deflate"),
     "packbits-tiff": tiff("packbits"),
     "jpeg-tiff": tiff("jpeg"),
+    "ycbcr-tiff": tiff("raw", mode="YCbCr"),  # which has a tag of its sampling
 }
 
 

@@ -86,9 +86,11 @@ def _bytes_of_tiff(image: Image.Image, num_pixels: int) -> int:
     compression = tags.get(TiffImagePlugin.COMPRESSION, 1)
     if compression == _TIFF_JPEG:
         return num_pixels // _JPEG_PIXELS_PER_BYTE
-    if compression not in _TIFF_RATIOS or tags.get(TiffImagePlugin.YCBCRSUBSAMPLING):
+    if compression not in _TIFF_RATIOS:
         return 0
     bits = sum(tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+    if tags.get(TiffImagePlugin.YCBCRSUBSAMPLING):  # at most two chromas to 4×4 pixels
+        bits = bits * 3 // 8
     return int(num_pixels * bits // 8 // _TIFF_RATIOS[compression])
 
 
