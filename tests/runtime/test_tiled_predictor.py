@@ -106,6 +106,23 @@ def test_the_middle_goes_through_whole_where_it_fits(precision, memory, num_stag
     assert told == [(done + 1, total) for done in range(total)]
 
 
+@pytest.mark.parametrize(("memory", "num_stages"), [(0, 16), (2**30, 7)])
+def test_stages_stay_compiled_for_pictures_upright_and_lying(monkeypatch, memory, num_stages):
+    compiled = []
+    compile_stage = TileBackend._compile_stage
+    monkeypatch.setattr(
+        TileBackend,
+        "_compile_stage",
+        lambda *given: compiled.append(given) or compile_stage(*given),
+    )
+    predictor = TiledPredictor(resolve_model("starry_night"), precision="f32")
+    for height, width in ((131, 150), (150, 131)) * 2:
+        source = ArraySource(picture(height, width))
+        grid = predictor.plan(source, tile_height=72, tile_width=72)
+        assert sum(part.rgb.size for part in predictor.parts(source, grid, memory=memory))
+    assert len(compiled) == 2 * num_stages
+
+
 def test_stages_are_compiled_once_for_pictures_of_one_size(monkeypatch):
     num_compiled = 0
     compile_stage = TileBackend._compile_stage

@@ -61,7 +61,7 @@ class Backend(Protocol):
     precision: str
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The model's output N×3×H'×W' for a float32 batch N×3×H×W."""
+        """The model's output N×3×H'×W' for a float32 batch N×3×H×W; the array is the caller's."""
         ...
 
 

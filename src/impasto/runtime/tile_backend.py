@@ -33,8 +33,9 @@ _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
 )
 
 
-MAX_SHAPES_KEPT = 2
-"""Shapes of tiles whose stages stay compiled: a camera's pictures, upright and lying."""
+MAX_SHAPES_KEPT = 4
+"""Shapes whose stages stay compiled: of tiles and of the whole picture, where its middle goes
+through as one, for a camera's pictures upright and lying."""
 
 
 class TileBackend(OpenVinoBackend):
