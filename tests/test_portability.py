@@ -39,9 +39,9 @@ WRITE = """
 from pathlib import Path
 from impasto.cli.main import run
 from impasto.files import reserve_file, write_whole
-from impasto.signals import ENDING, end_as_by_ctrl_c
+from impasto.system.signals import ENDING, end_as_by_ctrl_c
 from impasto.training.interruption import stop_on_signals
-from impasto.work_files import alone_in, work_folder
+from impasto.system.work_files import alone_in, work_folder
 import threading
 
 end_as_by_ctrl_c()

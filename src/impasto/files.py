@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from impasto.errors import OutputAppearedError
-from impasto.given_files import special_kind
-from impasto.work_files import new_work_file, release, remove_work
+from impasto.system.input_files import special_kind
+from impasto.system.work_files import new_work_file, release, remove_work
 
 _FULL = tuple(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT") if hasattr(errno, name)

@@ -17,9 +17,9 @@ from torch import Tensor
 import impasto
 from impasto.errors import CheckpointError, ModelFileError
 from impasto.export import export_model
-from impasto.given_files import read_given_file
 from impasto.networks.architecture import FastNeuralStyleArchitecture
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
+from impasto.system.input_files import read_given_file
 from impasto.zoo.card import ImportRecord, Licences, ModelCard, as_line, model_name
 from impasto.zoo.model_file import MAX_MODEL_BYTES, ModelFile
 

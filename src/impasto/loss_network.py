@@ -21,7 +21,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from impasto.errors import PictureError, WeightsError
-from impasto.given_files import read_given_file
+from impasto.system.input_files import read_given_file
 from impasto.tensors import LayerFeatures, Pictures, check_pictures
 
 Pooling = Literal["max", "average"]

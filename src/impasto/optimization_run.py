@@ -19,7 +19,6 @@ from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
 from impasto.files import reason_of, write_whole
-from impasto.given_files import parse_json
 from impasto.image_optimization import (
     Judge,
     OnOptimization,
@@ -41,10 +40,11 @@ from impasto.objectives import (
     layers_of,
 )
 from impasto.runtime.given_pictures import fill_transparent
+from impasto.system.input_files import parse_json
+from impasto.system.work_files import alone_in
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sealed_file import seal, unseal
 from impasto.training.tasks import load_painting
-from impasto.work_files import alone_in
 from impasto.zoo.card import ModelCard
 
 HEADER_KEY = "impasto.optimization"

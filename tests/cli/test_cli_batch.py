@@ -7,7 +7,7 @@ import pytest
 
 from impasto.batch.manifest import Manifest, ManifestRow
 from impasto.batch.place import place_at
-from impasto.work_files import alone_in
+from impasto.system.work_files import alone_in
 
 
 @pytest.fixture

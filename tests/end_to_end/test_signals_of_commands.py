@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from impasto.system.work_files import PREFIX
 from impasto.training.checkpoint import load_checkpoint
-from impasto.work_files import PREFIX
 from training_fixtures import TINY_SETTINGS, environment, impasto_command, run_command
 from video_fixtures import draw_noise, make_film
 

@@ -27,13 +27,13 @@ from impasto.errors import (
 )
 from impasto.loss_network import SHIPPED_WEIGHTS_SHA256
 from impasto.runtime.predictor import Predictor
+from impasto.system.work_files import alone_in
 from impasto.trained_network import load_network
 from impasto.training.card_of_run import num_usable
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log
 from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.run import resumed_recipe, run_folder, train_model
-from impasto.work_files import alone_in
 from impasto.zoo.model_file import read_model_file
 from training_fixtures import draw, leave_unfinished, stop_at, tiny_recipe
 

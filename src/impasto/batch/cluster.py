@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from impasto.batch.painter import Painter
 from impasto.errors import BatchError
-from impasto.signals import kept_handlers
+from impasto.system.signals import kept_handlers
 
 LOCAL = "local"
 NUM_STARTS = 3

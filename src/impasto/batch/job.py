@@ -29,7 +29,7 @@ from impasto.batch.source import (
 )
 from impasto.errors import BatchError
 from impasto.files import reason_of
-from impasto.work_files import alone_in
+from impasto.system.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 
 MAX_ROWS_OF_TASK = 64

@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from impasto.batch.place import Place
 from impasto.errors import BatchError
-from impasto.given_files import parse_json
+from impasto.system.input_files import parse_json
 
 SECONDS_BETWEEN_PARTS = 5.0
 MAX_ROWS_OF_PART = 5000

@@ -42,7 +42,7 @@ def camera(
     from impasto.runtime.clips.camera import Camera
     from impasto.runtime.live import LiveStyle, show_live
     from impasto.runtime.stylizer import Stylizer
-    from impasto.visible_text import visible
+    from impasto.system.visible_text import visible
 
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)

@@ -11,7 +11,6 @@ from typing import Any, ParamSpec, TextIO
 
 import typer
 
-from impasto import signals
 from impasto.errors import (
     ImpastoError,
     MissingExtraError,
@@ -21,7 +20,8 @@ from impasto.errors import (
     VideoInterrupted,
 )
 from impasto.files import reason_of
-from impasto.visible_text import visible
+from impasto.system import signals
+from impasto.system.visible_text import visible
 
 LAYOUT = "\n\t"
 """What is ours in a text of several lines."""

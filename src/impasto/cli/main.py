@@ -18,7 +18,7 @@ from impasto.cli.optimize import optimize
 from impasto.cli.reproduce import reproduce
 from impasto.cli.stylize import stylize
 from impasto.cli.upscale import upscale
-from impasto.signals import end_as_by_ctrl_c
+from impasto.system.signals import end_as_by_ctrl_c
 
 app = typer.Typer(
     name="impasto",

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from impasto.cli.console import LAYOUT, answer_path, is_terminal
-from impasto.visible_text import visible
+from impasto.system.visible_text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

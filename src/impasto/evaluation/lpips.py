@@ -20,9 +20,9 @@ from impasto.errors import PictureError, WeightsError
 from impasto.evaluation.features import to_tensor
 from impasto.evaluation.measures import Column, Judge, Measure
 from impasto.evaluation.picture_sets import TestPicture
-from impasto.given_files import open_given_file
 from impasto.loss_network import NUM_CHANNELS_BY_BLOCK, NUM_CONVOLUTIONS_BY_BLOCK
 from impasto.metrics import Protocol
+from impasto.system.input_files import open_given_file
 
 MINIMUM_SIZE = 16
 """In pixels each way: the fifth block has one pixel left of it."""

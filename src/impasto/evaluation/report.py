@@ -6,7 +6,7 @@ from typing import Any
 
 from impasto.evaluation.benchmark import Evaluation, ModelScores, SetScores
 from impasto.evaluation.measures import Column
-from impasto.visible_text import visible
+from impasto.system.visible_text import visible
 
 
 def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:

@@ -14,7 +14,6 @@ from typing import BinaryIO
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.given_files import open_given_file, read_given_stream, special_kind
 from impasto.images.animation import Animation, animation_from_file, is_animated
 from impasto.images.bombs import check_bomb
 from impasto.images.encoding import (
@@ -55,6 +54,7 @@ from impasto.images.sixteen_bit import is_sixteen_bit
 from impasto.images.small_reading import read_small
 from impasto.images.stated_colour import stated_profile
 from impasto.images.target import check_target, format_named, write_file, write_stream
+from impasto.system.input_files import open_given_file, read_given_stream, special_kind
 
 __all__ = [
     "READABLE_SUFFIXES",

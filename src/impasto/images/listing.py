@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from impasto.errors import PictureFileError
-from impasto.given_files import special_kind
 from impasto.images.encoding import WRITABLE_SUFFIXES
 from impasto.images.reading import one_line, shown
+from impasto.system.input_files import special_kind
 
 READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})
 """Suffixes that `list_pictures` lists. `load_picture` goes by content and takes any."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.given_files import open_given_file
 from impasto.images.animation import is_animated
 from impasto.images.bombs import check_bomb
 from impasto.images.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
@@ -28,6 +27,7 @@ from impasto.images.reading import MAX_PIXELS, READABLE_FORMATS, one_line, readi
 from impasto.images.resize import fit_longer_side, reduction
 from impasto.images.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.stated_colour import stated_profile
+from impasto.system.input_files import open_given_file
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""

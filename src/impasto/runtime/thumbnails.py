@@ -14,7 +14,7 @@ from impasto.images.io import check_target, load_picture, save_picture
 from impasto.images.picture import Picture, resize_longer_side
 from impasto.images.target import save_or_keep
 from impasto.runtime.stylizer import Stylizer
-from impasto.visible_text import visible
+from impasto.system.visible_text import visible
 from impasto.zoo.registry import ModelEntry
 
 THUMBNAIL_SIZE = 256

@@ -24,9 +24,9 @@ from impasto.errors import ModelFileError
 from impasto.runtime.backends import OpenVinoBackend, Precision, refusal
 from impasto.runtime.channels_last import keep_channels_last
 from impasto.runtime.cheaper_graph import make_cheaper
-from impasto.runtime.free_memory import return_freed_memory
 from impasto.runtime.stage_graph import cannot_be_cut, graph_of_stage, norms_of, stages_of
 from impasto.runtime.stages import Stage, Statistics
+from impasto.system.free_memory import return_freed_memory
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
     ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd")

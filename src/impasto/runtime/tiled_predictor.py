@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends import Precision
-from impasto.runtime.forks import check_not_forked
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tile_backend import TileBackend
 from impasto.runtime.tiled_run import TiledRun
 from impasto.runtime.tiling import Progress, Tile, TileGrid, plan_grid
-from impasto.work_files import work_folder
+from impasto.system.forks import check_not_forked
+from impasto.system.work_files import work_folder
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 

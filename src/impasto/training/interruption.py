@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from impasto.signals import ENDING, is_heeded
+from impasto.system.signals import ENDING, is_heeded
 
 
 class HeardSignals:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from impasto.errors import RecipeError
-from impasto.given_files import read_given_file
+from impasto.system.input_files import read_given_file
 from impasto.training.recipe import StyleRecipe
 from impasto.training.sections import is_model_name
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe

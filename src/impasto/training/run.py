@@ -20,7 +20,8 @@ from impasto.errors import (
 )
 from impasto.export import export_model
 from impasto.files import reason_of
-from impasto.given_files import special_kind
+from impasto.system.input_files import special_kind
+from impasto.system.work_files import alone_in
 from impasto.trained_network import load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
@@ -35,7 +36,6 @@ from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.tasks import StyleTask
-from impasto.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 

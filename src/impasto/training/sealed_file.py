@@ -16,7 +16,7 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from impasto.errors import CheckpointError
-from impasto.given_files import open_given_file
+from impasto.system.input_files import open_given_file
 
 DIGEST_KEY = "impasto.sha256"
 _LENGTH_BYTES = 8

@@ -21,7 +21,7 @@ import platformdirs
 from impasto.errors import DownloadError, ModelFileError
 from impasto.files import reason_of as reason_of_disk
 from impasto.files import write_whole
-from impasto.given_files import parse_json, read_given_file
+from impasto.system.input_files import parse_json, read_given_file
 from impasto.web import (
     CHUNK_BYTES,
     TRANSPORT_ERRORS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from impasto.errors import DownloadError
-from impasto.given_files import parse_json
+from impasto.system.input_files import parse_json
 from impasto.web import read_address, shown_address
 
 HUB_SCHEME = "hf://"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from impasto.errors import ModelFileError
-from impasto.given_files import read_given_file
+from impasto.system.input_files import read_given_file
 from impasto.zoo.card import ModelCard
 from impasto.zoo.graph import check_graph
 from impasto.zoo.onnx_wire import read_onnx

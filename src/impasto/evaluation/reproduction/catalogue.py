@@ -21,7 +21,7 @@ from impasto.evaluation.reproduction.journal import Journal
 from impasto.evaluation.reproduction.publication import publish
 from impasto.evaluation.reproduction.target import Settings, Target
 from impasto.files import reason_of
-from impasto.work_files import alone_in
+from impasto.system.work_files import alone_in
 
 TARGETS: Mapping[str, Target] = {
     "speed": speed,

@@ -23,7 +23,6 @@ from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
 from impasto.files import reason_of
-from impasto.given_files import special_kind
 from impasto.images.reading import shown
 from impasto.runtime.clips.clip import ClipFacts, ClipFrame
 from impasto.runtime.clips.encoders import Encoder, encoder_for
@@ -31,6 +30,7 @@ from impasto.runtime.clips.frames import on_white, rgb_to_frame, rgba_to_frame
 from impasto.runtime.clips.opening import open_output
 from impasto.runtime.clips.soundtrack import Soundtrack, seconds_of
 from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES
+from impasto.system.input_files import special_kind
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _FULL, _LIMITED = 2, 1

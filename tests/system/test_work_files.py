@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from impasto.work_files import (
+from impasto.system.work_files import (
     PREFIX,
     new_work_file,
     only_one,
@@ -20,7 +20,7 @@ from impasto.work_files import (
 MAKER = """
 import sys
 from pathlib import Path
-from impasto.work_files import new_work_file, only_one, work_folder
+from impasto.system.work_files import new_work_file, only_one, work_folder
 folder = Path(sys.argv[1])
 with work_folder(folder) as place, only_one(folder / "lock") as is_alone:
     (place / "inside").mkdir()

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from impasto.given_files import (
+from impasto.system.input_files import (
     open_given_file,
     parse_json,
     read_given_file,

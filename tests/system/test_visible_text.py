@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.visible_text import visible
+from impasto.system.visible_text import visible
 
 
 @pytest.mark.parametrize(

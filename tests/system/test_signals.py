@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from impasto.errors import TrainingInterrupted, VideoInterrupted
-from impasto.signals import Terminated, kept_handlers, signal_behind
+from impasto.system.signals import Terminated, kept_handlers, signal_behind
 
 CHILD = """
 import signal, sys, time
-from impasto.signals import end_as_by_ctrl_c
+from impasto.system.signals import end_as_by_ctrl_c
 if "ignore" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 end_as_by_ctrl_c()

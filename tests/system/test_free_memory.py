@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from impasto.runtime.free_memory import free_memory
+from impasto.system.free_memory import free_memory
 
 GIB = 2**30
 

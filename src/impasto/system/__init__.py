@@ -1,0 +1,1 @@
+"""What the operating system gives: locks, streams, signals, forks and free memory."""
