@@ -24,7 +24,7 @@ from impasto.evaluation.photographs import square
 from impasto.evaluation.reproduction.baseline import iterations_to_reach
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.image_optimization import Judge, OptimizationSettings, PictureOptimizer, white_noise
-from impasto.objectives import LossTerms
+from impasto.losses.style_objective import LossTerms
 
 ROOT = Path(__file__).parents[1]
 STYLE = "starry_night"

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from impasto.loss_network import LossNetwork
-from impasto.losses import feature_reconstruction_loss, gram_matrix, total_variation_loss
-from impasto.objectives import PRESETS, layers_of
+from impasto.losses.loss_network import LossNetwork
+from impasto.losses.perceptual import feature_reconstruction_loss, gram_matrix, total_variation_loss
+from impasto.losses.style_objective import PRESETS, layers_of
 from impasto.training.recipe import PaintingSection
 from impasto.training.tasks import load_painting
 

@@ -16,8 +16,8 @@ from PIL import ImageOps
 from torch import Tensor, nn
 
 from impasto.images.io import load_training_rgb
-from impasto.loss_network import LossNetwork
-from impasto.losses import (
+from impasto.losses.loss_network import LossNetwork
+from impasto.losses.perceptual import (
     FeatureReconstructionLoss,
     StyleReconstructionLoss,
     TotalVariationLoss,

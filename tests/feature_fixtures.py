@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from impasto.loss_network import LAYER_NAMES, LossNetwork
+from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 
 GOLDEN = Path(__file__).parent / "golden"
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")

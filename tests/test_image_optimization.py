@@ -10,8 +10,8 @@ from impasto.image_optimization import (
     scales_of,
     white_noise,
 )
-from impasto.losses import pixel_loss, total_variation_loss
-from impasto.objectives import LossTerms
+from impasto.losses.perceptual import pixel_loss, total_variation_loss
+from impasto.losses.style_objective import LossTerms
 
 METHODS = ("lbfgs", "adam")
 

@@ -5,8 +5,8 @@ import torch
 from impasto.errors import PictureError, WeightsError
 from impasto.image_optimization import OptimizationSettings
 from impasto.inversion import invert_features, invert_style
-from impasto.loss_network import LossNetwork
-from impasto.losses import gram_matrix
+from impasto.losses.loss_network import LossNetwork
+from impasto.losses.perceptual import gram_matrix
 from training_fixtures import draw
 
 

@@ -7,7 +7,7 @@ import torch
 from impasto.errors import CheckpointError, ModelFileError, RecipeError
 from impasto.image_optimization import OptimizationSettings
 from impasto.images.io import Picture
-from impasto.objectives import PRESETS
+from impasto.losses.style_objective import PRESETS
 from impasto.optimization_run import (
     StyleOptimization,
     objective_of,

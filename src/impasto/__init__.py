@@ -9,9 +9,9 @@ The rooms, from the command line down:
 - `impasto.export`: a trained network becomes a model file
 - `impasto.runtime`: model files applied to pictures, without torch
 - `impasto.zoo`: model files, their cards, and the models that ship
-- `impasto.objectives`, `impasto.data`: what is minimised, and on which photographs
-- `impasto.losses`, `impasto.networks`: the formulas and the transformers
-- `impasto.loss_network`: VGG-16 by named layers
+- `impasto.losses.style_objective`, `impasto.data`: what is minimised, and on which photographs
+- `impasto.losses.perceptual`, `impasto.networks`: the formulas and the transformers
+- `impasto.losses.loss_network`: VGG-16 by named layers
 - `impasto.images`: files to pictures and back
 - `impasto.errors`: what can go wrong
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from impasto.errors import NotFiniteError, PictureError
 from impasto.lbfgs_model import Bounds, Pairs
-from impasto.objectives import LossTerms
+from impasto.losses.style_objective import LossTerms
 from impasto.projected_lbfgs import LbfgsState, advance, begin
 from impasto.tensors import Pictures, check_pictures
 

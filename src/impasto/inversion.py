@@ -17,14 +17,14 @@ from impasto.image_optimization import (
     optimize_picture,
     white_noise,
 )
-from impasto.loss_network import LossNetwork
-from impasto.losses import (
+from impasto.losses.loss_network import LossNetwork
+from impasto.losses.perceptual import (
     feature_reconstruction_loss,
     gram_matrix,
     style_reconstruction_loss,
     total_variation_loss,
 )
-from impasto.objectives import PAPER_STYLE_LAYERS, LossTerms
+from impasto.losses.style_objective import PAPER_STYLE_LAYERS, LossTerms
 from impasto.tensors import Pictures, check_pictures
 
 PAPER_FEATURE_LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_1", "relu5_3")

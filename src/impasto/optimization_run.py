@@ -30,8 +30,8 @@ from impasto.image_optimization import (
     white_noise,
 )
 from impasto.images.io import Picture, resize_longer_side
-from impasto.loss_network import LAYER_NAMES, LossNetwork, Padding
-from impasto.objectives import (
+from impasto.losses.loss_network import LAYER_NAMES, LossNetwork, Padding
+from impasto.losses.style_objective import (
     LossScales,
     StylePreset,
     StyleTransferObjective,

@@ -182,4 +182,4 @@ def test_the_site_builds_without_a_warning(tmp_path):
     starry_night = (tmp_path / "site" / "styles" / "starry_night.html").read_text()
     assert "The Starry Night, Vincent van Gogh, 1889" in starry_night
     losses = (tmp_path / "site" / "api" / "losses.html").read_text()
-    assert "impasto.losses.gram_matrix" in losses
+    assert "impasto.losses.perceptual.gram_matrix" in losses

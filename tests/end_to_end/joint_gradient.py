@@ -14,7 +14,7 @@ import torch
 
 from impasto.data.photos import PhotoFolder
 from impasto.data.stream import CropStream, StreamSettings
-from impasto.objectives import LossScales
+from impasto.losses.style_objective import LossScales
 from impasto.training.devices import launched_fabric
 from impasto.training.recipe import StyleRecipe
 from impasto.training.tasks import StyleTask

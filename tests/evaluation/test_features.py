@@ -6,7 +6,7 @@ from torch import nn
 from impasto.errors import WeightsError
 from impasto.evaluation.features import FEATURE_LAYERS, feature_distance, feature_measure
 from impasto.evaluation.picture_sets import TestPicture
-from impasto.loss_network import LossNetwork
+from impasto.losses.loss_network import LossNetwork
 from impasto.metrics import Protocol
 
 PROTOCOL = Protocol(scale=2)

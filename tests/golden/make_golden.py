@@ -22,9 +22,9 @@ from feature_fixtures import (
     golden_objective_inputs,
     vgg16,
 )
+from impasto.losses.style_objective import PRESETS, StyleTransferObjective
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
-from impasto.objectives import PRESETS, StyleTransferObjective
 
 CORNERS = ((60, 80), (70, 95), (50, 65))
 """Of the crop that each of red, green and blue is made of: the photograph is grey, and a grey

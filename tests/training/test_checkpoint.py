@@ -11,9 +11,9 @@ from safetensors.torch import load, save
 import impasto.training.checkpoint as checkpoint_module
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
+from impasto.losses.style_objective import LossScales
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
-from impasto.objectives import LossScales
 from impasto.training.checkpoint import (
     HEADER_KEY,
     TrainingState,

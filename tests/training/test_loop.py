@@ -15,7 +15,7 @@ from impasto.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from impasto.objectives import LossScales, LossTerms
+from impasto.losses.style_objective import LossScales, LossTerms
 from impasto.training import loop
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import make_fabric

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import RecipeError
+from impasto.losses.style_objective import PRESETS, StyleWeights
 from impasto.networks.architecture import NetworkArchitecture
-from impasto.objectives import PRESETS, StyleWeights
 from impasto.training.recipe_file import load_recipe, parse_recipe
 
 RELEASED_RECIPES = sorted((Path(__file__).parents[2] / "recipes" / "style").glob("*.toml"))

@@ -25,7 +25,7 @@ from impasto.errors import (
     TrainingInterrupted,
     UnknownModelError,
 )
-from impasto.loss_network import SHIPPED_WEIGHTS_SHA256
+from impasto.losses.loss_network import SHIPPED_WEIGHTS_SHA256
 from impasto.runtime.predictor import Predictor
 from impasto.system.work_files import alone_in
 from impasto.trained_network import load_network

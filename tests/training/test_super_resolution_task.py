@@ -5,8 +5,8 @@ import torch.nn.functional as F
 
 from impasto.errors import RecipeError
 from impasto.images.degradation import degrade
+from impasto.losses.super_resolution_objective import SUPER_RESOLUTION_PRESETS
 from impasto.networks.super_resolution import BicubicEnlargement
-from impasto.super_resolution_objective import SUPER_RESOLUTION_PRESETS
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.super_resolution_task import SuperResolutionTask, degrade_batch
 

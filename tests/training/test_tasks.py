@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.objectives import LossScales
+from impasto.losses.style_objective import LossScales
 from impasto.training.recipe import PaintingSection
 from impasto.training.tasks import StyleTask, load_painting
 from impasto.training.window import judged_window

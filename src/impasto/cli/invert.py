@@ -90,7 +90,7 @@ def invert(
 
 def _columns(loss: str, layers: list[str] | None) -> list[tuple[str, ...]]:
     from impasto.inversion import PAPER_FEATURE_LAYERS, PAPER_STYLE_SETS
-    from impasto.loss_network import LAYER_NAMES
+    from impasto.losses.loss_network import LAYER_NAMES
 
     if not layers:
         return list(PAPER_STYLE_SETS) if loss == "style" else [(x,) for x in PAPER_FEATURE_LAYERS]

@@ -12,7 +12,7 @@ from impasto.data.source import PhotoSource
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import PictureFileError
 from impasto.images.reading import MAX_PICTURE_BYTES
-from impasto.loss_network import weights_sha256
+from impasto.losses.loss_network import weights_sha256
 from impasto.system.input_files import read_given_file
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe import PaintingSection, StyleRecipe

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
 from impasto.files import reason_of, write_whole
-from impasto.objectives import LossScales
+from impasto.losses.style_objective import LossScales
 from impasto.training.sealed_file import seal, unseal
 
 HEADER_KEY = "impasto.checkpoint"

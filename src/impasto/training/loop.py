@@ -25,7 +25,7 @@ from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import NotFiniteError, TrainingError, TrainingInterrupted
 from impasto.images.io import save_picture
 from impasto.images.picture import Picture
-from impasto.objectives import LossTerms
+from impasto.losses.style_objective import LossTerms
 from impasto.training.checkpoint import (
     Checkpoint,
     TrainingState,

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from impasto.losses.style_objective import PRESETS, NonNegative, Positive, StyleWeights
 from impasto.networks.architecture import NetworkArchitecture
-from impasto.objectives import PRESETS, NonNegative, Positive, StyleWeights
 from impasto.training.sections import (
     AbsolutePath,
     Count,

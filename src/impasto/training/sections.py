@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from impasto.objectives import NonNegative, Positive
+from impasto.losses.style_objective import NonNegative, Positive
 from impasto.zoo.card import Licences, Line
 
 Count = Annotated[int, Field(ge=1)]

@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from impasto.images.degradations import Degradation
+from impasto.losses.style_objective import NonNegative
+from impasto.losses.super_resolution_objective import (
+    SUPER_RESOLUTION_PRESETS,
+    SuperResolutionLoss,
+    SuperResolutionPreset,
+)
 from impasto.networks.architecture import (
     NUM_ENLARGEMENT_CHANNELS,
     PaperSuperResolutionArchitecture,
     SubpixelArchitecture,
     SuperResolutionArchitecture,
-)
-from impasto.objectives import NonNegative
-from impasto.super_resolution_objective import (
-    SUPER_RESOLUTION_PRESETS,
-    SuperResolutionLoss,
-    SuperResolutionPreset,
 )
 from impasto.training.sections import (
     AbsolutePath,

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.degradation import degradation_matrix
 from impasto.images.degradations import Degradation
+from impasto.losses.style_objective import LossScales, LossTerms
+from impasto.losses.super_resolution_objective import (
+    SuperResolutionObjective,
+    super_resolution_objective,
+)
 from impasto.networks.super_resolution import (
     BicubicEnlargement,
     PaperSuperResolutionNetwork,
     build_super_resolution_network,
-)
-from impasto.objectives import LossScales, LossTerms
-from impasto.super_resolution_objective import (
-    SuperResolutionObjective,
-    super_resolution_objective,
 )
 from impasto.tensors import Pictures
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe

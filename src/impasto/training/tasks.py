@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from impasto.errors import PictureFileError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import load_training_rgb
-from impasto.loss_network import LossNetwork
-from impasto.losses import grid_loss
-from impasto.networks.style_transfer import build_style_network
-from impasto.objectives import (
+from impasto.losses.loss_network import LossNetwork
+from impasto.losses.perceptual import grid_loss
+from impasto.losses.style_objective import (
     LossScales,
     LossTerms,
     StyleTransferObjective,
     find_preset,
     layers_of,
 )
+from impasto.networks.style_transfer import build_style_network
 from impasto.tensors import Pictures
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.window import Window, judged_window

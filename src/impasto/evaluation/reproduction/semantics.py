@@ -29,7 +29,7 @@ from impasto.evaluation.reproduction.shift import blurred, noisy
 from impasto.evaluation.reproduction.target import Effort, Result, Settings
 from impasto.evaluation.reproduction.trained_style import load_styles, released_styles
 from impasto.images.io import load_picture
-from impasto.loss_network import LossNetwork
+from impasto.losses.loss_network import LossNetwork
 
 CLAIM = (
     "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "

@@ -21,8 +21,8 @@ from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.plot import drawn
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.loss_network import LAYER_NAMES, LossNetwork
-from impasto.losses import feature_reconstruction_loss, pixel_loss
+from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
+from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 from impasto.metrics import rgb_to_luminance, ssim
 
 CLAIM = (

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save as serialise
 
 from impasto.files import write_whole
-from impasto.loss_network import LAYER_NAMES, NUM_CHANNELS_BY_BLOCK
+from impasto.losses.loss_network import LAYER_NAMES, NUM_CHANNELS_BY_BLOCK
 
 
 def write_untrained_weights(path: Path, *, seed: int = 0) -> None:

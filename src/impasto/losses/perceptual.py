@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import PictureError
-from impasto.loss_network import FeatureExtractor, LossNetwork
+from impasto.losses.loss_network import FeatureExtractor, LossNetwork
 from impasto.tensors import (
     Features,
     GramMatrices,

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from impasto.errors import NotFiniteError, PictureError
-from impasto.spectrum_losses import (
+from impasto.losses.spectrum import (
     GridSpectrumLoss,
     SpectrumLoss,
     grid_spectrum_loss,

@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from scipy.signal import correlate
 
 from feature_fixtures import GOLDEN, as_pictures, cat_crop, random_pictures, vgg16
-from impasto import loss_network
 from impasto.errors import NotFiniteError, PictureError, WeightsError
-from impasto.loss_network import (
+from impasto.losses.loss_network import (
     LAYER_NAMES,
     MEAN_RGB,
     SHIPPED_WEIGHTS_SHA256,
     LossNetwork,
     weights_sha256,
 )
+from impasto.losses.perceptual import loss_network
 
 SHIPPED = resources.files("impasto") / "weights" / "vgg16.safetensors"
 

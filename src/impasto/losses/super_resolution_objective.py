@@ -12,15 +12,15 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from impasto.loss_network import FeatureExtractor, LossNetwork
-from impasto.losses import (
+from impasto.losses.loss_network import FeatureExtractor, LossNetwork
+from impasto.losses.perceptual import (
     feature_reconstruction_loss,
     grid_loss,
     named_features,
     pixel_loss,
 )
-from impasto.objectives import LossTerms, NonNegative
-from impasto.spectrum_losses import grid_spectrum_loss, spectrum_loss
+from impasto.losses.spectrum import grid_spectrum_loss, spectrum_loss
+from impasto.losses.style_objective import LossTerms, NonNegative
 from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
 
 GRID_CELLS = 8

@@ -12,7 +12,7 @@ from skimage.metrics import mean_squared_error
 
 from feature_fixtures import random_pictures
 from impasto.errors import NotFiniteError, PictureError
-from impasto.losses import (
+from impasto.losses.perceptual import (
     GridLoss,
     feature_reconstruction_loss,
     gram_matrix,

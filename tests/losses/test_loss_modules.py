@@ -6,9 +6,8 @@ import torch
 from jaxtyping import TypeCheckError, jaxtyped
 
 from feature_fixtures import PixelFeatures, SmoothFeatures, random_pictures
-from impasto import losses
 from impasto.errors import PictureError
-from impasto.losses import (
+from impasto.losses.perceptual import (
     FeatureReconstructionLoss,
     PixelLoss,
     StyleReconstructionLoss,
@@ -20,6 +19,7 @@ from impasto.losses import (
     style_reconstruction_loss,
     total_variation_loss,
 )
+from impasto.losses.perceptual import perceptual as losses
 
 PICTURES = torch.rand(2, 3, 4, 5)
 

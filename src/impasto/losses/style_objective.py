@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from impasto.errors import NotFiniteError, RecipeError
-from impasto.loss_network import LAYER_NAMES, FeatureExtractor
-from impasto.losses import (
+from impasto.losses.loss_network import LAYER_NAMES, FeatureExtractor
+from impasto.losses.perceptual import (
     Reduction,
     StyleReconstructionLoss,
     feature_reconstruction_loss,

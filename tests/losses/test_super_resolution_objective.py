@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from impasto.errors import PictureError
-from impasto.spectrum_losses import grid_spectrum_loss, spectrum_loss
-from impasto.super_resolution_objective import (
+from impasto.losses.spectrum import grid_spectrum_loss, spectrum_loss
+from impasto.losses.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
     SuperResolutionObjective,
     SuperResolutionPreset,

@@ -19,13 +19,13 @@ from feature_fixtures import (
     vgg16,
 )
 from impasto.errors import NotFiniteError, PictureError, RecipeError
-from impasto.losses import (
+from impasto.losses.perceptual import (
     feature_reconstruction_loss,
     gram_matrix,
     style_reconstruction_loss,
     total_variation_loss,
 )
-from impasto.objectives import (
+from impasto.losses.style_objective import (
     PRESETS,
     STYLE_TERMS,
     LossScales,

@@ -1,0 +1,1 @@
+"""The losses: formulas, the loss network, and the objectives made of them."""
