@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from impasto.errors import ExportError, ImpastoError, ModelFileError, OutputExistsError
 from impasto.files import reason_of, write_whole
 from impasto.images.io import list_pictures, load_training_rgb
-from impasto.metrics import psnr, to_levels
+from impasto.metrics.fidelity import psnr, to_levels
 from impasto.quantized_graph import (
     WEIGHT_BITS,
     Calibration,

@@ -12,7 +12,7 @@ from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import to_json, to_markdown
 from impasto.images.degradation import degrade
 from impasto.images.resize import imresize
-from impasto.metrics import Protocol, psnr, rgb_to_luminance, ssim
+from impasto.metrics.fidelity import Protocol, psnr, rgb_to_luminance, ssim
 
 PROTOCOL = Protocol(scale=4)
 

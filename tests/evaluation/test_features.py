@@ -7,7 +7,7 @@ from impasto.errors import WeightsError
 from impasto.evaluation.features import FEATURE_LAYERS, feature_distance, feature_measure
 from impasto.evaluation.picture_sets import TestPicture
 from impasto.losses.loss_network import LossNetwork
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 
 PROTOCOL = Protocol(scale=2)
 

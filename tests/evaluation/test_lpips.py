@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from impasto.errors import PictureError, WeightsError
 from impasto.evaluation.lpips import Lpips, lpips_measure, read_lpips
 from impasto.evaluation.picture_sets import TestPicture
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 
 # torchvision's vgg16().features: (place, channels), M a pooling, as its configuration D lists them.
 LAYOUT = [

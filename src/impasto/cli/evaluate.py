@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from impasto.evaluation.enlargers import Enlarger
     from impasto.evaluation.measures import Measure
     from impasto.evaluation.picture_sets import PictureSet
-    from impasto.metrics import Protocol
+    from impasto.metrics.fidelity import Protocol
 
 USUAL_SCALE = 4
 
@@ -83,7 +83,7 @@ def evaluate(
     """
     from impasto.evaluation.enlargers import open_enlargers
     from impasto.evaluation.picture_sets import find_pictures
-    from impasto.metrics import Protocol
+    from impasto.metrics.fidelity import Protocol
 
     _check_places(output, sheet, crop, overwrite=overwrite)
     files = _files_to_score(model or []) if into_card else []

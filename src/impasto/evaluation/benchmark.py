@@ -16,7 +16,7 @@ from impasto.evaluation.enlargers import Enlarger
 from impasto.evaluation.measures import Column, Measure
 from impasto.evaluation.picture_sets import PicturePlace, PictureSet, TestPicture, load_test_picture
 from impasto.images.degradations import DEGRADATIONS, Degradation
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 
 GIVEN_FILES = "files"
 """What `Protocol.degradation` says of low resolutions that were given."""

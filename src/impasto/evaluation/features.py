@@ -15,7 +15,7 @@ from impasto.evaluation.measures import Column, Judge, Measure, shaved_levels
 from impasto.evaluation.picture_sets import TestPicture
 from impasto.losses.loss_network import FeatureExtractor, LossNetwork
 from impasto.losses.perceptual import named_features
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 
 FEATURE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The last layer of each block."""

@@ -21,7 +21,7 @@ from impasto.evaluation.features import to_tensor
 from impasto.evaluation.measures import Column, Judge, Measure
 from impasto.evaluation.picture_sets import TestPicture
 from impasto.losses.loss_network import NUM_CHANNELS_BY_BLOCK, NUM_CONVOLUTIONS_BY_BLOCK
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 from impasto.system.input_files import open_given_file
 
 MINIMUM_SIZE = 16

@@ -12,13 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.evaluation.picture_sets import TestPicture
-from impasto.evaluation.spectrum import (
-    GRID_PERIODS,
-    MINIMUM_SPECTRUM_SIZE,
-    spectrum_energy,
-    spectrum_peak,
-)
-from impasto.metrics import (
+from impasto.metrics.fidelity import (
     SSIM_WINDOW,
     Luminance,
     Protocol,
@@ -27,6 +21,12 @@ from impasto.metrics import (
     shave,
     ssim,
     to_levels,
+)
+from impasto.metrics.spectrum import (
+    GRID_PERIODS,
+    MINIMUM_SPECTRUM_SIZE,
+    spectrum_energy,
+    spectrum_peak,
 )
 
 Mean = Literal["arithmetic", "geometric"]

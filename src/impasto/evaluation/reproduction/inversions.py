@@ -16,7 +16,7 @@ from impasto.image_optimization import OptimizationProgress, OptimizationSetting
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.inversion import PAPER_FEATURE_LAYERS, PAPER_STYLE_SETS, invert_features, invert_style
-from impasto.metrics import rgb_to_luminance, ssim
+from impasto.metrics.fidelity import rgb_to_luminance, ssim
 
 CLAIM = (
     "Figures 3 and 4: features of early layers keep a picture as good as whole, those of higher "

@@ -23,7 +23,7 @@ from impasto.evaluation.reproduction.plot import drawn
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
-from impasto.metrics import rgb_to_luminance, ssim
+from impasto.metrics.fidelity import rgb_to_luminance, ssim
 
 CLAIM = (
     "Section 2 of the report: the per-pixel loss rises when a picture is moved by one pixel, "

@@ -21,7 +21,7 @@ from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_
 from impasto.evaluation.report import table, to_json
 from impasto.evaluation.reproduction.journal import Journal, digest_of
 from impasto.evaluation.reproduction.target import Effort, Result, Settings
-from impasto.metrics import Protocol
+from impasto.metrics.fidelity import Protocol
 from impasto.runtime.upscaler import resolve_upscaling_model
 
 CLAIM = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
-from impasto.metrics import Luminance
+from impasto.metrics.fidelity import Luminance
 
 GRID_PERIODS = (2, 4)
 """Periods in pixels that a network leaves that enlarges by 4 in two steps."""

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from impasto.errors import PictureError
-from impasto.evaluation.spectrum import GRID_PERIODS, spectrum_energy, spectrum_peak
+from impasto.metrics.spectrum import GRID_PERIODS, spectrum_energy, spectrum_peak
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from impasto.errors import MissingExtraError, PictureError
-from impasto.metrics import Protocol, psnr, rgb_to_luminance, shave, ssim, to_levels
+from impasto.metrics.fidelity import Protocol, psnr, rgb_to_luminance, shave, ssim, to_levels
 
 
 def flat(*rgb, height=2, width=3):

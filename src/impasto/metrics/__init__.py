@@ -1,0 +1,1 @@
+"""How near a picture comes to the truth, in numbers; numpy only."""
