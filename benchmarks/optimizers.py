@@ -23,8 +23,13 @@ from torch import Tensor
 from impasto.evaluation.photographs import square
 from impasto.evaluation.reproduction.baseline import iterations_to_reach
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
-from impasto.image_optimization import Judge, OptimizationSettings, PictureOptimizer, white_noise
 from impasto.losses.style_objective import LossTerms
+from impasto.optimization.picture_optimizer import (
+    Judge,
+    OptimizationSettings,
+    PictureOptimizer,
+    white_noise,
+)
 
 ROOT = Path(__file__).parents[1]
 STYLE = "starry_night"

@@ -10,7 +10,7 @@ from impasto.cli.console import answer, fail, tell
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from impasto.image_optimization import OptimizationSettings
+    from impasto.optimization.picture_optimizer import OptimizationSettings
 
 ITERATIONS_A_LINE = 50
 
@@ -58,10 +58,10 @@ def invert(
     import numpy as np
     import torch
 
-    from impasto.image_optimization import OptimizationSettings
     from impasto.images.contact_sheet import contact_sheet
     from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
     from impasto.images.target import check_target, save_or_keep
+    from impasto.optimization.picture_optimizer import OptimizationSettings
     from impasto.runtime.given_pictures import fill_transparent
 
     def save(made: Picture, place: Path) -> None:
@@ -89,8 +89,8 @@ def invert(
 
 
 def _columns(loss: str, layers: list[str] | None) -> list[tuple[str, ...]]:
-    from impasto.inversion import PAPER_FEATURE_LAYERS, PAPER_STYLE_SETS
     from impasto.losses.loss_network import LAYER_NAMES
+    from impasto.optimization.inversion import PAPER_FEATURE_LAYERS, PAPER_STYLE_SETS
 
     if not layers:
         return list(PAPER_STYLE_SETS) if loss == "style" else [(x,) for x in PAPER_FEATURE_LAYERS]
@@ -110,8 +110,8 @@ def _invert(
     settings: "OptimizationSettings",
     smoothness: float | None,
 ) -> "Tensor":
-    from impasto.image_optimization import OptimizationProgress
-    from impasto.inversion import invert_features, invert_style
+    from impasto.optimization.inversion import invert_features, invert_style
+    from impasto.optimization.picture_optimizer import OptimizationProgress
 
     next_line, name = 0, "+".join(layers)
 

@@ -11,8 +11,8 @@ from impasto.cli.console import EXIT_OF_SIGNALS, answer, answer_json, complain, 
 from impasto.cli.downloads import fetched
 
 if TYPE_CHECKING:
-    from impasto.image_optimization import OptimizationProgress
-    from impasto.optimization_run import ObjectiveSettings
+    from impasto.optimization.picture_optimizer import OptimizationProgress
+    from impasto.optimization.run import ObjectiveSettings
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -93,10 +93,10 @@ def optimize(
     for every picture where a trained style takes a fraction of a second. It needs no training, and
     shows what a style could become. Ctrl-C saves; --resume goes on.
     """
-    from impasto.image_optimization import OptimizationSettings
     from impasto.images.io import Picture, load_picture, save_picture
     from impasto.images.target import check_target, save_or_keep
-    from impasto.optimization_run import StyleOptimization, optimize_photograph
+    from impasto.optimization.picture_optimizer import OptimizationSettings
+    from impasto.optimization.run import StyleOptimization, optimize_photograph
     from impasto.training.interruption import stop_on_signals
 
     if like is not None and (content_layer or style_layers or preset != "default"):
@@ -152,7 +152,7 @@ def _objective(
     style_layers: str | None,
     style_balance: float,
 ) -> "ObjectiveSettings":
-    from impasto.optimization_run import objective_of, objective_settings
+    from impasto.optimization.run import objective_of, objective_settings
     from impasto.zoo.registry import resolve_model
 
     if like is not None:

@@ -39,7 +39,7 @@ def test_a_stopped_search_goes_on_to_the_same_curve(style, tiny_settings, tmp_pa
     photograph = square(tiny_settings.photos[0], 32)
     whole = search(style, photograph, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("impasto.optimization_run.SECONDS_BETWEEN_SAVES", 0.0)
+        patch.setattr("impasto.optimization.run.SECONDS_BETWEEN_SAVES", 0.0)
         stopped = stop_after(4, patch)
         with pytest.raises(KeyboardInterrupt):
             search(style, photograph, tmp_path / "stopped")
@@ -50,7 +50,7 @@ def test_a_stopped_search_goes_on_to_the_same_curve(style, tiny_settings, tmp_pa
 
 def stop_after(num_steps, patch):
     """Let Ctrl-C come in a step; returns a list that has something in it once it came."""
-    from impasto.image_optimization import PictureOptimizer
+    from impasto.optimization.picture_optimizer import PictureOptimizer
 
     came, advance = [], PictureOptimizer.advance
 

@@ -21,7 +21,7 @@ from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_sty
 from impasto.evaluation.reproduction.variants import VARIANTS, Channels
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
-from impasto.optimization_run import ObjectiveSettings, StyleJudges
+from impasto.optimization.run import ObjectiveSettings, StyleJudges
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import launched_fabric
 from impasto.training.interruption import stop_on_signals

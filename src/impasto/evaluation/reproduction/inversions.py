@@ -12,11 +12,16 @@ from impasto.evaluation.report import table
 from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import load_styles
-from impasto.image_optimization import OptimizationProgress, OptimizationSettings
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
-from impasto.inversion import PAPER_FEATURE_LAYERS, PAPER_STYLE_SETS, invert_features, invert_style
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
+from impasto.optimization.inversion import (
+    PAPER_FEATURE_LAYERS,
+    PAPER_STYLE_SETS,
+    invert_features,
+    invert_style,
+)
+from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
 
 CLAIM = (
     "Figures 3 and 4: features of early layers keep a picture as good as whole, those of higher "

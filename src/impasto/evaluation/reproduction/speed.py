@@ -18,9 +18,13 @@ from impasto.evaluation.reproduction.target import Effort, Result, Settings, fir
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles
 from impasto.evaluation.timing import median_seconds
 from impasto.export import model_bytes
-from impasto.image_optimization import OptimizationSettings, PictureOptimizer, white_noise
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
+from impasto.optimization.picture_optimizer import (
+    OptimizationSettings,
+    PictureOptimizer,
+    white_noise,
+)
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.registry import resolve_model

@@ -14,9 +14,9 @@ import torch
 
 from impasto.errors import DataError, PictureFileError
 from impasto.evaluation.photographs import Pixels, as_tensor, stylized
-from impasto.image_optimization import Judge
 from impasto.images.io import list_pictures
-from impasto.optimization_run import ObjectiveSettings, StyleJudges, objective_of
+from impasto.optimization.picture_optimizer import Judge
+from impasto.optimization.run import ObjectiveSettings, StyleJudges, objective_of
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from impasto.errors import NotFiniteError, PictureError
-from impasto.lbfgs_model import Bounds, Pairs
 from impasto.losses.style_objective import LossTerms
-from impasto.projected_lbfgs import LbfgsState, advance, begin
+from impasto.optimization.lbfgs import LbfgsState, advance, begin
+from impasto.optimization.quadratic_model import Bounds, Pairs
 from impasto.tensors import Pictures, check_pictures
 
 Method = Literal["lbfgs", "adam"]

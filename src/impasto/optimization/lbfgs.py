@@ -1,8 +1,8 @@
 """Projected L-BFGS: a smooth function of a tensor made small within bounds.
 
-It minimises what `impasto.image_optimization` is about without knowing of pictures. Every step is
+It minimises what `impasto.optimization.picture_optimizer` is about without knowing of pictures. Every step is
 clipped to the bounds, as in Johnson et al. 2016, section 4.1. It leads to where the quadratic
-model of `impasto.lbfgs_model` is lowest: what is at a bound and pushed against it stays there, and
+model of `impasto.optimization.quadratic_model` is lowest: what is at a bound and pushed against it stays there, and
 what would go beyond one is sent to it, so that clipping undoes next to nothing.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from impasto.lbfgs_model import Bounds, Pairs, QuadraticModel
+from impasto.optimization.quadratic_model import Bounds, Pairs, QuadraticModel
 
 Evaluate = Callable[[Tensor], tuple[float, Tensor]]
 """The value at a point, and the gradient there."""

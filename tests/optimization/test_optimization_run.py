@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError
-from impasto.image_optimization import OptimizationSettings
 from impasto.images.io import Picture
 from impasto.losses.style_objective import PRESETS
-from impasto.optimization_run import (
+from impasto.optimization.picture_optimizer import OptimizationSettings
+from impasto.optimization.run import (
     StyleOptimization,
     objective_of,
     objective_settings,

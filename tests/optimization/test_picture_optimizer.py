@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from impasto.errors import NotFiniteError, PictureError
-from impasto.image_optimization import (
+from impasto.losses.perceptual import pixel_loss, total_variation_loss
+from impasto.losses.style_objective import LossTerms
+from impasto.optimization.picture_optimizer import (
     OptimizationSettings,
     PictureOptimizer,
     optimize_picture,
@@ -10,8 +12,6 @@ from impasto.image_optimization import (
     scales_of,
     white_noise,
 )
-from impasto.losses.perceptual import pixel_loss, total_variation_loss
-from impasto.losses.style_objective import LossTerms
 
 METHODS = ("lbfgs", "adam")
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.lbfgs_model import Bounds, Pairs, QuadraticModel
+from impasto.optimization.quadratic_model import Bounds, Pairs, QuadraticModel
 
 WIDE = Bounds(-100.0, 100.0)
 UNIT = Bounds(0.0, 1.0)

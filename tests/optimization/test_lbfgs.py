@@ -6,8 +6,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from impasto.lbfgs_model import Bounds
-from impasto.projected_lbfgs import LbfgsState, advance, begin
+from impasto.optimization.lbfgs import LbfgsState, advance, begin
+from impasto.optimization.quadratic_model import Bounds
 
 BOUNDS = Bounds(0.0, 1.0)
 

@@ -1,7 +1,7 @@
 """A whole optimisation of a photograph in a painting's style: files in, resumable, a picture out.
 
 The objective is that of a training: of a preset, or of a trained model, so that both can be
-compared. What is computed is `impasto.image_optimization`'s.
+compared. What is computed is `impasto.optimization.picture_optimizer`'s.
 """
 
 import contextlib
@@ -19,16 +19,6 @@ from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
 from impasto.files import reason_of, write_whole
-from impasto.image_optimization import (
-    Judge,
-    OnOptimization,
-    OptimizationSettings,
-    PictureOptimizer,
-    progress_of,
-    resized,
-    scales_of,
-    white_noise,
-)
 from impasto.images.io import Picture, resize_longer_side
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork, Padding
 from impasto.losses.style_objective import (
@@ -38,6 +28,16 @@ from impasto.losses.style_objective import (
     StyleWeights,
     find_preset,
     layers_of,
+)
+from impasto.optimization.picture_optimizer import (
+    Judge,
+    OnOptimization,
+    OptimizationSettings,
+    PictureOptimizer,
+    progress_of,
+    resized,
+    scales_of,
+    white_noise,
 )
 from impasto.runtime.given_pictures import fill_transparent
 from impasto.system.input_files import parse_json

@@ -10,13 +10,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from impasto.image_optimization import (
-    Judge,
-    OnOptimization,
-    OptimizationSettings,
-    optimize_picture,
-    white_noise,
-)
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import (
     feature_reconstruction_loss,
@@ -25,6 +18,13 @@ from impasto.losses.perceptual import (
     total_variation_loss,
 )
 from impasto.losses.style_objective import PAPER_STYLE_LAYERS, LossTerms
+from impasto.optimization.picture_optimizer import (
+    Judge,
+    OnOptimization,
+    OptimizationSettings,
+    optimize_picture,
+    white_noise,
+)
 from impasto.tensors import Pictures, check_pictures
 
 PAPER_FEATURE_LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_1", "relu5_3")

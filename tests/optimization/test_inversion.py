@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from impasto.errors import PictureError, WeightsError
-from impasto.image_optimization import OptimizationSettings
-from impasto.inversion import invert_features, invert_style
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import gram_matrix
+from impasto.optimization.inversion import invert_features, invert_style
+from impasto.optimization.picture_optimizer import OptimizationSettings
 from training_fixtures import draw
 
 

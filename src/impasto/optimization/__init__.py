@@ -1,0 +1,1 @@
+"""A picture optimised by itself: the baseline of style transfer, and inversions of the losses."""
