@@ -18,7 +18,7 @@ import torch
 from measure import median_seconds, publish
 from PIL import Image
 
-from impasto.export import model_bytes
+from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import StyleTransferNetwork
 from impasto.runtime.predictor import Predictor

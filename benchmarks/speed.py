@@ -15,9 +15,9 @@ import torch
 from fast_neural_style import build_published, build_twin, stylize
 from measure import circumstances_of_speed, median_seconds, publish
 
-from impasto.export import model_bytes
-from impasto.quantization import calibrate
-from impasto.quantized_graph import quantize_graph, with_metadata
+from impasto.export.model_export import model_bytes
+from impasto.export.quantization import calibrate
+from impasto.export.quantized_graph import quantize_graph, with_metadata
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.card import ModelCard, QuantizationRecord
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes

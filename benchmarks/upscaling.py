@@ -25,7 +25,7 @@ from PIL import Image
 
 import impasto
 from impasto.evaluation.report import table
-from impasto.export import model_bytes
+from impasto.export.model_export import model_bytes
 from impasto.images.resize import imresize
 from impasto.networks.architecture import (
     PaperSuperResolutionArchitecture,

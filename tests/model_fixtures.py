@@ -9,13 +9,13 @@ import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.networks.architecture import NetworkArchitecture, SubpixelArchitecture
-from impasto.quantized_graph import (
+from impasto.export.quantized_graph import (
     Calibration,
     find_convolutions,
     quantize_graph,
     with_metadata,
 )
+from impasto.networks.architecture import NetworkArchitecture, SubpixelArchitecture
 from impasto.zoo.card import (
     Licences,
     ModelCard,

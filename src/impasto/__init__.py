@@ -6,7 +6,7 @@ The rooms, from the command line down:
 - `impasto.batch`: pictures by the million, through Ray
 - `impasto.training`: recipes, the training loop, checkpoints
 - `impasto.evaluation`: how near super-resolution comes to the truth
-- `impasto.export`: a trained network becomes a model file
+- `impasto.export.model_export`: a trained network becomes a model file
 - `impasto.runtime`: model files applied to pictures, without torch
 - `impasto.zoo`: model files, their cards, and the models that ship
 - `impasto.losses.style_objective`, `impasto.data`: what is minimised, and on which photographs

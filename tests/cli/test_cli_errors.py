@@ -276,7 +276,7 @@ def test_json_names_what_failed(negative, photos, tmp_path):
 
 
 def test_a_missing_extra_says_what_to_install(impasto, tiny_model_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "impasto.export", raising=False)
+    monkeypatch.delitem(sys.modules, "impasto.export.model_export", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     complaint = impasto("models", "upgrade", tiny_model_path).complaint
     assert "needs the package 'onnx'" in complaint

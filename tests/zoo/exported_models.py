@@ -2,7 +2,7 @@
 
 import torch
 
-from impasto.export import model_bytes
+from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import (
     FastNeuralStyleArchitecture,
     NetworkArchitecture,

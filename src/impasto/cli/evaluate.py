@@ -118,7 +118,7 @@ def _files_to_score(models: list[str]) -> list[Path]:
 
 def _score(file: Path, evaluation: "Evaluation") -> None:
     from impasto.evaluation.report import card_scores
-    from impasto.export import write_scores
+    from impasto.export.model_export import write_scores
 
     write_scores(file, card_scores(evaluation, file.stem))
 

@@ -135,7 +135,7 @@ def upgrade(
     """Rebuild a model file's graph from its weights, in today's format."""
     if output is not None and output.exists() and not overwrite:
         raise fail(f"{output} exists already; give another name, or --overwrite")
-    from impasto.export import upgrade_model
+    from impasto.export.model_export import upgrade_model
 
     replace = overwrite or output is None
     answer(str(upgrade_model(file, output or file, replace=replace).path))
@@ -159,7 +159,7 @@ def tiles(
     """
     if output.exists() and not overwrite:
         raise fail(f"{output} exists already; give another name, or --overwrite")
-    from impasto.tiled_model import write_tiled_model
+    from impasto.export.tiles_form import write_tiled_model
     from impasto.zoo.registry import resolve_model
 
     path = resolve_model(fetched(model)).path
@@ -190,7 +190,7 @@ def import_(
     """
     if output.exists() and not overwrite:
         raise fail(f"{output} exists already; give another name, or --overwrite")
-    from impasto.foreign_checkpoint import import_checkpoint
+    from impasto.export.checkpoint_import import import_checkpoint
 
     imported = import_checkpoint(file, output, name=name, title=title, replace=overwrite)
     answer(str(imported.path))
@@ -225,7 +225,7 @@ def quantize(
     MODEL is a name, a file or an address. The form is written beside the file; that of a shipped
     model goes to your own models. Nothing is trained; what harms is left in float.
     """
-    from impasto.quantization import quantize_model, write_quantized
+    from impasto.export.quantization import quantize_model, write_quantized
     from impasto.zoo.registry import place_of_quantized, resolve_model
 
     found = resolve_model(fetched(model))

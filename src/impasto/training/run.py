@@ -18,7 +18,7 @@ from impasto.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from impasto.export import export_model
+from impasto.export.model_export import export_model
 from impasto.files import reason_of
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import alone_in

@@ -17,7 +17,7 @@ from impasto.evaluation.reproduction.plot import drawn
 from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles
 from impasto.evaluation.timing import median_seconds
-from impasto.export import model_bytes
+from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
 from impasto.optimization.picture_optimizer import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from impasto.errors import ExportError, ModelFileError
-from impasto.export import (
+from impasto.export.model_export import (
     MIN_PSNR,
     build_like,
     check_parity,

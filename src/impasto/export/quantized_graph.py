@@ -2,7 +2,7 @@
 
 Convolutions read 8-bit activations (unsigned, one scale per tensor) and 7-bit weights (one scale
 per output channel), written as QuantizeLinear and DequantizeLinear, which runtimes turn into
-integer arithmetic. Which of them to quantize is decided in `impasto.quantization`.
+integer arithmetic. Which of them to quantize is decided in `impasto.export.quantization`.
 Source: Jacob et al. 2018, section 2.1; ONNX operators QuantizeLinear and DequantizeLinear.
 """
 

@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from impasto.quantized_graph import (
+from impasto.export.quantized_graph import (
     find_convolutions,
     measuring_graph,
     quantize_graph,

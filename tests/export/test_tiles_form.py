@@ -8,8 +8,8 @@ import openvino
 import pytest
 
 from impasto.errors import ModelFileError
+from impasto.export.tiles_form import TILES_METADATA_KEY, tiled_model, write_tiled_model
 from impasto.runtime.backends import OpenVinoBackend
-from impasto.tiled_model import TILES_METADATA_KEY, tiled_model, write_tiled_model
 from impasto.zoo.model_file import read_model_file
 from impasto.zoo.registry import resolve_model
 from model_fixtures import make_card, make_model_file

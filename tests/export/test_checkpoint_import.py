@@ -17,8 +17,8 @@ from torch import nn
 
 from impasto.cli.main import run
 from impasto.errors import CheckpointError, ModelFileError
-from impasto.export import load_network
-from impasto.foreign_checkpoint import import_checkpoint
+from impasto.export.checkpoint_import import import_checkpoint
+from impasto.export.model_export import load_network
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
 from impasto.runtime.backends import OpenVinoBackend
 from impasto.zoo.model_file import read_model_file

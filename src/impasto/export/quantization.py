@@ -3,7 +3,7 @@
 Ranges are those the model's activations take on photographs (post-training quantization); nothing
 is trained. Then convolutions return to float one after another, the least work for the most gain
 first, until the worst of the check pictures is near enough. The graph's rewriting is
-`impasto.quantized_graph`'s, the arithmetic the runtime's.
+`impasto.export.quantized_graph`'s, the arithmetic the runtime's.
 """
 
 import statistics
@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from impasto.errors import ExportError, ImpastoError, ModelFileError, OutputExistsError
-from impasto.files import reason_of, write_whole
-from impasto.images.io import list_pictures, load_training_rgb
-from impasto.metrics.fidelity import psnr, to_levels
-from impasto.quantized_graph import (
+from impasto.export.quantized_graph import (
     WEIGHT_BITS,
     Calibration,
     find_convolutions,
@@ -28,6 +25,9 @@ from impasto.quantized_graph import (
     read_measurements,
     with_metadata,
 )
+from impasto.files import reason_of, write_whole
+from impasto.images.io import list_pictures, load_training_rgb
+from impasto.metrics.fidelity import psnr, to_levels
 from impasto.runtime.backends import OpenVinoBackend
 from impasto.runtime.predictor import Predictor, network_batch
 from impasto.zoo.card import QuantizationRecord

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from impasto.errors import ExportError, ModelFileError, PictureFileError
-from impasto.quantization import quantize_model, write_quantized
+from impasto.export.quantization import quantize_model, write_quantized
 from impasto.runtime.predictor import Predictor
 from impasto.trained_network import load_network
 from impasto.zoo.model_file import model_from_bytes, read_model_file

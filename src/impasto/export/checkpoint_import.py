@@ -16,7 +16,7 @@ from torch import Tensor
 
 import impasto
 from impasto.errors import CheckpointError, ModelFileError
-from impasto.export import export_model
+from impasto.export.model_export import export_model
 from impasto.networks.architecture import FastNeuralStyleArchitecture
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
 from impasto.system.input_files import read_given_file
