@@ -21,8 +21,6 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from impasto.evaluation.photographs import square
-from impasto.evaluation.reproduction.baseline import iterations_to_reach
-from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.losses.style_objective import LossTerms
 from impasto.optimization.picture_optimizer import (
     Judge,
@@ -30,6 +28,8 @@ from impasto.optimization.picture_optimizer import (
     PictureOptimizer,
     white_noise,
 )
+from impasto.reproduction.baseline import iterations_to_reach
+from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 
 ROOT = Path(__file__).parents[1]
 STYLE = "starry_night"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from impasto.evaluation.bootstrap import bootstrap_band, bootstrap_interval
+from impasto.reproduction.bootstrap import bootstrap_band, bootstrap_interval
 
 
 def test_equal_values_leave_no_doubt():

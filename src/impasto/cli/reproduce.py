@@ -10,7 +10,7 @@ from impasto.cli.console import EXIT_FAILED_FILES, answer, complain, fail, tell
 from impasto.errors import DataError, ImpastoError, TrainingInterrupted
 
 if TYPE_CHECKING:
-    from impasto.evaluation.reproduction.target import Effort, Settings
+    from impasto.reproduction.claim import Effort, Settings
 
 EXAMPLE_PHOTOS = Path("examples/photos")
 EXAMPLE_PAINTINGS = Path("examples/paintings")
@@ -69,8 +69,8 @@ def reproduce(
     Each writes TARGET.md, TARGET.json and pictures, and keeps what it measured in TARGET.run: the
     same command goes on after a stop, and does nothing twice.
     """
-    from impasto.evaluation.reproduction.catalogue import TARGETS, find_target
-    from impasto.evaluation.reproduction.target import Settings
+    from impasto.reproduction.catalogue import TARGETS, find_target
+    from impasto.reproduction.claim import Settings
 
     if list_targets:
         for name, target in TARGETS.items():
@@ -114,7 +114,7 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
 
 def _run_all(names: list[str], settings: "Settings", output: Path, minutes: float | None) -> None:
     """Measure targets; one that lacks something ends a single one, and is noted among several."""
-    from impasto.evaluation.reproduction.catalogue import reproduce as measure
+    from impasto.reproduction.catalogue import reproduce as measure
 
     failed = 0
     for name in names:

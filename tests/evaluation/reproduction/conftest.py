@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from impasto.evaluation.reproduction.target import Settings
 from impasto.images.io import list_pictures
+from impasto.reproduction.claim import Settings
 from impasto.zoo.card import Painting
 from model_fixtures import make_card, make_model_bytes
 from training_fixtures import tiny_recipe

@@ -1,9 +1,9 @@
 import pytest
 
 from impasto.evaluation.photographs import square
-from impasto.evaluation.reproduction.baseline import iterations_to_reach, optimized
-from impasto.evaluation.reproduction.journal import Journal
-from impasto.evaluation.reproduction.trained_style import load_styles, terms_of
+from impasto.reproduction.baseline import iterations_to_reach, optimized
+from impasto.reproduction.journal import Journal
+from impasto.reproduction.trained_style import load_styles, terms_of
 
 KEY = {"unit": "tested"}
 

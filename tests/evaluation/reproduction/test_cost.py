@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.evaluation.reproduction.cost import multiply_adds, receptive_field
-from impasto.evaluation.reproduction.variants import VARIANTS
+from impasto.reproduction.cost import multiply_adds, receptive_field
+from impasto.reproduction.variants import VARIANTS
 
 
 class Plain(nn.Module):

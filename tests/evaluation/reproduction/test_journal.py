@@ -1,7 +1,7 @@
 import pytest
 
 from impasto.errors import CheckpointError
-from impasto.evaluation.reproduction.journal import JOURNAL_NAME, Journal
+from impasto.reproduction.journal import JOURNAL_NAME, Journal
 
 
 def refuse():

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from impasto.errors import DataError
-from impasto.evaluation.reproduction.semantics import STEP, Subjects, elsewhere, load_subjects
+from impasto.reproduction.semantics import STEP, Subjects, elsewhere, load_subjects
 
 
 def test_the_boxes_of_the_package_are_on_at_least_twenty_photographs():

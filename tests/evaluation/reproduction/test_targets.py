@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from impasto.errors import DataError, UnknownModelError
-from impasto.evaluation.reproduction import objective
-from impasto.evaluation.reproduction.catalogue import TARGETS, reproduce
-from impasto.evaluation.reproduction.speed import ITERATIONS
-from impasto.evaluation.reproduction.trained_style import TrainedStyle
+from impasto.reproduction import objective
+from impasto.reproduction.catalogue import TARGETS, reproduce
+from impasto.reproduction.speed import ITERATIONS
+from impasto.reproduction.trained_style import TrainedStyle
 from impasto.zoo import registry
 
 

@@ -20,16 +20,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from impasto.errors import DataError
-from impasto.evaluation.bootstrap import bootstrap_interval, in_words
 from impasto.evaluation.photographs import Pixels, as_tensor
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.journal import Journal, digest_of
-from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.shift import blurred, noisy
-from impasto.evaluation.reproduction.target import Effort, Result, Settings
-from impasto.evaluation.reproduction.trained_style import load_styles, released_styles
 from impasto.images.io import load_picture
 from impasto.losses.loss_network import LossNetwork
+from impasto.reproduction.bootstrap import bootstrap_interval, in_words
+from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.journal import Journal, digest_of
+from impasto.reproduction.plot import drawn
+from impasto.reproduction.shift import blurred, noisy
+from impasto.reproduction.trained_style import load_styles, released_styles
 
 CLAIM = (
     "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "

@@ -9,9 +9,6 @@ import numpy as np
 
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import load_styles
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
@@ -22,6 +19,9 @@ from impasto.optimization.inversion import (
     invert_style,
 )
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal, Key, digest_of
+from impasto.reproduction.trained_style import load_styles
 
 CLAIM = (
     "Figures 3 and 4: features of early layers keep a picture as good as whole, those of higher "

@@ -19,9 +19,9 @@ from impasto.evaluation.measures import fidelity
 from impasto.evaluation.photographs import Pixels
 from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_of
 from impasto.evaluation.report import table, to_json
-from impasto.evaluation.reproduction.journal import Journal, digest_of
-from impasto.evaluation.reproduction.target import Effort, Result, Settings
 from impasto.metrics.fidelity import Protocol
+from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.journal import Journal, digest_of
 from impasto.runtime.upscaler import resolve_upscaling_model
 
 CLAIM = (

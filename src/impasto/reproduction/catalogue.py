@@ -6,7 +6,8 @@ from pathlib import Path
 
 from impasto.errors import CheckpointError, TrainingInterrupted, UnknownModelError
 from impasto.evaluation.circumstances import circumstances
-from impasto.evaluation.reproduction import (
+from impasto.files import reason_of
+from impasto.reproduction import (
     architecture,
     comparisons,
     inversions,
@@ -17,10 +18,9 @@ from impasto.evaluation.reproduction import (
     speed,
     super_resolution,
 )
-from impasto.evaluation.reproduction.journal import Journal
-from impasto.evaluation.reproduction.publication import publish
-from impasto.evaluation.reproduction.target import Settings, Target
-from impasto.files import reason_of
+from impasto.reproduction.claim import Settings, Target
+from impasto.reproduction.journal import Journal
+from impasto.reproduction.publication import publish
 from impasto.system.work_files import alone_in
 
 TARGETS: Mapping[str, Target] = {

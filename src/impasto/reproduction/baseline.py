@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.target import Device
-from impasto.evaluation.reproduction.trained_style import TrainedStyle
 from impasto.images.io import Picture
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
 from impasto.optimization.run import StyleOptimization, optimize_photograph
+from impasto.reproduction.claim import Device
+from impasto.reproduction.journal import Journal, Key, digest_of
+from impasto.reproduction.trained_style import TrainedStyle
 
 METHOD = 2
 """Of optimisation, in a journal's keys: to be raised where a change of it changes curves."""

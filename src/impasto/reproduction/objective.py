@@ -9,18 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from impasto.evaluation.bootstrap import bootstrap_band, bootstrap_interval
 from impasto.evaluation.photographs import Pixels, short_side_of, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import (
+from impasto.reproduction.baseline import (
     iterations_to_reach,
     optimization_key,
     optimized,
 )
-from impasto.evaluation.reproduction.journal import Journal
-from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import (
+from impasto.reproduction.bootstrap import bootstrap_band, bootstrap_interval
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal
+from impasto.reproduction.plot import drawn
+from impasto.reproduction.trained_style import (
     TrainedStyle,
     load_styles,
     released_styles,

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.baseline import optimization_key, optimized
-from impasto.evaluation.reproduction.journal import Journal
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import (
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.io import Picture, load_picture, save_picture
+from impasto.reproduction.baseline import optimization_key, optimized
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal
+from impasto.reproduction.trained_style import (
     TrainedStyle,
     load_styles,
     released_styles,
     terms_of,
 )
-from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, save_picture
 
 CLAIM = (
     "Figures 6 and 7: networks trained at 256² make pictures much like the optimised ones, and "

@@ -12,10 +12,6 @@ from impasto.errors import ModelFileError
 from impasto.evaluation.circumstances import load_average, processor
 from impasto.evaluation.photographs import Pixels, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.journal import Journal
-from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles
 from impasto.evaluation.timing import median_seconds
 from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import NetworkArchitecture
@@ -25,6 +21,10 @@ from impasto.optimization.picture_optimizer import (
     PictureOptimizer,
     white_noise,
 )
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal
+from impasto.reproduction.plot import drawn
+from impasto.reproduction.trained_style import TrainedStyle, load_styles
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.registry import resolve_model

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.reproduction.journal import Journal
+from impasto.reproduction.journal import Journal
 
 Effort = Literal["tiny", "quick", "full"]
 """`tiny` shows within seconds that it works, `quick` takes minutes on two cores."""

@@ -14,14 +14,14 @@ from impasto.data.photos import open_photographs
 from impasto.errors import TrainingInterrupted
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.cost import multiply_adds, receptive_field
-from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
-from impasto.evaluation.reproduction.variants import VARIANTS, Channels
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.optimization.run import ObjectiveSettings, StyleJudges
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.cost import multiply_adds, receptive_field
+from impasto.reproduction.journal import Journal, Key, digest_of
+from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
+from impasto.reproduction.variants import VARIANTS, Channels
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import launched_fabric
 from impasto.training.interruption import stop_on_signals

@@ -18,12 +18,12 @@ from PIL import Image, ImageFilter
 
 from impasto.evaluation.photographs import Pixels, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.journal import Journal, digest_of
-from impasto.evaluation.reproduction.plot import drawn
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal, digest_of
+from impasto.reproduction.plot import drawn
 
 CLAIM = (
     "Section 2 of the report: the per-pixel loss rises when a picture is moved by one pixel, "

@@ -10,12 +10,12 @@ import numpy as np
 
 from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.evaluation.report import table
-from impasto.evaluation.reproduction.journal import Journal, Key, digest_of
-from impasto.evaluation.reproduction.target import Effort, Result, Settings, first
-from impasto.evaluation.reproduction.trained_style import TrainedStyle, load_styles, terms_of
-from impasto.evaluation.reproduction.untrained import write_untrained_weights
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.io import Picture, load_picture, save_picture
+from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.journal import Journal, Key, digest_of
+from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
+from impasto.reproduction.untrained import write_untrained_weights
 from impasto.runtime.predictor import Predictor
 from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.recipe_file import Recipe, parse_recipe
