@@ -19,7 +19,7 @@ from measure import publish
 from PIL import Image, ImageOps
 
 from impasto.images.io import Picture, load_picture, save_picture
-from impasto.runtime.backend_choice import BackendName, open_backend
+from impasto.runtime.backends.choice import BackendName, open_backend
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import resolve_model

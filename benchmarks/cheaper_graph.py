@@ -2,7 +2,7 @@
 
     python benchmarks/cheaper_graph.py [--rounds 7]
 
-See `impasto.runtime.cheaper_graph`. Each peak of memory is of a process of its own.
+See `impasto.runtime.backends.cheaper_graph`. Each peak of memory is of a process of its own.
 """
 
 import argparse
@@ -14,9 +14,9 @@ import numpy as np
 import openvino
 from measure import circumstances_of_speed, median_seconds, publish
 
-from impasto.runtime import backends
-from impasto.runtime.backends import OpenVinoBackend, Precision
-from impasto.runtime.cheaper_graph import make_cheaper
+from impasto.runtime.backends.cheaper_graph import make_cheaper
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision
+from impasto.runtime.backends.openvino_backend import openvino_backend as backends
 from impasto.zoo.registry import resolve_model
 
 MODELS = ("starry_night", "srcnn_x4", "paper_feature_x4")

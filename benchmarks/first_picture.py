@@ -17,9 +17,9 @@ from measure import publish
 PROGRAM = """
 import sys, time
 import numpy as np
-import impasto.runtime.backends
+import impasto.runtime.backends.openvino_backend
 from impasto import Stylizer
-impasto.runtime.backends._openvino_core()
+impasto.runtime.backends.openvino_backend._openvino_core()
 picture = np.zeros((256, 256, 3), np.uint8)
 started = time.perf_counter()
 Stylizer("starry_night", precision=sys.argv[1])(picture)

@@ -58,7 +58,7 @@ def test_the_package_and_its_command_line_load_nothing_heavy(module):
     [
         "impasto.runtime.stylizer",
         "impasto.runtime.predictor",
-        "impasto.runtime.backends",
+        "impasto.runtime.backends.openvino_backend",
         "impasto.zoo.registry",
         "impasto.zoo.card",
         "impasto.zoo.download",

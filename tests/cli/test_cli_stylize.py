@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE
 from impasto.images.colour import rgb_to_ycbcr
 from impasto.runtime import stylizer as runtime
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 
 NEGATIVE = (245, 155, 55)  # of the photograph's (10, 100, 200)
 

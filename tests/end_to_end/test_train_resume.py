@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.trained_network import load_network
+from impasto.runtime.backends.torch_network import load_network
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log
 from impasto.zoo.model_file import read_model_file

@@ -20,7 +20,7 @@ from impasto.errors import CheckpointError, ModelFileError
 from impasto.export.checkpoint_import import import_checkpoint
 from impasto.export.model_export import load_network
 from impasto.networks.fast_neural_style import FastNeuralStyleNetwork
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.zoo.model_file import read_model_file
 
 

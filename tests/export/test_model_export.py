@@ -21,8 +21,8 @@ from impasto.export.model_export import (
 )
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
-from impasto.runtime.backends import OpenVinoBackend
-from impasto.trained_network import load_network
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
+from impasto.runtime.backends.torch_network import load_network
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes, read_model_file
 from model_fixtures import make_card, make_model_file
 

@@ -6,8 +6,8 @@ from PIL import Image
 
 from impasto.errors import ExportError, ModelFileError, PictureFileError
 from impasto.export.quantization import quantize_model, write_quantized
+from impasto.runtime.backends.torch_network import load_network
 from impasto.runtime.predictor import Predictor
-from impasto.trained_network import load_network
 from impasto.zoo.model_file import model_from_bytes, read_model_file
 from model_fixtures import BLUR, make_card, make_model_bytes, make_model_file
 

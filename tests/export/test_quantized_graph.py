@@ -10,7 +10,7 @@ from impasto.export.quantized_graph import (
     read_measurements,
     with_metadata,
 )
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from model_fixtures import BLUR, make_onnx, onnx_of
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from impasto.errors import ModelFileError
 from impasto.export.tiles_form import TILES_METADATA_KEY, tiled_model, write_tiled_model
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.zoo.model_file import read_model_file
 from impasto.zoo.registry import resolve_model
 from model_fixtures import make_card, make_model_file

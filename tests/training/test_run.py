@@ -26,9 +26,9 @@ from impasto.errors import (
     UnknownModelError,
 )
 from impasto.losses.loss_network import SHIPPED_WEIGHTS_SHA256
+from impasto.runtime.backends.torch_network import load_network
 from impasto.runtime.predictor import Predictor
 from impasto.system.work_files import alone_in
-from impasto.trained_network import load_network
 from impasto.training.card_of_run import num_usable
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.logs import read_log

@@ -10,8 +10,8 @@ from PIL import Image
 from impasto.errors import RecipeError, TrainingInterrupted
 from impasto.images.degradation import degrade
 from impasto.images.resize import imresize
+from impasto.runtime.backends.torch_network import load_network
 from impasto.runtime.predictor import Predictor
-from impasto.trained_network import load_network
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.plan import plan_patches

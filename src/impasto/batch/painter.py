@@ -29,7 +29,7 @@ from impasto.batch.source import (
 from impasto.errors import ImpastoError
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.images.reading import MAX_PICTURE_BYTES
-from impasto.runtime.backends import Precision
+from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.memory import memory_bytes
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile

@@ -24,8 +24,8 @@ from impasto.errors import ExportError, ModelFileError, OutputExistsError
 from impasto.files import reason_of, write_whole
 from impasto.networks.architecture import Architecture
 from impasto.networks.building import build_network
-from impasto.runtime.backends import OpenVinoBackend
-from impasto.trained_network import load_network
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
+from impasto.runtime.backends.torch_network import load_network
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
 

@@ -28,7 +28,7 @@ from impasto.export.quantized_graph import (
 from impasto.files import reason_of, write_whole
 from impasto.images.io import list_pictures, load_training_rgb
 from impasto.metrics.fidelity import psnr, to_levels
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.runtime.predictor import Predictor, network_batch
 from impasto.zoo.card import QuantizationRecord
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes

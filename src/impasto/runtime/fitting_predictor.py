@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.images.encoding import AskedBits
-from impasto.runtime.backend_choice import BackendName
-from impasto.runtime.backends import Precision
+from impasto.runtime.backends.choice import BackendName
+from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load, batches
 from impasto.runtime.large_pictures import (
     Finish,

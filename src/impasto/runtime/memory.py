@@ -6,7 +6,7 @@ from typing import Literal
 
 from impasto.errors import PictureError
 from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
-from impasto.runtime.backends import MAX_BYTES_KEPT
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT
 from impasto.system.free_memory import free_memory
 from impasto.zoo.card import ModelCard
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.backends import Graph, compile_graph
+from impasto.runtime.backends.openvino_backend import Graph, compile_graph
 
 _COARSEST_SIDE = 12
 _MAX_LEVELS = 5

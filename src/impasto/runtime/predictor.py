@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
-from impasto.runtime.backend_choice import BackendName, open_backend
-from impasto.runtime.backends import MAX_BYTES_KEPT, Backend, Precision
+from impasto.runtime.backends.choice import BackendName, open_backend
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend, Precision
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.system.forks import check_not_forked
 from impasto.zoo.card import ModelCard

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import ModelFileError
-from impasto.runtime.channels_last import TO_FIRST, TO_LAST
+from impasto.runtime.backends.channels_last import TO_FIRST, TO_LAST
 from impasto.runtime.stages import Feature, Stage
 
 _LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -18,8 +18,8 @@ from impasto.images import colour
 from impasto.images.io import AskedBits, Picture, resize_longer_side
 from impasto.images.resize import fit_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
-from impasto.runtime.backend_choice import BackendName
-from impasto.runtime.backends import Precision
+from impasto.runtime.backends.choice import BackendName
+from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of

@@ -14,8 +14,8 @@ from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.alpha import enlarged_with_alpha
 from impasto.images.histogram import match_histogram
 from impasto.images.io import AskedBits, Picture
-from impasto.runtime.backend_choice import BackendName
-from impasto.runtime.backends import Precision
+from impasto.runtime.backends.choice import BackendName
+from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of

@@ -20,9 +20,9 @@ from impasto.errors import (
 )
 from impasto.export.model_export import export_model
 from impasto.files import reason_of
+from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import alone_in
-from impasto.trained_network import load_network
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric

@@ -3,8 +3,8 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
-from impasto.runtime.backends import OpenVinoBackend
-from impasto.runtime.cheaper_graph import make_cheaper
+from impasto.runtime.backends.cheaper_graph import make_cheaper
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.zoo.registry import resolve_model
 
 rng = np.random.default_rng(0)
@@ -160,7 +160,7 @@ def test_a_shipped_style_paints_the_same(size, monkeypatch):
     data = resolve_model("starry_night").data
     batch = rng.random((1, 3, *size), dtype=np.float32)
     cheaper = OpenVinoBackend(data, precision="f32").run(batch)
-    monkeypatch.setattr("impasto.runtime.backends.make_cheaper", lambda _: None)
+    monkeypatch.setattr("impasto.runtime.backends.openvino_backend.make_cheaper", lambda _: None)
     plain = OpenVinoBackend(data, precision="f32").run(batch)
     np.testing.assert_allclose(cheaper, plain, atol=0.5 / 255)
     assert not np.array_equal(cheaper, plain)

@@ -5,7 +5,7 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
-from impasto.runtime.channels_last import keep_channels_last
+from impasto.runtime.backends.channels_last import keep_channels_last
 
 rng = np.random.default_rng(0)
 GIVEN = rng.standard_normal((1, 9, 12, 4)).astype(np.float32)

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from impasto.errors import ModelFileError
-from impasto.runtime.backends import MAX_SHAPES_KEPT, OpenVinoBackend, choose_precision
+from impasto.runtime.backends.openvino_backend import (
+    MAX_SHAPES_KEPT,
+    OpenVinoBackend,
+    choose_precision,
+)
 from model_fixtures import make_model_bytes, make_onnx
 
 
@@ -155,7 +159,7 @@ def test_openvino_is_loaded_without_its_telemetry(tmp_path):
 import sys
 reached = []
 sys.addaudithook(lambda event, _: reached.append(event) if event.startswith("socket.") else None)
-from impasto.runtime import backends
+from impasto.runtime.backends.openvino_backend import openvino_backend as backends
 assert "openvino" not in sys.modules
 backends.OpenVinoBackend(open("model.onnx", "rb").read())
 import openvino
@@ -180,7 +184,7 @@ def test_a_signal_arrives_after_backends_were_dropped_in_the_order_they_were_mad
     (tmp_path / "model.onnx").write_bytes(make_model_bytes())
     program = """
 import gc, os, signal
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 data = open("model.onnx", "rb").read()
 first, second = OpenVinoBackend(data), OpenVinoBackend(data)
 del first
@@ -199,7 +203,7 @@ os.kill(os.getpid(), signal.SIGINT)
 CORES_WHILE_IT_RUNS = """
 import contextlib, os, pathlib, sys, threading
 import numpy as np
-from impasto.runtime.backends import OpenVinoBackend
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 
 backend = OpenVinoBackend(pathlib.Path(sys.argv[1]).read_bytes(), num_threads=1)
 picture, seen = np.zeros((1, 3, 1024, 1024), np.float32), set()

@@ -21,8 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
-from impasto.runtime.cheaper_graph import REWRITING_VERSION, make_cheaper
-from impasto.runtime.compiled_cache import CompiledModels, cache_key, compiled_models_folder
+from impasto.runtime.backends.cheaper_graph import REWRITING_VERSION, make_cheaper
+from impasto.runtime.backends.compiled_cache import (
+    CompiledModels,
+    cache_key,
+    compiled_models_folder,
+)
 
 Precision = Literal["auto", "f32", "bf16", "int8"]
 """Of the arithmetic. `int8` is for quantized models: what they hold in 8 bits is computed so, the

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from impasto.errors import ModelFileError
-from impasto.runtime.backend_choice import open_backend
+from impasto.runtime.backends.choice import open_backend
 from model_fixtures import make_model_file
 
 PROGRAM = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.runtime.cheaper_graph import ints_of
+from impasto.runtime.backends.cheaper_graph import ints_of
 
 TO_FIRST, TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
 """Orders of a transpose that make channels the second axis of four, and the last."""

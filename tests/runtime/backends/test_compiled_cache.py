@@ -4,8 +4,12 @@ import stat
 import numpy as np
 import pytest
 
-from impasto.runtime.backends import OpenVinoBackend
-from impasto.runtime.compiled_cache import CompiledModels, cache_key, compiled_models_folder
+from impasto.runtime.backends.compiled_cache import (
+    CompiledModels,
+    cache_key,
+    compiled_models_folder,
+)
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from model_fixtures import make_model_bytes
 
 

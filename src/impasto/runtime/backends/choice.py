@@ -3,7 +3,12 @@
 from typing import Literal, get_args
 
 from impasto.errors import MissingExtraError, ModelFileError
-from impasto.runtime.backends import MAX_BYTES_KEPT, Backend, OpenVinoBackend, Precision
+from impasto.runtime.backends.openvino_backend import (
+    MAX_BYTES_KEPT,
+    Backend,
+    OpenVinoBackend,
+    Precision,
+)
 from impasto.zoo.model_file import ModelFile
 
 BackendName = Literal["auto", "openvino", "onnxruntime", "torch"]
@@ -39,12 +44,12 @@ def open_backend(
         raise ValueError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
     precision = _fitting(model, precision)
     if backend == "onnxruntime":
-        from impasto.runtime.onnxruntime_backend import OnnxRuntimeBackend
+        from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 
         return OnnxRuntimeBackend(model.data, precision=precision, num_threads=num_threads)
     if backend == "torch":
         try:
-            from impasto.runtime.torch_backend import TorchBackend
+            from impasto.runtime.backends.torch_backend import TorchBackend
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", extra="train") from None
 

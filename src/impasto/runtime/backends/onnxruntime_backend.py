@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import MissingExtraError, ModelFileError
-from impasto.runtime.backends import Precision
+from impasto.runtime.backends.openvino_backend import Precision
 
 _ONLY_ERRORS = 3
 
