@@ -24,7 +24,7 @@ from PIL import Image
 from impasto.images.io import load_picture
 from impasto.images.resize import resize_lanczos
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
+from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
 

@@ -5,7 +5,7 @@ import pytest
 
 from impasto.runtime.batching import batches
 from impasto.runtime.fitting_predictor import FittingPredictor
-from impasto.runtime.memory import PROCESS_BYTES, bytes_per_pixel
+from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, bytes_per_pixel
 from impasto.zoo.registry import resolve_model
 from model_fixtures import make_card, make_model_file
 

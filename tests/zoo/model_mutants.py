@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 from impasto.errors import ImpastoError, ModelFileError
 from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 from impasto.runtime.predictor import Predictor, network_batch
-from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
+from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.operators import OPERATORS
 

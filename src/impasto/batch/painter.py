@@ -30,7 +30,7 @@ from impasto.errors import ImpastoError
 from impasto.images.io import Picture, load_picture, save_picture
 from impasto.images.reading import MAX_PICTURE_BYTES
 from impasto.runtime.backends.openvino_backend import Precision
-from impasto.runtime.memory import memory_bytes
+from impasto.runtime.tiles.memory_budget import memory_bytes
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 

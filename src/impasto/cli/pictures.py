@@ -31,8 +31,8 @@ from impasto.errors import ImpastoError, PictureFileError
 from impasto.runtime.clips.suffixes import is_clip
 
 if TYPE_CHECKING:
-    from impasto.runtime.memory import Tile as TileSize
     from impasto.runtime.pipeline import Outcome as Done
+    from impasto.runtime.tiles.memory_budget import Tile as TileSize
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
 Output = Annotated[

@@ -22,9 +22,9 @@ from impasto.runtime.clips.suffixes import is_clip
 if TYPE_CHECKING:
     from impasto.images.io import Animation, AskedBits, Picture
     from impasto.runtime.batching import Batching, Load
-    from impasto.runtime.large_pictures import LargePicture, LargeResult
     from impasto.runtime.pipeline import Outcome as Done
-    from impasto.runtime.tiling import Progress
+    from impasto.runtime.tiles.grid import Progress
+    from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from impasto.cli.steps import Transformation, Writing, asked_bits
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from impasto.runtime.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.tiling import Progress
+    from impasto.runtime.tiles.grid import Progress
+    from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
     from impasto.runtime.video import VideoSummary
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.

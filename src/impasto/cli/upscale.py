@@ -26,8 +26,8 @@ from impasto.cli.pictures import (
 from impasto.cli.steps import Transformation, Writing, asked_bits
 
 if TYPE_CHECKING:
-    from impasto.runtime.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.tiling import Progress
+    from impasto.runtime.tiles.grid import Progress
+    from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
     from impasto.runtime.video import VideoSummary
 
 Model = Annotated[

@@ -15,17 +15,17 @@ from impasto.images.encoding import AskedBits
 from impasto.runtime.backends.choice import BackendName
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load, batches
-from impasto.runtime.large_pictures import (
+from impasto.runtime.predictor import Predictor
+from impasto.runtime.tiles.grid import Progress
+from impasto.runtime.tiles.large_pictures import (
     Finish,
     LargePicture,
     LargeResult,
     find_large,
     transform_large,
 )
-from impasto.runtime.memory import Tile, Tiling, memory_bytes
-from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
-from impasto.runtime.tiling import Progress
+from impasto.runtime.tiles.memory_budget import Tile, Tiling, memory_bytes
+from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import told_name

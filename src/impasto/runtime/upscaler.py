@@ -19,9 +19,9 @@ from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.large_pictures import LargePicture, LargeResult
-from impasto.runtime.memory import DEFAULT_MEMORY, Tile
-from impasto.runtime.tiling import Progress
+from impasto.runtime.tiles.grid import Progress
+from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
+from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from impasto.errors import PictureError
-from impasto.runtime.tiling import Span, plan_grid
+from impasto.runtime.tiles.grid import Span, plan_grid
 
 
 def spans(length, size, *, halo=8, stride=4):

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.stages import Feature, Stage, Statistics, join_inner_stages
-from impasto.runtime.stored_features import FeaturesInMemory, FeaturesOnDisk, StoredFeatures
-from impasto.runtime.tile_backend import Measuring, PackedFeatures, StageRunner, TileBackend
-from impasto.runtime.tiling import Progress, Span, Tile, TileGrid
+from impasto.runtime.tiles.grid import Progress, Span, Tile, TileGrid
+from impasto.runtime.tiles.staged_backend import Measuring, PackedFeatures, StageRunner, TileBackend
+from impasto.runtime.tiles.stages import Feature, Stage, Statistics, join_inner_stages
+from impasto.runtime.tiles.stored_features import FeaturesInMemory, FeaturesOnDisk, StoredFeatures
 
 INNER_BYTES_PER_VALUE = 6
 """Of memory, for each value that the stages in the middle are given, measure and leave, if the

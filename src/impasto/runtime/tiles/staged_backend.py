@@ -24,8 +24,8 @@ from impasto.errors import ModelFileError
 from impasto.runtime.backends.channels_last import keep_channels_last
 from impasto.runtime.backends.cheaper_graph import make_cheaper
 from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision, refusal
-from impasto.runtime.stage_graph import cannot_be_cut, graph_of_stage, norms_of, stages_of
-from impasto.runtime.stages import Stage, Statistics
+from impasto.runtime.tiles.stage_graph import cannot_be_cut, graph_of_stage, norms_of, stages_of
+from impasto.runtime.tiles.stages import Stage, Statistics
 from impasto.system.free_memory import return_freed_memory
 
 _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(

@@ -10,12 +10,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from impasto.errors import ModelFileError, PictureFileError
-from impasto.runtime import tiled_run
 from impasto.runtime.grain import with_grain, with_grain_of_window
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.stored_features import FeaturesOnDisk
-from impasto.runtime.tile_backend import TileBackend
-from impasto.runtime.tiled_predictor import ArraySource, TiledPredictor
+from impasto.runtime.tiles import staged_run as tiled_run
+from impasto.runtime.tiles.staged_backend import TileBackend
+from impasto.runtime.tiles.stored_features import FeaturesOnDisk
+from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import MODEL_METADATA_KEY, model_from_bytes
 from impasto.zoo.registry import resolve_model
 from model_fixtures import (

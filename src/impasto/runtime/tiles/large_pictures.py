@@ -27,8 +27,8 @@ from impasto.images.window_reading import (
 )
 from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
-from impasto.runtime.tiled_predictor import Part, TiledPredictor
-from impasto.runtime.tiling import Progress
+from impasto.runtime.tiles.grid import Progress
+from impasto.runtime.tiles.tiled_predictor import Part, TiledPredictor
 from impasto.system.work_files import work_folder
 
 _ROWS_AT_ONCE = 64

@@ -3,8 +3,8 @@
 import pytest
 
 from impasto.errors import PictureError
-from impasto.runtime import memory
-from impasto.runtime.memory import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
+from impasto.runtime.tiles import memory_budget as memory
+from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
 from model_fixtures import make_card
 
 

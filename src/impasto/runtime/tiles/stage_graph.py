@@ -12,7 +12,7 @@ import numpy as np
 
 from impasto.errors import ModelFileError
 from impasto.runtime.backends.channels_last import TO_FIRST, TO_LAST
-from impasto.runtime.stages import Feature, Stage
+from impasto.runtime.tiles.stages import Feature, Stage
 
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 

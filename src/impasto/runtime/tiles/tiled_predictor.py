@@ -17,9 +17,9 @@ from impasto.errors import ModelFileError
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
-from impasto.runtime.tile_backend import TileBackend
-from impasto.runtime.tiled_run import TiledRun
-from impasto.runtime.tiling import Progress, Tile, TileGrid, plan_grid
+from impasto.runtime.tiles.grid import Progress, Tile, TileGrid, plan_grid
+from impasto.runtime.tiles.staged_backend import TileBackend
+from impasto.runtime.tiles.staged_run import TiledRun
 from impasto.system.forks import check_not_forked
 from impasto.system.work_files import work_folder
 from impasto.zoo.card import ModelCard

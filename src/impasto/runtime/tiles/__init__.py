@@ -1,0 +1,1 @@
+"""Pictures of any size in tiles, with the statistics of the whole picture."""
