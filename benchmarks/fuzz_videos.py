@@ -15,7 +15,7 @@ from fuzz_files import outcome_of_call, publish_fuzz
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import seed_videos
 
 WRITTEN = (".mp4", ".mov", ".mkv", ".webm")

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from impasto.images.io import load_picture, resize_longer_side
 from impasto.images.picture import Picture
-from impasto.runtime.motion import is_inside, warp
-from impasto.runtime.stabilization import Stabilizer
 from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.video.optical_flow import is_inside, warp
+from impasto.runtime.video.stabilization import Stabilizer
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 WIDTH, HEIGHT, NUM_FRAMES = 256, 192, 8

@@ -19,7 +19,7 @@ from measure import circumstances_of_speed, publish
 
 from impasto.images.io import load_picture, resize_longer_side
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.transform import stylize_video
 
 PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "china.jpg"
 STYLE = "starry_night"

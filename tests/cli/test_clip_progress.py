@@ -5,7 +5,7 @@ import pytest
 from impasto.cli import clip_progress
 from impasto.cli.clip_progress import ClipProgress, progress_line, time_left
 from impasto.cli.progress import PictureProgress
-from impasto.runtime.video import VideoProgress
+from impasto.runtime.video.transform import VideoProgress
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def camera(
     """
     from impasto.cli.window import Window
     from impasto.images.picture import Picture
-    from impasto.runtime.clips.camera import Camera
-    from impasto.runtime.live import LiveStyle, show_live
     from impasto.runtime.stylizer import Stylizer
+    from impasto.runtime.video.camera import Camera
+    from impasto.runtime.video.live import LiveStyle, show_live
     from impasto.system.visible_text import visible
 
     def live(name: str) -> LiveStyle:

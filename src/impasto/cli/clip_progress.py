@@ -12,7 +12,7 @@ from impasto.cli.progress import PictureProgress
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from impasto.runtime.video import VideoProgress
+    from impasto.runtime.video.transform import VideoProgress
 
 LINE_SECONDS = 10.0
 """Between two lines where no bar can be drawn."""

@@ -8,7 +8,7 @@ from impasto.cli.jobs import Job
 from impasto.cli.progress import PictureProgress
 
 if TYPE_CHECKING:
-    from impasto.runtime.video import OnProgress, VideoSummary
+    from impasto.runtime.video.transform import OnProgress, VideoSummary
 
 
 class TransformClip(Protocol):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import OutputExistsError, PictureFileError
-from impasto.runtime.clips.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
-from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
-from impasto.runtime.clips.suffixes import is_clip
+from impasto.runtime.video.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
+from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
+from impasto.runtime.video.suffixes import is_clip
 
 PIPE = "-"
 DEFAULT_SUFFIX = ".png"

@@ -28,7 +28,7 @@ from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.progress import PictureProgress
 from impasto.cli.steps import Steps, Transformation, Writing, asked_bits, make_folder
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.runtime.clips.suffixes import is_clip
+from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.runtime.pipeline import Outcome as Done

@@ -17,7 +17,7 @@ from impasto.cli.console import complain
 from impasto.cli.jobs import PIPE, Job
 from impasto.cli.progress import PictureProgress
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
-from impasto.runtime.clips.suffixes import is_clip
+from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.images.io import Animation, AskedBits, Picture

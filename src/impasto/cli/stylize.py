@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from impasto.runtime.tiles.grid import Progress
     from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.video import VideoSummary
+    from impasto.runtime.video.transform import VideoSummary
 
 # The range that runtime.stylizer accepts; importing it would make --help slow.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -137,7 +137,7 @@ def stylize(
             )
 
         def apply_to_clip(source: str, target: str, **settings: Any) -> "VideoSummary":
-            from impasto.runtime.video import stylize_video
+            from impasto.runtime.video.transform import stylize_video
 
             return stylize_video(
                 stylizer,

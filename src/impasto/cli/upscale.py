@@ -28,7 +28,7 @@ from impasto.cli.steps import Transformation, Writing, asked_bits
 if TYPE_CHECKING:
     from impasto.runtime.tiles.grid import Progress
     from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-    from impasto.runtime.video import VideoSummary
+    from impasto.runtime.video.transform import VideoSummary
 
 Model = Annotated[
     str,
@@ -115,7 +115,7 @@ def upscale(
             )
 
         def apply_to_clip(source: str, target: str, **settings: Any) -> "VideoSummary":
-            from impasto.runtime.video import upscale_video
+            from impasto.runtime.video.transform import upscale_video
 
             return upscale_video(upscaler, source, target, **settings)
 

@@ -13,8 +13,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from impasto.images.picture import Picture, resize_picture
-from impasto.runtime.clips.clip import ColourTags
 from impasto.runtime.given_pictures import fill_transparent
+from impasto.runtime.video.facts import ColourTags
 
 _LIMITED, _FULL = 1, 2
 _BT601_COEFFICIENTS = 5

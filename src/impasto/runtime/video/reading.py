@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
 from impasto.images.reading import MAX_PIXELS, shown
-from impasto.runtime.clips.clip import (
+from impasto.runtime.video.deinterlacing import Deinterlacer, TimedFrame
+from impasto.runtime.video.facts import (
     ClipFacts,
     ClipFrame,
     ColourTags,
     damage_notes,
     matrix_or_guess,
 )
-from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
-from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, turn_of
-from impasto.runtime.clips.opening import open_film
-from impasto.runtime.clips.times import Clock, is_film_stream
+from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, turn_of
+from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.times import Clock, is_film_stream
 
 _FULL = 2
 _USUAL_RATE = Fraction(25)

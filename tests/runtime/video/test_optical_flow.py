@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from impasto.runtime.motion import enlarge, estimate_flow, is_inside, shrink, warp
+from impasto.runtime.video.optical_flow import enlarge, estimate_flow, is_inside, shrink, warp
 
 HEIGHT, WIDTH = 48, 64
 

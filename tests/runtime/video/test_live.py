@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from impasto.errors import CameraError, VideoFileError
-from impasto.runtime.clips.camera import Camera
-from impasto.runtime.live import LiveStyle, show_live
+from impasto.runtime.video.camera import Camera
+from impasto.runtime.video.live import LiveStyle, show_live
 from video_fixtures import make_film
 
 

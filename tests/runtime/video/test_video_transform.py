@@ -16,7 +16,7 @@ from impasto.errors import (
     VideoInterrupted,
 )
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import VideoProgress, partial_path, stylize_video
+from impasto.runtime.video.transform import VideoProgress, partial_path, stylize_video
 from video_fixtures import TIMES, draw_frame, frame_colours, make_film
 
 CODEC_TOLERANCE = 8  # grey levels, of the two encodings together, away from edges

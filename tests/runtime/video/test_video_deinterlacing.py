@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from av.filter import Graph
 
-from impasto.runtime.clips.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.deinterlacing import Deinterlacer, TimedFrame
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
 DARK, LIGHT = 60, 220

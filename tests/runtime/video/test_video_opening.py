@@ -8,10 +8,10 @@ import av
 import pytest
 
 from impasto.errors import VideoFileError
-from impasto.runtime.clips.opening import open_film, open_output
-from impasto.runtime.clips.reading import ClipReader
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.opening import open_film, open_output
+from impasto.runtime.video.reading import ClipReader
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
 NAMES = (

@@ -8,7 +8,7 @@ import pytest
 
 from impasto.errors import VideoFileError
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import seed_videos
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "images"))

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from impasto.runtime.motion import warp
-from impasto.runtime.stabilization import (
+from impasto.runtime.video.optical_flow import warp
+from impasto.runtime.video.stabilization import (
     Stabilizer,
     box_mean,
     mean_along_motion,

@@ -26,13 +26,13 @@ from impasto.images.io import Picture
 from impasto.images.reading import shown
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
-from impasto.runtime.clips.clip import ClipFacts, ClipFrame, even
-from impasto.runtime.clips.reading import ClipReader
-from impasto.runtime.clips.writing import ClipTarget, ClipWriter, check_video_target
 from impasto.runtime.pipeline import run_stages
-from impasto.runtime.stabilization import Stabilizer
 from impasto.runtime.stylizer import Stylizer, check_settings
 from impasto.runtime.upscaler import Upscaler
+from impasto.runtime.video.facts import ClipFacts, ClipFrame, even
+from impasto.runtime.video.reading import ClipReader
+from impasto.runtime.video.stabilization import Stabilizer
+from impasto.runtime.video.writing import ClipTarget, ClipWriter, check_video_target
 
 NUM_AHEAD = 3
 """Frames that wait between two stages."""

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from impasto.errors import CameraError
 from impasto.images.reading import one_line
 from impasto.images.resize import fit_longer_side
-from impasto.runtime.clips.clip import ColourTags, matrix_or_guess
-from impasto.runtime.clips.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
-from impasto.runtime.clips.opening import open_film
+from impasto.runtime.video.facts import ColourTags, matrix_or_guess
+from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
+from impasto.runtime.video.opening import open_film
 
 _FULL = 2
 _PATIENCE_SECONDS = 10.0

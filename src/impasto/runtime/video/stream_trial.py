@@ -8,8 +8,8 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from impasto.runtime.clips.opening import open_film
-from impasto.runtime.clips.times import Clock
+from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.times import Clock
 
 _SAMPLED_PACKETS = 8
 _LOOKED_AT_PACKETS = 500

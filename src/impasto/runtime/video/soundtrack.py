@@ -15,11 +15,11 @@ from av.container.output import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from impasto.runtime.clips.clip import damage_notes
-from impasto.runtime.clips.opening import open_film
-from impasto.runtime.clips.sound_encoding import EncodedSound
-from impasto.runtime.clips.stream_trial import can_hold, first_packets
-from impasto.runtime.clips.times import Clock, is_film_stream, start_of
+from impasto.runtime.video.facts import damage_notes
+from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.sound_encoding import EncodedSound
+from impasto.runtime.video.stream_trial import can_hold, first_packets
+from impasto.runtime.video.times import Clock, is_film_stream, start_of
 
 _DAMAGED = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 """What FFmpeg says of a packet that it cannot write; a full disk is none of these."""

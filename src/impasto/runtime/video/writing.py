@@ -24,12 +24,12 @@ from av.video.stream import VideoStream
 from impasto.errors import OutputExistsError, VideoFileError
 from impasto.files import reason_of
 from impasto.images.reading import shown
-from impasto.runtime.clips.clip import ClipFacts, ClipFrame
-from impasto.runtime.clips.encoders import Encoder, encoder_for
-from impasto.runtime.clips.frames import on_white, rgb_to_frame, rgba_to_frame
-from impasto.runtime.clips.opening import open_output
-from impasto.runtime.clips.soundtrack import Soundtrack, seconds_of
-from impasto.runtime.clips.suffixes import WRITABLE_SUFFIXES
+from impasto.runtime.video.encoders import Encoder, encoder_for
+from impasto.runtime.video.facts import ClipFacts, ClipFrame
+from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame
+from impasto.runtime.video.opening import open_output
+from impasto.runtime.video.soundtrack import Soundtrack, seconds_of
+from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES
 from impasto.system.input_files import special_kind
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}

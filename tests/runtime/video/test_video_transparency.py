@@ -4,9 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from impasto.runtime.clips.camera import Camera
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.camera import Camera
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
 GREEN = (40, 160, 60)

@@ -7,7 +7,7 @@ import av
 import pytest
 
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
 AS_AAC = "the sound was encoded anew as aac"

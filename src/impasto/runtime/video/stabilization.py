@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.runtime.motion import enlarge, estimate_flow, is_inside, shrink, warp
+from impasto.runtime.video.optical_flow import enlarge, estimate_flow, is_inside, shrink, warp
 
 FRAME_SHARE = 0.5
 """Share of the frames before in the mean that the network is given."""

@@ -6,10 +6,10 @@ from fractions import Fraction
 import av
 import pytest
 
-from impasto.runtime.clips.opening import open_film
-from impasto.runtime.clips.times import Clock, start_of
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video import stylize_video
+from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.times import Clock, start_of
+from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
 EVEN_TIMES = range(0, 25 * 512, 512)  # one second
