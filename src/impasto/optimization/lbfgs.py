@@ -1,9 +1,9 @@
 """Projected L-BFGS: a smooth function of a tensor made small within bounds.
 
-It minimises what `impasto.optimization.picture_optimizer` is about without knowing of pictures. Every step is
-clipped to the bounds, as in Johnson et al. 2016, section 4.1. It leads to where the quadratic
-model of `impasto.optimization.quadratic_model` is lowest: what is at a bound and pushed against it stays there, and
-what would go beyond one is sent to it, so that clipping undoes next to nothing.
+It minimises any smooth function and knows nothing of pictures; `picture_optimizer` gives it one.
+Every step is clipped to the bounds, as in Johnson et al. 2016, section 4.1. A step leads to where
+the quadratic model (`quadratic_model`) is lowest. What is at a bound and pushed against it stays
+there, and what would go beyond one is sent to it, so that clipping undoes next to nothing.
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ A runtime trusts the graph it is given: with a constant index out of range, some
 write outside their memory. So a graph is compared with this table before a runtime sees it. What is
 not written here is refused; `impasto.zoo.shapes` works out whether the shapes fit. A test exports
 every architecture and compares: a new network extends the table, and nothing else may stand in it.
-Not here: what only the form for tiles (`impasto.export.tiles_form`) uses, as Impasto never reads it.
+Not here: what only the form for tiles (`impasto.export.tiles_form`) uses: Impasto never reads it.
 """
 
 from collections.abc import Callable
