@@ -57,7 +57,7 @@ def draw(folder: Path, num_pictures: int) -> list[Path]:
 
 def bare_loop(files: list[str]) -> list[float]:
     """Seconds for each picture, the first of which is done twice and counted once."""
-    from impasto.images.io import load_picture, save_picture
+    from impasto.images.files.io import load_picture, save_picture
     from impasto.runtime.stylizer import Stylizer
 
     stylizer, seconds = Stylizer(STYLE, num_threads=1), []

@@ -18,7 +18,7 @@ import numpy as np
 from measure import publish
 from PIL import Image, ImageOps
 
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.runtime.backends.choice import BackendName, open_backend
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer

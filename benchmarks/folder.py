@@ -21,7 +21,7 @@ from measure import publish
 from PIL import Image, ImageOps
 
 from impasto.cli.main import run
-from impasto.images.io import load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 from impasto.runtime.predictor import Predictor, network_batch
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import resolve_model

@@ -39,7 +39,7 @@ from impasto.batch.manifest import Manifest
 from impasto.batch.place import place_at
 from impasto.batch.source import list_items
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.images.io import (
+from impasto.images.files.io import (
     Animation,
     load_picture,
     load_picture_or_animation,

@@ -18,7 +18,7 @@ import numpy as np
 from measure import publish
 from numpy.typing import NDArray
 
-from impasto.images.io import load_picture, resize_longer_side
+from impasto.images.files.io import load_picture, resize_longer_side
 from impasto.images.picture import Picture
 from impasto.runtime.stylizer import Stylizer
 from impasto.runtime.video.optical_flow import is_inside, warp

@@ -16,7 +16,7 @@ from style_terms import StyleTerms
 
 from impasto.evaluation.photographs import as_tensor, square, stylized
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, list_pictures, load_picture, save_picture
+from impasto.images.files.io import Picture, list_pictures, load_picture, save_picture
 from impasto.runtime.predictor import Predictor
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.run import train_model

@@ -19,7 +19,7 @@ from style_terms import PRESET, StyleTerms, total_variation
 
 from impasto.evaluation.photographs import Pixels, as_tensor, square, stylized
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, list_pictures, save_picture
+from impasto.images.files.io import Picture, list_pictures, save_picture
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import resolve_model
 

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, save_picture
+from impasto.images.files.io import Picture, save_picture
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from style_terms import SHORT_SIDE, StyleTerms, total_variation
 
 from impasto.evaluation.photographs import as_tensor, square, stylized
-from impasto.images.io import list_pictures
+from impasto.images.files.io import list_pictures
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
 

@@ -21,7 +21,7 @@ from impasto.evaluation.features import feature_measure
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import table, to_json, to_markdown
-from impasto.images.io import Picture, save_picture
+from impasto.images.files.io import Picture, save_picture
 from impasto.metrics.fidelity import Protocol
 from impasto.reproduction.super_resolution import PAPER
 

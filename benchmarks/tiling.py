@@ -21,7 +21,7 @@ import numpy as np
 from measure import RESULTS, publish
 from PIL import Image
 
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 from impasto.images.resize import resize_lanczos
 from impasto.runtime.predictor import Predictor
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from measure import circumstances_of_speed, publish
 
-from impasto.images.io import load_picture, resize_longer_side
+from impasto.images.files.io import load_picture, resize_longer_side
 from impasto.runtime.stylizer import Stylizer
 from impasto.runtime.video.transform import stylize_video
 

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from impasto import Stylizer
-from impasto.images.io import load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 from impasto.zoo.card import ModelCard
 from impasto.zoo.registry import ModelEntry, list_models
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import ImageOps
 from torch import Tensor, nn
 
-from impasto.images.io import load_training_rgb
+from impasto.images.files.io import load_training_rgb
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import (
     FeatureReconstructionLoss,

@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_training_rgb, save_picture
+from impasto.images.files.io import Picture, load_training_rgb, save_picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 

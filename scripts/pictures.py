@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from impasto import Stylizer
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
+from impasto.images.files.io import Picture, load_picture, resize_longer_side, save_picture
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")

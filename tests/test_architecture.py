@@ -62,7 +62,7 @@ def test_the_package_and_its_command_line_load_nothing_heavy(module):
         "impasto.zoo.registry",
         "impasto.zoo.card",
         "impasto.zoo.download",
-        "impasto.images.io",
+        "impasto.images.files.io",
         "impasto.images.contact_sheet",
         "impasto.networks.architecture",
         "impasto.evaluation.benchmark",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.images.io import load_picture, load_picture_or_animation, save_picture
+from impasto.images.files.io import load_picture, load_picture_or_animation, save_picture
 from impasto.images.picture import Picture
 
 NEGATIVE = (245, 155, 55)  # of the photograph's (10, 100, 200)
@@ -302,6 +302,6 @@ def test_nothing_but_a_photograph_is_read_from_a_pipe(impasto, command, photo, p
 
 
 def test_an_endless_stream_is_no_photograph(negative, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.images.io.MAX_PICTURE_BYTES", 10_000)
+    monkeypatch.setattr("impasto.images.files.io.MAX_PICTURE_BYTES", 10_000)
     outcome = negative("-", "-o", tmp_path / "out.png", stdin=bytes(20_000))
     assert "more than 10,000 bytes" in outcome.complaint

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.images.io import Picture, load_picture, load_picture_or_animation, save_picture
+from impasto.images.files.io import Picture, load_picture, load_picture_or_animation, save_picture
 from model_fixtures import make_card, make_model_bytes
 from video_fixtures import draw_frame
 

@@ -15,7 +15,7 @@ from impasto.images.exif_block import (
     block_bytes,
     read_block,
 )
-from impasto.images.io import load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 
 JOSE = "© José".encode()
 ARTIST, COPYRIGHT, MAKE, RATING = 315, 33432, 271, 18246

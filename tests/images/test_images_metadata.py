@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from impasto.images.io import load_picture, load_training_rgb, picture_from_pil, save_picture
+from impasto.images.files.io import load_picture, load_training_rgb, picture_from_pil, save_picture
 
 ORIENTATION = ExifTags.Base.Orientation
 # 3 wide, 2 high; what each orientation's viewer shows, from the EXIF 2.32 table of row and column.

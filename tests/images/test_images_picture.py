@@ -6,7 +6,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from impasto.errors import PictureError, PictureFileError
-from impasto.images.io import Picture, picture_from_pil, picture_to_pil, resize_longer_side
+from impasto.images.files.io import Picture, picture_from_pil, picture_to_pil, resize_longer_side
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from impasto.errors import PictureFileError
-from impasto.images.io import load_picture, load_picture_or_animation, load_training_rgb
+from impasto.images.files.io import load_picture, load_picture_or_animation, load_training_rgb
 from impasto.images.png_chunks import MAX_ALL_TEXT_BYTES, MAX_TEXT_BYTES
 from impasto.images.window_reading import open_windows
 

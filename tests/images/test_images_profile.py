@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from impasto.images.colour_profile import grey_curve, image_to_srgb, srgb_profile
-from impasto.images.io import load_picture, picture_from_pil
+from impasto.images.files.io import load_picture, picture_from_pil
 
 
 def in_profile(image, profile):

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 
 from impasto.errors import PictureFileError
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.io import load_picture, load_picture_or_animation, load_training_rgb
+from impasto.images.files.io import load_picture, load_picture_or_animation, load_training_rgb
 from impasto.images.transfer_functions import transfer_curve
 
 COLOUR = (200, 60, 60)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.encoding import FILE_FORMATS
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
+from impasto.images.formats.encoding import FILE_FORMATS
 from impasto.images.window_reading import (
     Metadata,
     bits_by_windows,
@@ -172,7 +172,7 @@ def test_alpha_is_written_as_deep_as_colours(tmp_path, bits):
 MEASURED = """
 import resource, sys
 from pathlib import Path
-from impasto.images.encoding import FILE_FORMATS
+from impasto.images.formats.encoding import FILE_FORMATS
 from impasto.images.window_reading import Metadata, open_windows
 from impasto.images.window_writing import WindowWriter
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from impasto.images.io import load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 from impasto.images.xmp_packet import MAX_PACKET_BYTES, as_new, of_size
 
 NAMESPACES = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError
-from impasto.images.io import Picture
+from impasto.images.files.io import Picture
 from impasto.losses.style_objective import PRESETS
 from impasto.optimization.picture_optimizer import OptimizationSettings
 from impasto.optimization.run import (

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from impasto.images.io import list_pictures
+from impasto.images.files.io import list_pictures
 from impasto.reproduction.claim import Settings
 from impasto.zoo.card import Painting
 from model_fixtures import make_card, make_model_bytes

@@ -10,7 +10,7 @@ from PIL import Image
 import impasto
 from impasto.errors import ModelFileError, PictureError, PictureFileError, UnknownModelError
 from impasto.images.colour import rgb_to_ycbcr
-from impasto.images.io import Picture
+from impasto.images.files.io import Picture
 from impasto.runtime.given_pictures import FAINT_ALPHA, fill_transparent
 from impasto.runtime.stylizer import Stylizer
 from model_fixtures import BLUR, make_card, make_model_bytes

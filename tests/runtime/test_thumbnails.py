@@ -6,7 +6,7 @@ from PIL import Image
 
 from impasto.errors import OutputExistsError, PictureFileError, UnknownModelError
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 from impasto.runtime.thumbnails import EXAMPLE_PHOTOGRAPH, THUMBNAIL_SIZE, save_thumbnail_sheet
 from impasto.zoo.registry import ModelEntry
 from model_fixtures import make_card, make_model_bytes

@@ -6,7 +6,7 @@ from PIL import Image
 
 from impasto import Upscaler
 from impasto.errors import ModelFileError, UnknownModelError
-from impasto.images.io import Picture
+from impasto.images.files.io import Picture
 from model_fixtures import make_card, make_model_bytes
 
 IDENTITY = np.eye(3, dtype=np.float16)[:, :, None, None]

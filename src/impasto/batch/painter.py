@@ -27,8 +27,8 @@ from impasto.batch.source import (
     target_of_id,
 )
 from impasto.errors import ImpastoError
-from impasto.images.io import Picture, load_picture, save_picture
-from impasto.images.reading import MAX_PICTURE_BYTES
+from impasto.images.files.io import Picture, load_picture, save_picture
+from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.tiles.memory_budget import memory_bytes
 from impasto.web import is_web_address, read_address

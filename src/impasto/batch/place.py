@@ -19,8 +19,8 @@ from pyarrow import fs
 
 from impasto.errors import BatchError, OutputExistsError
 from impasto.files import write_whole
-from impasto.images.io import READABLE_SUFFIXES, list_pictures
-from impasto.images.reading import one_line, shown
+from impasto.images.files.io import READABLE_SUFFIXES, list_pictures
+from impasto.images.formats.pillow_errors import one_line, shown
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind
 
 _CHUNK_BYTES = 2**20

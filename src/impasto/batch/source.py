@@ -17,8 +17,8 @@ import pyarrow.parquet
 from impasto.batch.place import Place, as_text, is_text
 from impasto.errors import BatchError
 from impasto.files import portable_name
-from impasto.images.encoding import WRITABLE_SUFFIXES
-from impasto.images.io import READABLE_SUFFIXES
+from impasto.images.files.io import READABLE_SUFFIXES
+from impasto.images.formats.encoding import WRITABLE_SUFFIXES
 from impasto.web import is_web_address
 
 PARQUET_SUFFIX = ".parquet"

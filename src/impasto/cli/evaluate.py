@@ -127,7 +127,7 @@ def _check_places(
     output: Path | None, sheet: Path | None, crop: list[str] | None, *, overwrite: bool
 ) -> None:
     from impasto.errors import OutputExistsError
-    from impasto.images.target import check_target
+    from impasto.images.files.output import check_target
 
     if crop and sheet is None:
         raise fail("--crop is for a comparison sheet; add --sheet FILE")
@@ -244,8 +244,8 @@ def _tell(
 
 
 def _draw(drawing: "ComparisonSheet", sheet: Path, *, overwrite: bool) -> None:
-    from impasto.images.io import Picture, save_picture
-    from impasto.images.target import save_or_keep
+    from impasto.images.files.io import Picture, save_picture
+    from impasto.images.files.output import save_or_keep
 
     drawn = Picture(rgb=drawing.draw())
     save_or_keep(lambda place: save_picture(drawn, place, overwrite=overwrite), sheet)

@@ -59,8 +59,8 @@ def invert(
     import torch
 
     from impasto.images.contact_sheet import contact_sheet
-    from impasto.images.io import Picture, load_picture, resize_longer_side, save_picture
-    from impasto.images.target import check_target, save_or_keep
+    from impasto.images.files.io import Picture, load_picture, resize_longer_side, save_picture
+    from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
     from impasto.runtime.given_pictures import fill_transparent
 

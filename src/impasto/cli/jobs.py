@@ -98,7 +98,7 @@ def _check_kind(job: Job) -> None:
 
 
 def _check_target(target: Path, photographs: set[object], *, overwrite: bool) -> None:
-    from impasto.images.io import WRITABLE_SUFFIXES
+    from impasto.images.files.io import WRITABLE_SUFFIXES
 
     if target.is_dir():
         raise PictureFileError(f"{target} is a folder; expected the name of a file")
@@ -143,7 +143,7 @@ def _target_of_one(photo: str, output: str) -> str:
 def _jobs_below(
     photo: Path, folder: Path, on_unreadable: OnUnreadable | None, on_special: OnSpecial | None
 ) -> list[Job]:
-    from impasto.images.io import list_pictures
+    from impasto.images.files.io import list_pictures
 
     if not photo.is_dir():
         return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
@@ -186,6 +186,6 @@ def _writable_name(path: Path) -> Path:
 
 
 def _is_writable(path: Path) -> bool:
-    from impasto.images.io import WRITABLE_SUFFIXES
+    from impasto.images.files.io import WRITABLE_SUFFIXES
 
     return path.suffix.lower() in (*WRITABLE_SUFFIXES, *WRITABLE_CLIP_SUFFIXES)

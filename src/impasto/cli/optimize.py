@@ -93,8 +93,8 @@ def optimize(
     for every picture where a trained style takes a fraction of a second. It needs no training, and
     shows what a style could become. Ctrl-C saves; --resume goes on.
     """
-    from impasto.images.io import Picture, load_picture, save_picture
-    from impasto.images.target import check_target, save_or_keep
+    from impasto.images.files.io import Picture, load_picture, save_picture
+    from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
     from impasto.optimization.run import StyleOptimization, optimize_photograph
     from impasto.training.interruption import stop_on_signals

@@ -171,7 +171,7 @@ def _conclude(outcome: Outcome) -> None:
 
 def _check_formats(jobs: list[Job], writing: Writing) -> None:
     """Refuse before the work begins what a format cannot hold."""
-    from impasto.images.io import check_encoding, format_named
+    from impasto.images.files.io import check_encoding, format_named
 
     pictures = [job for job in jobs if not is_clip(job.source)]
     suffixes = {".png" if job.target == PIPE else Path(job.target).suffix for job in pictures}

@@ -102,7 +102,7 @@ def reproduce(
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
-    from impasto.images.io import list_pictures
+    from impasto.images.files.io import list_pictures
 
     found = tuple(list_pictures(folder)) if folder.is_dir() else ()
     if not found:

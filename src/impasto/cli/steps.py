@@ -20,7 +20,7 @@ from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
 from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
-    from impasto.images.io import Animation, AskedBits, Picture
+    from impasto.images.files.io import Animation, AskedBits, Picture
     from impasto.runtime.batching import Batching, Load
     from impasto.runtime.pipeline import Outcome as Done
     from impasto.runtime.tiles.grid import Progress
@@ -124,7 +124,7 @@ class Steps:
     @property
     def batching(self) -> "Batching[Work]":
         """What may be transformed together."""
-        from impasto.images.io import Animation
+        from impasto.images.files.io import Animation
         from impasto.runtime.batching import Load
 
         batching = self.transformation.batching
@@ -138,7 +138,7 @@ class Steps:
 
     def transform(self, works: Sequence[Work]) -> list[Work]:
         """The pictures that they become."""
-        from impasto.images.io import Animation
+        from impasto.images.files.io import Animation
 
         started = time.perf_counter()
         if isinstance(works[0].picture, Animation):  # alone
@@ -214,7 +214,7 @@ class Steps:
 
 def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
     """The picture or animation to transform: its first frame where only one can be written."""
-    from impasto.images.io import Animation, format_named, load_picture_or_animation
+    from impasto.images.files.io import Animation, format_named, load_picture_or_animation
 
     source = sys.stdin.buffer if job.source == PIPE else job.source
     given = load_picture_or_animation(source, longer_side=longer_side)
@@ -231,8 +231,8 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
 
 
 def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
-    from impasto.images.io import Animation, save_animation, save_picture
-    from impasto.images.target import save_or_keep
+    from impasto.images.files.io import Animation, save_animation, save_picture
+    from impasto.images.files.output import save_or_keep
 
     if target != PIPE:
         make_folder(Path(target).parent)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from impasto.data.source import EncodedPhoto
 from impasto.errors import PictureFileError
-from impasto.images.io import load_training_rgb
+from impasto.images.files.io import load_training_rgb
 
 
 def cut_photograph(

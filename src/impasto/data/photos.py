@@ -8,7 +8,7 @@ import numpy as np
 from impasto.data.shards import PhotoShards, list_shards
 from impasto.data.source import ORDER_STREAM, EncodedPhoto, PhotoSource
 from impasto.errors import DataError
-from impasto.images.io import list_pictures
+from impasto.images.files.io import list_pictures
 
 
 class PhotoFolder:

@@ -16,7 +16,7 @@ import numpy as np
 
 from impasto.data.source import ORDER_STREAM, EncodedPhoto
 from impasto.errors import DataError
-from impasto.images.io import READABLE_SUFFIXES
+from impasto.images.files.io import READABLE_SUFFIXES
 
 SHUFFLE_BUFFER = 1000
 """Photographs among which the next one is drawn; WebDataset's own examples use 1000."""

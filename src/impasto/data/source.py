@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from impasto.errors import PictureFileError
-from impasto.images.reading import MAX_PICTURE_BYTES
+from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 
 ORDER_STREAM = 0
 """The second word of every seed that orders photographs: (seed, ORDER_STREAM, epoch)."""

@@ -15,7 +15,7 @@ from impasto.errors import PictureError
 from impasto.evaluation.enlargers import Enlarger
 from impasto.evaluation.measures import Column, Measure
 from impasto.evaluation.picture_sets import PicturePlace, PictureSet, TestPicture, load_test_picture
-from impasto.images.degradations import DEGRADATIONS, Degradation
+from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.metrics.fidelity import Protocol
 
 GIVEN_FILES = "files"

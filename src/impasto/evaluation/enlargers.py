@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.degradations import Degradation
+from impasto.images.degradation_kind import Degradation
 from impasto.images.histogram import match_histogram
 from impasto.images.resize import imresize
 from impasto.runtime.backends.openvino_backend import Precision

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from impasto.images.io import load_training_rgb
+from impasto.images.files.io import load_training_rgb
 from impasto.runtime.predictor import Predictor
 
 Pixels = NDArray[np.float32]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError, PictureFileError
 from impasto.images.degradation import degrade
-from impasto.images.degradations import Degradation
-from impasto.images.io import list_pictures, load_picture, read_header
+from impasto.images.degradation_kind import Degradation
+from impasto.images.files.io import list_pictures, load_picture, read_header
 from impasto.metrics.fidelity import to_levels
 from impasto.runtime.given_pictures import fill_transparent
 

@@ -26,7 +26,7 @@ from impasto.export.quantized_graph import (
     with_metadata,
 )
 from impasto.files import reason_of, write_whole
-from impasto.images.io import list_pictures, load_training_rgb
+from impasto.images.files.io import list_pictures, load_training_rgb
 from impasto.metrics.fidelity import psnr, to_levels
 from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.runtime.predictor import Predictor, network_batch

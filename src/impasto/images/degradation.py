@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images.colour import check_rgb_shape
-from impasto.images.degradations import DEGRADATIONS, Degradation
+from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.images.resize import Border, beyond_border, resize_matrix
 
 BLUR_SIGMA = 1.0

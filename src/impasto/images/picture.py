@@ -13,6 +13,9 @@ from PIL import Image
 
 from impasto.errors import PictureError
 from impasto.images.colour import check_rgb_shape
+from impasto.images.formats.pillow_errors import check_size, reading
+from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
+from impasto.images.formats.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
 from impasto.images.metadata import (
     SIDEWAYS,
     Metadata,
@@ -21,10 +24,7 @@ from impasto.images.metadata import (
     turned,
     upright,
 )
-from impasto.images.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
-from impasto.images.reading import check_size, reading
 from impasto.images.resize import fit_longer_side, reduction, resize_lanczos
-from impasto.images.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
 from impasto.images.stated_colour import stated_profile
 
 Bits = Literal[8, 16]

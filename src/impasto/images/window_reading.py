@@ -15,17 +15,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.images.animation import is_animated
-from impasto.images.bombs import check_bomb
 from impasto.images.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
-from impasto.images.header import header_of
+from impasto.images.formats.animation import is_animated
+from impasto.images.formats.bombs import check_bomb
+from impasto.images.formats.header import header_of
+from impasto.images.formats.opening import open_image
+from impasto.images.formats.pillow_errors import (
+    MAX_PIXELS,
+    READABLE_FORMATS,
+    one_line,
+    reading,
+    shown,
+)
+from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
+from impasto.images.formats.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import SIDEWAYS, Metadata, kept_metadata, orientation
-from impasto.images.opening import open_image
-from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
-from impasto.images.reading import MAX_PIXELS, READABLE_FORMATS, one_line, reading, shown
 from impasto.images.resize import fit_longer_side, reduction
-from impasto.images.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.stated_colour import stated_profile
 from impasto.system.input_files import open_given_file
 

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from impasto.errors import OutputExistsError, PictureFileError
 from impasto.files import reason_of, reserve_file, shown_size, whole_file
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.encoding import (
+from impasto.images.formats.encoding import (
     FULL_CHROMA_QUALITY,
     FileFormat,
     add_exif_to_tiff,
     metadata_shell,
 )
+from impasto.images.formats.pillow_errors import shown
+from impasto.images.formats.sixteen_bit import told_chunks
 from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata import Metadata, xmp_for_file
-from impasto.images.reading import shown
-from impasto.images.sixteen_bit import told_chunks
 
 if TYPE_CHECKING:
     import pyvips

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import MissingExtraError, PictureError
 from impasto.images.colour import check_rgb_shape
-from impasto.images.degradations import Degradation
+from impasto.images.degradation_kind import Degradation
 
 Luminance = NDArray[np.float64]
 """H×W in grey levels: whole numbers, 16 to 235 of a colour picture, 0 to 255 of a grey one."""

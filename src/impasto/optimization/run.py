@@ -19,7 +19,7 @@ from torch import Tensor
 
 from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
 from impasto.files import reason_of, write_whole
-from impasto.images.io import Picture, resize_longer_side
+from impasto.images.files.io import Picture, resize_longer_side
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork, Padding
 from impasto.losses.style_objective import (
     LossScales,

@@ -15,7 +15,7 @@ from impasto.errors import TrainingInterrupted
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.optimization.run import ObjectiveSettings, StyleJudges
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.cost import multiply_adds, receptive_field

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels
-from impasto.images.io import Picture
+from impasto.images.files.io import Picture
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
 from impasto.optimization.run import StyleOptimization, optimize_photograph
 from impasto.reproduction.claim import Device

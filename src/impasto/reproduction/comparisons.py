@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.reproduction.baseline import optimization_key, optimized
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.journal import Journal

@@ -10,7 +10,7 @@ import numpy as np
 from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
 from impasto.optimization.inversion import (
     PAPER_FEATURE_LAYERS,

@@ -11,7 +11,7 @@ import numpy as np
 from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of

@@ -6,7 +6,7 @@ from pathlib import Path
 from impasto.errors import PictureFileError
 from impasto.evaluation.circumstances import Circumstances
 from impasto.files import reason_of, write_whole
-from impasto.images.io import Picture, save_picture
+from impasto.images.files.io import Picture, save_picture
 from impasto.reproduction.claim import Result
 
 PICTURE_QUALITY = 88

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels, as_tensor
 from impasto.evaluation.report import table
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.reproduction.bootstrap import bootstrap_interval, in_words
 from impasto.reproduction.claim import Effort, Result, Settings

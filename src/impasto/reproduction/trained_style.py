@@ -14,7 +14,7 @@ import torch
 
 from impasto.errors import DataError, PictureFileError
 from impasto.evaluation.photographs import Pixels, as_tensor, stylized
-from impasto.images.io import list_pictures
+from impasto.images.files.io import list_pictures
 from impasto.optimization.picture_optimizer import Judge
 from impasto.optimization.run import ObjectiveSettings, StyleJudges, objective_of
 from impasto.runtime.predictor import Predictor

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.encoding import AskedBits
+from impasto.images.formats.encoding import AskedBits
 from impasto.runtime.backends.choice import BackendName
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load, batches

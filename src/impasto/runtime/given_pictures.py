@@ -13,11 +13,11 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
-from impasto.images.header import header_of
-from impasto.images.io import Picture, load_picture, picture_from_pil, picture_to_pil
+from impasto.images.files.io import Picture, load_picture, picture_from_pil, picture_to_pil
+from impasto.images.formats.header import header_of
+from impasto.images.formats.sixteen_bit import FULL_SCALE
 from impasto.images.picture import picture_to_sixteen_bits, resize_picture
 from impasto.images.resize import fit_longer_side
-from impasto.images.sixteen_bit import FULL_SCALE
 
 FAINT_ALPHA = 0.1
 """Below this opacity colours fade into the fill: they count little and are often rounded away."""

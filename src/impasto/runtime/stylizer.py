@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images import colour
-from impasto.images.io import AskedBits, Picture, resize_longer_side
+from impasto.images.files.io import AskedBits, Picture, resize_longer_side
 from impasto.images.resize import fit_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
 from impasto.runtime.backends.choice import BackendName

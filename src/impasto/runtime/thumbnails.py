@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import check_target, load_picture, save_picture
+from impasto.images.files.io import check_target, load_picture, save_picture
+from impasto.images.files.output import save_or_keep
 from impasto.images.picture import Picture, resize_longer_side
-from impasto.images.target import save_or_keep
 from impasto.runtime.stylizer import Stylizer
 from impasto.system.visible_text import visible
 from impasto.zoo.registry import ModelEntry

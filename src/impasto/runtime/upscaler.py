@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.alpha import enlarged_with_alpha
+from impasto.images.files.io import AskedBits, Picture
 from impasto.images.histogram import match_histogram
-from impasto.images.io import AskedBits, Picture
 from impasto.runtime.backends.choice import BackendName
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load

@@ -11,7 +11,7 @@ from impasto.data.photos import PhotoFolder
 from impasto.data.source import PhotoSource
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import PictureFileError
-from impasto.images.reading import MAX_PICTURE_BYTES
+from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import weights_sha256
 from impasto.system.input_files import read_given_file
 from impasto.training.checkpoint import TrainingState

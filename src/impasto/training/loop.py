@@ -23,7 +23,7 @@ from torch.optim import Adam, Optimizer
 
 from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import NotFiniteError, TrainingError, TrainingInterrupted
-from impasto.images.io import save_picture
+from impasto.images.files.io import save_picture
 from impasto.images.picture import Picture
 from impasto.losses.style_objective import LossTerms
 from impasto.training.checkpoint import (

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from impasto.images.degradations import Degradation
+from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import NonNegative
 from impasto.losses.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,

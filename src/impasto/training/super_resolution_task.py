@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.degradation import degradation_matrix
-from impasto.images.degradations import Degradation
+from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossScales, LossTerms
 from impasto.losses.super_resolution_objective import (
     SuperResolutionObjective,

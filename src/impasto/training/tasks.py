@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from impasto.errors import PictureFileError
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.io import load_training_rgb
+from impasto.images.files.io import load_training_rgb
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import grid_loss
 from impasto.losses.style_objective import (

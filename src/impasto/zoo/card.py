@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from impasto.errors import ModelFileError
-from impasto.images.degradations import Degradation
+from impasto.images.degradation_kind import Degradation
 from impasto.networks.architecture import Architecture
 
 CARD_FORMAT = 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
 from model_fixtures import PHOTOS, PROCESSOR_PRECISIONS, psnr

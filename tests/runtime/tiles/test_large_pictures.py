@@ -6,7 +6,7 @@ from PIL import Image
 
 from impasto import Stylizer, Upscaler
 from impasto.errors import OutputAppearedError, OutputExistsError, PictureError
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 from impasto.runtime.tiles.large_pictures import LargeResult
 from model_fixtures import BLUR, make_card, make_model_bytes
 

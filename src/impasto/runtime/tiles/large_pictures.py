@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from impasto.errors import PictureFileError
 from impasto.files import reason_of
 from impasto.images.alpha import MARGIN, enlarged_with_alpha
-from impasto.images.encoding import AskedBits
-from impasto.images.reading import shown
+from impasto.images.files.output import check_target, format_named
+from impasto.images.formats.encoding import AskedBits
+from impasto.images.formats.pillow_errors import shown
 from impasto.images.resize import fit_longer_side
-from impasto.images.target import check_target, format_named
 from impasto.images.window_reading import (
     PictureWindows,
     bits_by_windows,

@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from impasto.errors import CameraError
-from impasto.images.reading import one_line
+from impasto.images.formats.pillow_errors import one_line
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.video.facts import ColourTags, matrix_or_guess
 from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of

@@ -14,7 +14,7 @@ from av.container.output import OutputContainer
 
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
-from impasto.images.reading import shown
+from impasto.images.formats.pillow_errors import shown
 
 CONTAINERS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "ogg", "mxf", "mpeg", "mpegts", "dv"),

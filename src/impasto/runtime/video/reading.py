@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
-from impasto.images.reading import MAX_PIXELS, shown
+from impasto.images.formats.pillow_errors import MAX_PIXELS, shown
 from impasto.runtime.video.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.video.facts import (
     ClipFacts,

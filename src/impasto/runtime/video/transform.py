@@ -22,8 +22,8 @@ from impasto.errors import (
     VideoInterrupted,
 )
 from impasto.files import put_in_place, reason_of, remove_temporary, temporary_beside
-from impasto.images.io import Picture
-from impasto.images.reading import shown
+from impasto.images.files.io import Picture
+from impasto.images.formats.pillow_errors import shown
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
 from impasto.runtime.pipeline import run_stages

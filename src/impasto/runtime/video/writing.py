@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 
 from impasto.errors import OutputExistsError, VideoFileError
 from impasto.files import reason_of
-from impasto.images.reading import shown
+from impasto.images.formats.pillow_errors import shown
 from impasto.runtime.video.encoders import Encoder, encoder_for
 from impasto.runtime.video.facts import ClipFacts, ClipFrame
 from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame

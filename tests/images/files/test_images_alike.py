@@ -10,8 +10,8 @@ import pyvips
 from PIL import ExifTags, Image, PngImagePlugin
 
 from impasto.errors import PictureFileError
-from impasto.images.encoding import FILE_FORMATS
-from impasto.images.io import Picture, load_picture, save_picture
+from impasto.images.files.io import Picture, load_picture, save_picture
+from impasto.images.formats.encoding import FILE_FORMATS
 from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
 from impasto.images.window_writing import WindowWriter
 

@@ -7,8 +7,13 @@ from typing import BinaryIO
 
 from impasto.errors import OutputAppearedError, OutputExistsError, PictureFileError
 from impasto.files import names_beside, reason_of, write_whole
-from impasto.images.encoding import FILE_FORMATS, WRITABLE_SUFFIXES, FileFormat, check_encoding
-from impasto.images.reading import one_line, shown
+from impasto.images.formats.encoding import (
+    FILE_FORMATS,
+    WRITABLE_SUFFIXES,
+    FileFormat,
+    check_encoding,
+)
+from impasto.images.formats.pillow_errors import one_line, shown
 from impasto.system.input_files import special_kind
 
 

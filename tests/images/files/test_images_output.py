@@ -11,8 +11,8 @@ from impasto.errors import (
     PictureError,
     PictureFileError,
 )
-from impasto.images.io import Picture, check_target, load_picture, save_picture
-from impasto.images.target import save_or_keep
+from impasto.images.files.io import Picture, check_target, load_picture, save_picture
+from impasto.images.files.output import save_or_keep
 
 resource = pytest.importorskip("resource")
 

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from impasto.errors import PictureError, PictureFileError
 from impasto.images.colour_profile import srgb_profile
-from impasto.images.io import (
+from impasto.images.files.io import (
     READABLE_SUFFIXES,
     Picture,
     list_pictures,
@@ -21,7 +21,7 @@ from impasto.images.io import (
     read_header,
     save_picture,
 )
-from impasto.images.reading import MAX_PIXELS
+from impasto.images.formats.pillow_errors import MAX_PIXELS
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 

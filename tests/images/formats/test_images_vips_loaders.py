@@ -6,7 +6,7 @@ import pyvips
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.vips_loaders import LOADERS, open_with_libvips
+from impasto.images.formats.vips_loaders import LOADERS, open_with_libvips
 from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect/></svg>'

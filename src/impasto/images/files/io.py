@@ -14,9 +14,12 @@ from typing import BinaryIO
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.animation import Animation, animation_from_file, is_animated
-from impasto.images.bombs import check_bomb
-from impasto.images.encoding import (
+from impasto.images.files.listing import READABLE_SUFFIXES, list_pictures
+from impasto.images.files.output import check_target, format_named, write_file, write_stream
+from impasto.images.files.small_reading import read_small
+from impasto.images.formats.animation import Animation, animation_from_file, is_animated
+from impasto.images.formats.bombs import check_bomb
+from impasto.images.formats.encoding import (
     WRITABLE_SUFFIXES,
     AskedBits,
     FileFormat,
@@ -25,22 +28,10 @@ from impasto.images.encoding import (
     encode_animation,
     flatten_on_white,
 )
-from impasto.images.header import PictureHeader, header_of
-from impasto.images.heif import HEAD_BYTES, is_heif, register_heif
-from impasto.images.listing import READABLE_SUFFIXES, list_pictures
-from impasto.images.metadata import upright
-from impasto.images.opening import open_image
-from impasto.images.picture import (
-    Picture,
-    picture_from_pil,
-    picture_from_sixteen_bits,
-    picture_to_pil,
-    resize_longer_side,
-    resize_picture,
-)
-from impasto.images.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
-from impasto.images.png_rows import check_rows
-from impasto.images.reading import (
+from impasto.images.formats.header import PictureHeader, header_of
+from impasto.images.formats.heif import HEAD_BYTES, is_heif, register_heif
+from impasto.images.formats.opening import open_image
+from impasto.images.formats.pillow_errors import (
     MAX_PICTURE_BYTES,
     MAX_PIXELS,
     READABLE_FORMATS,
@@ -49,11 +40,20 @@ from impasto.images.reading import (
     reading,
     shown,
 )
+from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
+from impasto.images.formats.png_rows import check_rows
+from impasto.images.formats.sixteen_bit import is_sixteen_bit
+from impasto.images.metadata import upright
+from impasto.images.picture import (
+    Picture,
+    picture_from_pil,
+    picture_from_sixteen_bits,
+    picture_to_pil,
+    resize_longer_side,
+    resize_picture,
+)
 from impasto.images.resize import fit_longer_side
-from impasto.images.sixteen_bit import is_sixteen_bit
-from impasto.images.small_reading import read_small
 from impasto.images.stated_colour import stated_profile
-from impasto.images.target import check_target, format_named, write_file, write_stream
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind
 
 __all__ = [

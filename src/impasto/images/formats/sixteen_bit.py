@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.colour_profile import grey_curve, is_srgb
+from impasto.images.formats.vips_loaders import open_with_libvips
 from impasto.images.png_chunks import SIGNATURE, every_chunk
-from impasto.images.vips_loaders import open_with_libvips
 
 FULL_SCALE = 65_535
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")

@@ -8,7 +8,7 @@ from mutants import mutant, seed_files
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.io import (
+from impasto.images.files.io import (
     Animation,
     Picture,
     PictureHeader,
@@ -52,8 +52,8 @@ def save_again(data):
 @pytest.mark.parametrize("kind", SEEDS)
 def test_damaged_file_is_a_picture_or_one_clear_line(kind, monkeypatch, tmp_path):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # sizes lie; keep memory small
-    monkeypatch.setattr("impasto.images.reading.MAX_PIXELS", 1_000_000)
-    monkeypatch.setattr("impasto.images.animation.MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr("impasto.images.formats.pillow_errors.MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr("impasto.images.formats.animation.MAX_PIXELS", 1_000_000)
     for room in ("picture", "small_reading"):
         monkeypatch.setattr(f"impasto.images.{room}.LARGE_PIXELS", 1)
     assert isinstance(load_all_frames(SEEDS[kind]), Picture)

@@ -4,8 +4,8 @@ import dataclasses
 
 from PIL import Image
 
+from impasto.images.formats.pixel_modes import GREY_MODES
 from impasto.images.metadata import SIDEWAYS, orientation
-from impasto.images.pixel_modes import GREY_MODES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

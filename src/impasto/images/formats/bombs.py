@@ -11,7 +11,7 @@ from typing import BinaryIO
 from PIL import Image, TiffImagePlugin
 
 from impasto.errors import PictureFileError
-from impasto.images.png_rows import num_pixel_bytes
+from impasto.images.formats.png_rows import num_pixel_bytes
 
 MAX_SCANS = 100
 """Of a JPEG, each of which is decoded over all of the picture. Encoders write ten; libvips too

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from impasto.errors import PictureFileError
-from impasto.images.io import load_picture, load_picture_or_animation
+from impasto.images.files.io import load_picture, load_picture_or_animation
+from impasto.images.files.small_reading import read_small
 from impasto.images.picture import LARGE_PIXELS, resize_longer_side
 from impasto.images.resize import reduction
-from impasto.images.small_reading import read_small
 from impasto.images.window_reading import open_windows
 from impasto.runtime.given_pictures import as_picture
 
@@ -166,7 +166,7 @@ def test_stated_colours_are_kept_when_a_picture_is_read_smaller(
 
 MEASURE = """
 import resource, sys
-from impasto.images.io import load_picture
+from impasto.images.files.io import load_picture
 load_picture(sys.argv[2], longer_side=16)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 assert load_picture(sys.argv[1], longer_side=200).width <= 1000

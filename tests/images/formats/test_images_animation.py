@@ -6,15 +6,15 @@ import pytest
 from PIL import Image
 
 from impasto.errors import PictureFileError
-from impasto.images.animation import Animation, Frame
-from impasto.images.io import (
+from impasto.images.files.io import (
     Picture,
     list_pictures,
     load_picture,
     load_picture_or_animation,
     save_animation,
 )
-from impasto.images.reading import MAX_PIXELS
+from impasto.images.formats.animation import Animation, Frame
+from impasto.images.formats.pillow_errors import MAX_PIXELS
 
 DURATIONS = [100, 200, 300, 400]
 FORMATS = ["gif", "png", "webp", "avif"]
@@ -142,7 +142,7 @@ def test_first_frame_is_what_load_picture_reads():
 @pytest.mark.parametrize("format_name", ["gif", "png", "webp"])
 def test_animation_with_too_many_pixels_is_refused_before_it_is_decoded(format_name, monkeypatch):
     data = file_of(sticker_images(), format_name)
-    monkeypatch.setattr("impasto.images.animation.MAX_PIXELS", 4 * 20 * 16 - 1)
+    monkeypatch.setattr("impasto.images.formats.animation.MAX_PIXELS", 4 * 20 * 16 - 1)
     says = r"the picture data has too many pixels \(4 frames of 20×16\); at most 1,279"
     with pytest.raises(PictureFileError, match=says):
         load_picture_or_animation(data)

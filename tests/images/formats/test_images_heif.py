@@ -6,8 +6,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from impasto.errors import MissingExtraError
-from impasto.images import heif
-from impasto.images.io import Picture, check_target, load_picture, save_picture
+from impasto.images.files.io import Picture, check_target, load_picture, save_picture
+from impasto.images.formats import heif
 
 
 def gradient(**fields):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from impasto.errors import PictureFileError
-from impasto.images.encoding import WRITABLE_SUFFIXES
-from impasto.images.reading import one_line, shown
+from impasto.images.formats.encoding import WRITABLE_SUFFIXES
+from impasto.images.formats.pillow_errors import one_line, shown
 from impasto.system.input_files import special_kind
 
 READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})

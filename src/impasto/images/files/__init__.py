@@ -1,0 +1,1 @@
+"""Pictures from files and into files, whole or not at all."""

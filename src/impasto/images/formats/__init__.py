@@ -1,0 +1,1 @@
+"""What each file format needs: opening, pixel types, encoding, and limits on damaged files."""
