@@ -12,9 +12,9 @@ import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin
 
 from impasto.errors import MissingExtraError
-from impasto.images.colour_profile import srgb_profile
 from impasto.images.files.io import Picture, save_animation, save_picture
 from impasto.images.formats.animation import Animation, Frame
+from impasto.images.profiles.colour_profile import srgb_profile
 
 _LIES = (0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000, 100_000, 0x01000000)
 

@@ -15,7 +15,7 @@ from PIL import Image, TiffImagePlugin
 from impasto.images.formats.pixel_modes import mode_of_pixels
 from impasto.images.formats.png_rows import check_rows
 from impasto.images.formats.vips_loaders import open_with_libvips
-from impasto.images.metadata import upright
+from impasto.images.metadata.selection import upright
 
 _STRIP_PIXELS = 2**20
 _JPEGS = ("JPEG", "MPO")

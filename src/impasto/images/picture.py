@@ -16,7 +16,7 @@ from impasto.images.colour import check_rgb_shape
 from impasto.images.formats.pillow_errors import check_size, reading
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
-from impasto.images.metadata import (
+from impasto.images.metadata.selection import (
     SIDEWAYS,
     Metadata,
     kept_metadata,
@@ -24,8 +24,8 @@ from impasto.images.metadata import (
     turned,
     upright,
 )
+from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side, reduction, resize_lanczos
-from impasto.images.stated_colour import stated_profile
 
 Bits = Literal[8, 16]
 """Bits per channel."""

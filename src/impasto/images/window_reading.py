@@ -30,9 +30,9 @@ from impasto.images.formats.pillow_errors import (
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.mapped_pixels import MappedPixels
-from impasto.images.metadata import SIDEWAYS, Metadata, kept_metadata, orientation
+from impasto.images.metadata.selection import SIDEWAYS, Metadata, kept_metadata, orientation
+from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side, reduction
-from impasto.images.stated_colour import stated_profile
 from impasto.system.input_files import open_given_file
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000

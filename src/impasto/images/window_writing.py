@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from impasto.errors import OutputExistsError, PictureFileError
 from impasto.files import reason_of, reserve_file, shown_size, whole_file
-from impasto.images.colour_profile import srgb_profile
 from impasto.images.formats.encoding import (
     FULL_CHROMA_QUALITY,
     FileFormat,
@@ -23,7 +22,8 @@ from impasto.images.formats.encoding import (
 from impasto.images.formats.pillow_errors import shown
 from impasto.images.formats.sixteen_bit import told_chunks
 from impasto.images.mapped_pixels import MappedPixels
-from impasto.images.metadata import Metadata, xmp_for_file
+from impasto.images.metadata.selection import Metadata, xmp_for_file
+from impasto.images.profiles.colour_profile import srgb_profile
 
 if TYPE_CHECKING:
     import pyvips

@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image
 
 from impasto.errors import PictureError, PictureFileError
-from impasto.images.colour_profile import srgb_profile
 from impasto.images.files.io import (
     READABLE_SUFFIXES,
     Picture,
@@ -22,6 +21,7 @@ from impasto.images.files.io import (
     save_picture,
 )
 from impasto.images.formats.pillow_errors import MAX_PIXELS
+from impasto.images.profiles.colour_profile import srgb_profile
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 

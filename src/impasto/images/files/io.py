@@ -43,7 +43,7 @@ from impasto.images.formats.pillow_errors import (
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.png_rows import check_rows
 from impasto.images.formats.sixteen_bit import is_sixteen_bit
-from impasto.images.metadata import upright
+from impasto.images.metadata.selection import upright
 from impasto.images.picture import (
     Picture,
     picture_from_pil,
@@ -52,8 +52,8 @@ from impasto.images.picture import (
     resize_longer_side,
     resize_picture,
 )
+from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side
-from impasto.images.stated_colour import stated_profile
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind
 
 __all__ = [

@@ -5,7 +5,7 @@ import dataclasses
 from PIL import Image
 
 from impasto.images.formats.pixel_modes import GREY_MODES
-from impasto.images.metadata import SIDEWAYS, orientation
+from impasto.images.metadata.selection import SIDEWAYS, orientation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

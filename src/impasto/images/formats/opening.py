@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from impasto.images.exif_block import TIFF_EXIF, block_of_tiff
 from impasto.images.formats.pillow_errors import UnreadKindError
-from impasto.images.isobmff import nclx_of_file
-from impasto.images.png_chunks import SIGNATURE, shown_png
-from impasto.images.stated_colour import CICP
+from impasto.images.metadata.exif_block import TIFF_EXIF, block_of_tiff
+from impasto.images.metadata.isobmff import nclx_of_file
+from impasto.images.metadata.png_chunks import SIGNATURE, shown_png
+from impasto.images.profiles.stated_colour import CICP
 
 _NO_TEXTS = frozenset(
     {"chromaticity", "dpi", "duration", "exif", "gamma", "icc_profile", "loop", "srgb", "xmp"}

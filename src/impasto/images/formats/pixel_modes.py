@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.images.colour_profile import grey_curve, image_to_srgb
+from impasto.images.profiles.colour_profile import grey_curve, image_to_srgb
 
 DEEP_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 """Modes with one channel of more than 8 bits."""

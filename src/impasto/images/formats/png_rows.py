@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from impasto.images.png_chunks import SIGNATURE, every_chunk
+from impasto.images.metadata.png_chunks import SIGNATURE, every_chunk
 
 _CHUNK_HEAD_BYTES = 8
 _READ_AT_ONCE, _INFLATED_AT_ONCE = 2**16, 2**20

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from impasto.images.colour_profile import grey_curve, is_srgb
 from impasto.images.formats.vips_loaders import open_with_libvips
-from impasto.images.png_chunks import SIGNATURE, every_chunk
+from impasto.images.metadata.png_chunks import SIGNATURE, every_chunk
+from impasto.images.profiles.colour_profile import grey_curve, is_srgb
 
 FULL_SCALE = 65_535
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")

@@ -10,9 +10,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from impasto.errors import PictureFileError
-from impasto.images.colour_profile import srgb_profile
 from impasto.images.files.io import load_picture, load_picture_or_animation, load_training_rgb
-from impasto.images.transfer_functions import transfer_curve
+from impasto.images.profiles.colour_profile import srgb_profile
+from impasto.images.profiles.transfer_functions import transfer_curve
 
 COLOUR = (200, 60, 60)
 # From linear Display P3 (D65, SMPTE RP 431-2) and Adobe RGB (1998) to linear sRGB.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from impasto.images.colour_profile import grey_curve, image_to_srgb, srgb_profile
 from impasto.images.files.io import load_picture, picture_from_pil
+from impasto.images.profiles.colour_profile import grey_curve, image_to_srgb, srgb_profile
 
 
 def in_profile(image, profile):

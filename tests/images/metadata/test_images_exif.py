@@ -6,7 +6,8 @@ import struct
 import pytest
 from PIL import Image
 
-from impasto.images.exif_block import (
+from impasto.images.files.io import load_picture, save_picture
+from impasto.images.metadata.exif_block import (
     ASCII,
     SHORT,
     Entry,
@@ -15,7 +16,6 @@ from impasto.images.exif_block import (
     block_bytes,
     read_block,
 )
-from impasto.images.files.io import load_picture, save_picture
 
 JOSE = "© José".encode()
 ARTIST, COPYRIGHT, MAKE, RATING = 315, 33432, 271, 18246

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from impasto.images.exif_block import (
+from impasto.images.metadata.exif_block import (
     BYTE,
     LONG,
     SHORT,
@@ -24,7 +24,7 @@ from impasto.images.exif_block import (
     block_bytes,
     read_block,
 )
-from impasto.images.xmp_packet import as_new, of_size
+from impasto.images.metadata.xmp_packet import as_new, of_size
 
 _MAIN_KINDS: dict[int, tuple[int, ...]] = {
     **dict.fromkeys(

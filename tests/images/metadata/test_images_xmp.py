@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from impasto.images.files.io import load_picture, save_picture
-from impasto.images.xmp_packet import MAX_PACKET_BYTES, as_new, of_size
+from impasto.images.metadata.xmp_packet import MAX_PACKET_BYTES, as_new, of_size
 
 NAMESPACES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from impasto.images.metadata import exif_at_hand
-from impasto.images.profile_making import Chromaticities, made_profile
-from impasto.images.transfer_functions import transfer_curve
+from impasto.images.metadata.selection import exif_at_hand
+from impasto.images.profiles.profile_making import Chromaticities, made_profile
+from impasto.images.profiles.transfer_functions import transfer_curve
 
 CICP = "cicp"
 """Where an image's `info` keeps primaries, transfer function, matrix and range; see `opening`."""

@@ -1,0 +1,1 @@
+"""Colour profiles: from the colours that a file states to sRGB."""
