@@ -47,7 +47,7 @@ from impasto.images.files.io import (
     save_animation,
     save_picture,
 )
-from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
+from impasto.images.windows.reading import bits_by_windows, open_windows, size_of_file
 from impasto.web import check_address, read_address, shown_address
 from impasto.zoo.hub import parse_hub_address
 

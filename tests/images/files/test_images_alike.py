@@ -12,8 +12,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 from impasto.errors import PictureFileError
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.images.formats.encoding import FILE_FORMATS
-from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
-from impasto.images.window_writing import WindowWriter
+from impasto.images.windows.reading import bits_by_windows, open_windows, size_of_file
+from impasto.images.windows.writing import WindowWriter
 
 Y, X = np.mgrid[0:70, 0:90]
 SMOOTH = np.stack([255 * X // 89, 255 * Y // 69, 200 - 200 * X // 89, 255 - Y], -1).astype(np.uint8)
@@ -307,7 +307,7 @@ def test_what_is_too_large_for_pillow_is_read_by_windows(name, tmp_path, monkeyp
     path.write_bytes(files(b"", b"", b"")[name])
     picture = load_picture(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    monkeypatch.setattr("impasto.images.window_reading.MAX_PIXELS", 1000)
+    monkeypatch.setattr("impasto.images.windows.reading.MAX_PIXELS", 1000)
     assert size_of_file(path) == (90, 70)
     assert bits_by_windows(path) == picture.bits
     windows = open_windows(path, tmp_path)

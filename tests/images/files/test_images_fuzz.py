@@ -18,7 +18,7 @@ from impasto.images.files.io import (
     read_header,
     save_picture,
 )
-from impasto.images.window_reading import (
+from impasto.images.windows.reading import (
     PictureWindows,
     bits_by_windows,
     open_windows,

@@ -13,7 +13,7 @@ from impasto.images.files.io import load_picture, load_picture_or_animation
 from impasto.images.files.small_reading import read_small
 from impasto.images.picture import LARGE_PIXELS, resize_longer_side
 from impasto.images.resize import reduction
-from impasto.images.window_reading import open_windows
+from impasto.images.windows.reading import open_windows
 from impasto.runtime.given_pictures import as_picture
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from impasto.errors import PictureFileError
 from impasto.images.files.io import load_picture, load_training_rgb, read_header
 from impasto.images.formats.bombs import MAX_SCANS
-from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
+from impasto.images.windows.reading import bits_by_windows, open_windows, size_of_file
 
 LARGE = 13_000
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from impasto.errors import PictureFileError
 from impasto.images.formats.vips_loaders import LOADERS, open_with_libvips
-from impasto.images.window_reading import bits_by_windows, open_windows, size_of_file
+from impasto.images.windows.reading import bits_by_windows, open_windows, size_of_file
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="30"><rect/></svg>'
 LEVELS = np.arange(30 * 40 * 3, dtype=np.uint8).reshape(30, 40, 3)

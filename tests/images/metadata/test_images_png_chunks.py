@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from impasto.errors import PictureFileError
 from impasto.images.files.io import load_picture, load_picture_or_animation, load_training_rgb
 from impasto.images.metadata.png_chunks import MAX_ALL_TEXT_BYTES, MAX_TEXT_BYTES
-from impasto.images.window_reading import open_windows
+from impasto.images.windows.reading import open_windows
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from impasto.images.picture import LARGE_PIXELS, Picture
 from impasto.images.resize import reduction
-from impasto.images.window_reading import bits_by_windows, open_windows
+from impasto.images.windows.reading import bits_by_windows, open_windows
 
 
 def read_small(

@@ -19,13 +19,13 @@ from impasto.images.files.output import check_target, format_named
 from impasto.images.formats.encoding import AskedBits
 from impasto.images.formats.pillow_errors import shown
 from impasto.images.resize import fit_longer_side
-from impasto.images.window_reading import (
+from impasto.images.windows.reading import (
     PictureWindows,
     bits_by_windows,
     open_windows,
     size_of_file,
 )
-from impasto.images.window_writing import FORMATS_BY_WINDOWS, WindowWriter
+from impasto.images.windows.writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.given_pictures import filled, mean_visible_colour
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.tiled_predictor import Part, TiledPredictor

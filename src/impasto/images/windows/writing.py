@@ -21,9 +21,9 @@ from impasto.images.formats.encoding import (
 )
 from impasto.images.formats.pillow_errors import shown
 from impasto.images.formats.sixteen_bit import told_chunks
-from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata.selection import Metadata, xmp_for_file
 from impasto.images.profiles.colour_profile import srgb_profile
+from impasto.images.windows.mapped_pixels import MappedPixels
 
 if TYPE_CHECKING:
     import pyvips

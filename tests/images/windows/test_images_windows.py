@@ -10,13 +10,13 @@ from PIL import Image
 from impasto.errors import PictureFileError
 from impasto.images.files.io import load_picture
 from impasto.images.formats.encoding import FILE_FORMATS
-from impasto.images.window_reading import (
+from impasto.images.windows.reading import (
     Metadata,
     bits_by_windows,
     open_windows,
     size_of_file,
 )
-from impasto.images.window_writing import WindowWriter
+from impasto.images.windows.writing import WindowWriter
 
 NOTHING = Metadata(exif=None, dpi=None, xmp=None)
 FORMATS = {known.name: known for known in FILE_FORMATS}
@@ -173,8 +173,8 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from impasto.images.formats.encoding import FILE_FORMATS
-from impasto.images.window_reading import Metadata, open_windows
-from impasto.images.window_writing import WindowWriter
+from impasto.images.windows.reading import Metadata, open_windows
+from impasto.images.windows.writing import WindowWriter
 
 folder, side = Path(sys.argv[1]), 6000
 (jpeg,) = (known for known in FILE_FORMATS if known.name == "JPEG")

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.images.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
 from impasto.images.formats.animation import is_animated
 from impasto.images.formats.bombs import check_bomb
 from impasto.images.formats.header import header_of
@@ -29,10 +28,11 @@ from impasto.images.formats.pillow_errors import (
 )
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
-from impasto.images.mapped_pixels import MappedPixels
 from impasto.images.metadata.selection import SIDEWAYS, Metadata, kept_metadata, orientation
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side, reduction
+from impasto.images.windows.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
+from impasto.images.windows.mapped_pixels import MappedPixels
 from impasto.system.input_files import open_given_file
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
