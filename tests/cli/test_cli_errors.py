@@ -7,7 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
-from impasto.cli.console import explain
+from impasto.cli.display.console import explain
 from impasto.errors import OutputExistsError, PictureFileError, TrainingInterrupted
 from model_fixtures import make_card, make_model_bytes, make_onnx
 

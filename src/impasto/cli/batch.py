@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import (
+from impasto.cli.display.console import (
     EXIT_FAILED_FILES,
     answer,
     answer_json,
@@ -16,9 +16,9 @@ from impasto.cli.console import (
     is_terminal,
     tell,
 )
-from impasto.cli.downloads import fetched
-from impasto.cli.pictures import Json, Precision, Quality, tell_of_special
-from impasto.cli.progress import pictures_bar
+from impasto.cli.display.downloads import fetched
+from impasto.cli.display.progress import pictures_bar
+from impasto.cli.files.transform import Json, Precision, Quality, tell_of_special
 from impasto.cli.stylize import KeepColors, Size, Strength
 from impasto.cli.upscale import Scale
 

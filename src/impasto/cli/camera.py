@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli.console import tell
+from impasto.cli.display.console import tell
 from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
 
 Styles = Annotated[
@@ -37,7 +37,7 @@ def camera(
 
     Keys: q or Escape ends, n goes to the next style, m mirrors.
     """
-    from impasto.cli.window import Window
+    from impasto.cli.display.window import Window
     from impasto.images.picture import Picture
     from impasto.runtime.stylizer import Stylizer
     from impasto.runtime.video.camera import Camera

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import answer, answer_json, complain, fail
-from impasto.cli.pictures import Json, Overwrite
+from impasto.cli.display.console import answer, answer_json, complain, fail
+from impasto.cli.files.transform import Json, Overwrite
 
 if TYPE_CHECKING:
     from impasto.evaluation.benchmark import Evaluation
@@ -201,7 +201,7 @@ def _run(
     import numpy as np
     from numpy.typing import NDArray
 
-    from impasto.cli.progress import PictureProgress
+    from impasto.cli.display.progress import PictureProgress
     from impasto.evaluation.benchmark import evaluate, mismatch_warnings
     from impasto.evaluation.picture_sets import TestPicture
 

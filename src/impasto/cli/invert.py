@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import answer, fail, tell
+from impasto.cli.display.console import answer, fail, tell
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from impasto import __version__
 from impasto.cli import models, train
 from impasto.cli.batch import batch
 from impasto.cli.camera import camera
-from impasto.cli.console import answer, explain, let_go_of_stdout, one_line_errors
+from impasto.cli.display.console import answer, explain, let_go_of_stdout, one_line_errors
 from impasto.cli.evaluate import evaluate
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize

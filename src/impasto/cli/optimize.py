@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import EXIT_OF_SIGNALS, answer, answer_json, complain, fail, tell
-from impasto.cli.downloads import fetched
+from impasto.cli.display.console import EXIT_OF_SIGNALS, answer, answer_json, complain, fail, tell
+from impasto.cli.display.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.optimization.picture_optimizer import OptimizationProgress

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.console import EXIT_FAILED_FILES, answer, complain, fail, tell
+from impasto.cli.display.console import EXIT_FAILED_FILES, answer, complain, fail, tell
 from impasto.errors import DataError, ImpastoError, TrainingInterrupted
 
 if TYPE_CHECKING:

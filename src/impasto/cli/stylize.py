@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.downloads import fetched
-from impasto.cli.pictures import (
+from impasto.cli.display.downloads import fetched
+from impasto.cli.files.steps import Transformation, Writing, asked_bits
+from impasto.cli.files.transform import (
     Backend,
     BatchSize,
     Bits,
@@ -23,7 +24,6 @@ from impasto.cli.pictures import (
     tile_of,
     transform_files,
 )
-from impasto.cli.steps import Transformation, Writing, asked_bits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.console import answer, answer_json, fail, one_line_errors, tell
-from impasto.cli.downloads import fetched
+from impasto.cli.display.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.display.downloads import fetched
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph

@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.console import LAYOUT, answer_path, is_terminal
+from impasto.cli.display.console import LAYOUT, answer_path, is_terminal
 from impasto.system.visible_text import visible
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from impasto.cli.clips import TransformClip, run_clip
-from impasto.cli.console import complain
-from impasto.cli.jobs import PIPE, Job
-from impasto.cli.progress import PictureProgress
+from impasto.cli.display.console import complain
+from impasto.cli.display.progress import PictureProgress
+from impasto.cli.files.jobs import PIPE, Job
+from impasto.cli.files.video import TransformClip, run_clip
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
 from impasto.runtime.video.suffixes import is_clip
 

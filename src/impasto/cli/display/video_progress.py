@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.console import is_terminal, tell
-from impasto.cli.progress import PictureProgress
+from impasto.cli.display.console import is_terminal, tell
+from impasto.cli.display.progress import PictureProgress
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from impasto.cli.console import is_terminal, tell
+from impasto.cli.display.console import is_terminal, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress

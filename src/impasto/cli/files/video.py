@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from impasto.cli.clip_progress import ClipProgress
-from impasto.cli.console import tell
-from impasto.cli.jobs import Job
-from impasto.cli.progress import PictureProgress
+from impasto.cli.display.console import tell
+from impasto.cli.display.progress import PictureProgress
+from impasto.cli.display.video_progress import ClipProgress
+from impasto.cli.files.jobs import Job
 
 if TYPE_CHECKING:
     from impasto.runtime.video.transform import OnProgress, VideoSummary

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from impasto.cli.console import (
+from impasto.cli.display.console import (
     EXIT_FAILED_FILES,
     answer_json,
     complain,
@@ -24,9 +24,9 @@ from impasto.cli.console import (
     silent_libraries,
     tell,
 )
-from impasto.cli.jobs import PIPE, Job, check_targets, plan_jobs
-from impasto.cli.progress import PictureProgress
-from impasto.cli.steps import Steps, Transformation, Writing, asked_bits, make_folder
+from impasto.cli.display.progress import PictureProgress
+from impasto.cli.files.jobs import PIPE, Job, check_targets, plan_jobs
+from impasto.cli.files.steps import Steps, Transformation, Writing, asked_bits, make_folder
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.runtime.video.suffixes import is_clip
 

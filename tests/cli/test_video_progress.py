@@ -2,9 +2,9 @@
 
 import pytest
 
-from impasto.cli import clip_progress
-from impasto.cli.clip_progress import ClipProgress, progress_line, time_left
-from impasto.cli.progress import PictureProgress
+from impasto.cli.display import video_progress as clip_progress
+from impasto.cli.display.progress import PictureProgress
+from impasto.cli.display.video_progress import ClipProgress, progress_line, time_left
 from impasto.runtime.video.transform import VideoProgress
 
 
