@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "images"))
 from mutants import mutant, seed_files
 
 from impasto.batch.manifest import Manifest
-from impasto.batch.place import place_at
 from impasto.batch.source import list_items
+from impasto.batch.storage import place_at
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.images.files.io import (
     Animation,

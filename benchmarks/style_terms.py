@@ -16,7 +16,7 @@ from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, gram_matrix, total_variation_loss
 from impasto.losses.style_objective import PRESETS, layers_of
 from impasto.training.recipe import PaintingSection
-from impasto.training.tasks import load_painting
+from impasto.training.style_task import load_painting
 
 PRESET = PRESETS["default"]
 SHORT_SIDE = 256

@@ -16,11 +16,11 @@ from measure import publish
 from impasto.errors import UnknownModelError
 from impasto.evaluation.benchmark import Evaluation, evaluate
 from impasto.evaluation.comparison import ComparisonSheet
-from impasto.evaluation.enlargers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.evaluation.features import feature_measure
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import table, to_json, to_markdown
+from impasto.evaluation.upscalers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.images.files.io import Picture, save_picture
 from impasto.metrics.fidelity import Protocol
 from impasto.reproduction.super_resolution import PAPER

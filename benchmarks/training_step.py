@@ -21,7 +21,7 @@ from impasto.training.devices import make_fabric
 from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.run import train_model
-from impasto.training.tasks import StyleTask
+from impasto.training.style_task import StyleTask
 
 COMMAND = "python benchmarks/training_step.py"
 WANTED_RATIO, WANTED_SHARE = 1.8, 0.9

@@ -5,7 +5,7 @@ import pytest
 
 from impasto.batch import manifest as manifest_module
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.place import place_at
+from impasto.batch.storage import place_at
 from impasto.errors import BatchError
 
 SETTINGS = {"model": "abc", "size": None}

@@ -4,7 +4,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from impasto.batch.place import place_at
 from impasto.batch.source import (
     ParquetColumns,
     RowGroup,
@@ -14,6 +13,7 @@ from impasto.batch.source import (
     list_row_groups,
     target_of_id,
 )
+from impasto.batch.storage import place_at
 from impasto.errors import BatchError
 
 EVERYWHERE = place_at("/elsewhere")

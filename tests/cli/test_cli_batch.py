@@ -6,7 +6,7 @@ import os
 import pytest
 
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.place import place_at
+from impasto.batch.storage import place_at
 from impasto.system.work_files import alone_in
 
 
@@ -69,7 +69,7 @@ def test_what_is_done_is_not_done_again(batch, folder, tmp_path, tiny_model_path
 def done_before(output, model, *, prefix=""):
     from dataclasses import asdict
 
-    from impasto.batch.painter import PaintSettings
+    from impasto.batch.worker import PaintSettings
     from impasto.zoo.model_file import read_model_file
 
     settings = asdict(PaintSettings("style-transfer"))

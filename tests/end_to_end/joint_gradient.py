@@ -17,7 +17,7 @@ from impasto.data.stream import CropStream, StreamSettings
 from impasto.losses.style_objective import LossScales
 from impasto.training.devices import launched_fabric
 from impasto.training.recipe import StyleRecipe
-from impasto.training.tasks import StyleTask
+from impasto.training.style_task import StyleTask
 from training_fixtures import tiny_recipe
 
 BATCH_SIZE = 4

@@ -6,10 +6,10 @@ from PIL import Image
 
 from impasto.errors import ModelFileError, PictureError
 from impasto.evaluation.benchmark import evaluate, mismatch_warnings
-from impasto.evaluation.enlargers import open_enlargers
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import to_json, to_markdown
+from impasto.evaluation.upscalers import open_enlargers
 from impasto.images.degradation import degrade
 from impasto.images.resize import imresize
 from impasto.metrics.fidelity import Protocol, psnr, rgb_to_luminance, ssim

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from impasto.evaluation.benchmark import evaluate
-from impasto.evaluation.enlargers import bicubic_enlarger
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.picture_sets import find_pictures
+from impasto.evaluation.upscalers import bicubic_enlarger
 from impasto.metrics.fidelity import Protocol
 
 CHECK_ROW = {"Set5": (28.42, 0.8104), "Set14": (26.00, 0.7027), "BSD100": (25.96, 0.6675)}

@@ -11,7 +11,7 @@ import impasto
 from impasto.errors import ModelFileError, PictureError, PictureFileError, UnknownModelError
 from impasto.images.colour import rgb_to_ycbcr
 from impasto.images.files.io import Picture
-from impasto.runtime.given_pictures import FAINT_ALPHA, fill_transparent
+from impasto.runtime.input_pictures import FAINT_ALPHA, fill_transparent
 from impasto.runtime.stylizer import Stylizer
 from model_fixtures import BLUR, make_card, make_model_bytes
 

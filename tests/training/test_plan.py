@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from impasto.errors import RecipeError
 from impasto.training.devices import make_fabric
 from impasto.training.plan import MOST_STEPS, OVERHEAD_SECONDS, measured_pace, plan_stages
-from impasto.training.tasks import StyleTask
+from impasto.training.style_task import StyleTask
 from training_fixtures import tiny_recipe
 
 

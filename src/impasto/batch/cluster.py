@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from impasto.batch.painter import Painter
+from impasto.batch.worker import Painter
 from impasto.errors import BatchError
 from impasto.system.signals import kept_handlers
 

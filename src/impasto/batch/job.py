@@ -15,8 +15,6 @@ import pyarrow as pa
 
 from impasto.batch.cluster import MAX_TASK_RETRIES, RayPainter, Workers, check_workers, running_ray
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.painter import PART_NAME, Painter, PaintSettings, open_model
-from impasto.batch.place import Place, place_at
 from impasto.batch.source import (
     PARQUET_SUFFIX,
     Item,
@@ -27,6 +25,8 @@ from impasto.batch.source import (
     list_items,
     list_row_groups,
 )
+from impasto.batch.storage import Place, place_at
+from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_model
 from impasto.errors import BatchError
 from impasto.files import reason_of
 from impasto.system.work_files import alone_in

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet
 
-from impasto.batch.place import Place
+from impasto.batch.storage import Place
 from impasto.errors import BatchError
 from impasto.system.input_files import parse_json
 

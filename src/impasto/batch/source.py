@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 
-from impasto.batch.place import Place, as_text, is_text
+from impasto.batch.storage import Place, as_text, is_text
 from impasto.errors import BatchError
 from impasto.files import portable_name
 from impasto.images.files.io import READABLE_SUFFIXES

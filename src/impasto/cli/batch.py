@@ -96,7 +96,7 @@ def batch(
     """
     from impasto.batch.cluster import Workers
     from impasto.batch.job import run_batch
-    from impasto.batch.painter import PaintSettings
+    from impasto.batch.worker import PaintSettings
 
     found, task = _model_of(style, model, scale)
     if task == "super-resolution" and (size is not None or strength != 1 or keep_colors):

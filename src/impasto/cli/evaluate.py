@@ -11,9 +11,9 @@ from impasto.cli.files.transform import Json, Overwrite
 if TYPE_CHECKING:
     from impasto.evaluation.benchmark import Evaluation
     from impasto.evaluation.comparison import ComparisonSheet
-    from impasto.evaluation.enlargers import Enlarger
     from impasto.evaluation.measures import Measure
     from impasto.evaluation.picture_sets import PictureSet
+    from impasto.evaluation.upscalers import Enlarger
     from impasto.metrics.fidelity import Protocol
 
 USUAL_SCALE = 4
@@ -81,8 +81,8 @@ def evaluate(
 
     Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
     """
-    from impasto.evaluation.enlargers import open_enlargers
     from impasto.evaluation.picture_sets import find_pictures
+    from impasto.evaluation.upscalers import open_enlargers
     from impasto.metrics.fidelity import Protocol
 
     _check_places(output, sheet, crop, overwrite=overwrite)
@@ -151,7 +151,7 @@ def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | Non
 
 
 def _own_scale(models: list[str]) -> int:
-    from impasto.evaluation.enlargers import BICUBIC
+    from impasto.evaluation.upscalers import BICUBIC
     from impasto.runtime.upscaler import resolve_upscaling_model
 
     own = (resolve_upscaling_model(model).card.scale for model in models if model != BICUBIC)

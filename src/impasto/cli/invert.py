@@ -62,7 +62,7 @@ def invert(
     from impasto.images.files.io import Picture, load_picture, resize_longer_side, save_picture
     from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
-    from impasto.runtime.given_pictures import fill_transparent
+    from impasto.runtime.input_pictures import fill_transparent
 
     def save(made: Picture, place: Path) -> None:
         save_or_keep(lambda place: save_picture(made, place, overwrite=overwrite), place)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
-from impasto.evaluation.enlargers import Enlarger
 from impasto.evaluation.measures import Column, Measure
 from impasto.evaluation.picture_sets import PicturePlace, PictureSet, TestPicture, load_test_picture
+from impasto.evaluation.upscalers import Enlarger
 from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.metrics.fidelity import Protocol
 

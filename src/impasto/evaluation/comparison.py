@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
-from impasto.evaluation.enlargers import BICUBIC
 from impasto.evaluation.picture_sets import PictureSet, TestPicture
+from impasto.evaluation.upscalers import BICUBIC
 from impasto.images.contact_sheet import contact_sheet
 
 CROP_SIZE = 96

@@ -15,7 +15,7 @@ from impasto.images.degradation import degrade
 from impasto.images.degradation_kind import Degradation
 from impasto.images.files.io import list_pictures, load_picture, read_header
 from impasto.metrics.fidelity import to_levels
-from impasto.runtime.given_pictures import fill_transparent
+from impasto.runtime.input_pictures import fill_transparent
 
 
 @dataclass(frozen=True, slots=True)

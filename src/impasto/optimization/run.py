@@ -39,12 +39,12 @@ from impasto.optimization.picture_optimizer import (
     scales_of,
     white_noise,
 )
-from impasto.runtime.given_pictures import fill_transparent
+from impasto.runtime.input_pictures import fill_transparent
 from impasto.system.input_files import parse_json
 from impasto.system.work_files import alone_in
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sealed_file import seal, unseal
-from impasto.training.tasks import load_painting
+from impasto.training.style_task import load_painting
 from impasto.zoo.card import ModelCard
 
 HEADER_KEY = "impasto.optimization"

@@ -29,7 +29,7 @@ from impasto.training.loop import CHECKPOINT_NAME
 from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.run import make_trainer
-from impasto.training.tasks import StyleTask
+from impasto.training.style_task import StyleTask
 
 CLAIM = (
     "Section 3.4: residual connections make the identity easy to learn; downsampling saves work "

@@ -14,11 +14,11 @@ from typing import Any
 from impasto.errors import DataError, UnknownModelError
 from impasto.evaluation.benchmark import evaluate
 from impasto.evaluation.comparison import ComparisonSheet
-from impasto.evaluation.enlargers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.photographs import Pixels
 from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_of
 from impasto.evaluation.report import table, to_json
+from impasto.evaluation.upscalers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.metrics.fidelity import Protocol
 from impasto.reproduction.claim import Effort, Result, Settings
 from impasto.reproduction.journal import Journal, digest_of

@@ -22,7 +22,7 @@ from impasto.runtime.backends.choice import BackendName
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
 from impasto.runtime.fitting_predictor import FittingPredictor
-from impasto.runtime.given_pictures import as_picture, fill_transparent, in_the_form_of
+from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
 from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile

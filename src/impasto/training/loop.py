@@ -38,7 +38,7 @@ from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, Window, ignore_progress
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import TrainingRecipe
-from impasto.training.tasks import Task
+from impasto.training.style_task import Task
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 CONTACT_SHEET_NAME = "contact_sheet.jpg"

@@ -16,7 +16,7 @@ from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError
 from impasto.training.sections import Stage
-from impasto.training.tasks import Task
+from impasto.training.style_task import Task
 
 USUAL_CROP, SMALL_CROP = 160, 128
 MORE_PIXELS = 128

@@ -34,8 +34,8 @@ from impasto.training.progress import OnProgress, Progress, ignore_progress
 from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
+from impasto.training.style_task import StyleTask
 from impasto.training.super_resolution_task import SuperResolutionTask
-from impasto.training.tasks import StyleTask
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 

@@ -27,8 +27,8 @@ from impasto.networks.super_resolution import (
     build_super_resolution_network,
 )
 from impasto.tensors import Pictures
+from impasto.training.loss_window import judged_window
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
-from impasto.training.window import judged_window
 
 
 class SuperResolutionTask:

@@ -14,7 +14,7 @@ from impasto.images.files.small_reading import read_small
 from impasto.images.picture import LARGE_PIXELS, resize_longer_side
 from impasto.images.resize import reduction
 from impasto.images.windows.reading import open_windows
-from impasto.runtime.given_pictures import as_picture
+from impasto.runtime.input_pictures import as_picture
 
 
 @pytest.fixture(scope="module")

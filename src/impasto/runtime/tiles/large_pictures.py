@@ -26,7 +26,7 @@ from impasto.images.windows.reading import (
     size_of_file,
 )
 from impasto.images.windows.writing import FORMATS_BY_WINDOWS, WindowWriter
-from impasto.runtime.given_pictures import filled, mean_visible_colour
+from impasto.runtime.input_pictures import filled, mean_visible_colour
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.tiled_predictor import Part, TiledPredictor
 from impasto.system.work_files import work_folder

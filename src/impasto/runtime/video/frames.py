@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from impasto.images.picture import Picture, resize_picture
-from impasto.runtime.given_pictures import fill_transparent
+from impasto.runtime.input_pictures import fill_transparent
 from impasto.runtime.video.facts import ColourTags
 
 _LIMITED, _FULL = 1, 2

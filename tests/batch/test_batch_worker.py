@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from impasto.batch.manifest import Manifest
-from impasto.batch.painter import Painter, PaintSettings, open_model
-from impasto.batch.place import place_at
 from impasto.batch.source import ParquetColumns, list_items
+from impasto.batch.storage import place_at
+from impasto.batch.worker import Painter, PaintSettings, open_model
 from impasto.errors import ModelFileError
 from model_fixtures import make_card, make_model_file
 
@@ -184,7 +184,7 @@ def test_files_that_are_none_of_the_batch_s_are_kept(output, pictures):
 
 
 def test_what_cannot_be_read_is_a_row(output, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.batch.painter.MAX_PICTURE_BYTES", 1000)
+    monkeypatch.setattr("impasto.batch.worker.MAX_PICTURE_BYTES", 1000)
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "large.png").write_bytes(bytes(1001))
     names = ["pipe.png", "large.png", "none.png", "/dev/zero", "https://[/x", "hf://[", "s3://[/x"]
@@ -201,7 +201,7 @@ def test_what_cannot_be_read_is_a_row(output, tmp_path, monkeypatch):
 
 
 def test_large_rows_of_a_parquet_are_read_one_by_one(output, tmp_path, monkeypatch):
-    monkeypatch.setattr("impasto.batch.painter.BYTES_READ_AT_ONCE", 1000)
+    monkeypatch.setattr("impasto.batch.worker.BYTES_READ_AT_ONCE", 1000)
     pictures = [encoded((shade, 0, 0)) for shade in range(5)]
     table = pa.table({"id": list("abcde"), "bytes": pictures})
     rows = painter(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist()

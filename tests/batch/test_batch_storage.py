@@ -3,7 +3,7 @@ import pickle
 import fsspec
 import pytest
 
-from impasto.batch.place import place_at
+from impasto.batch.storage import place_at
 from impasto.errors import BatchError
 
 

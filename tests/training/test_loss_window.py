@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.training.window import judged_window
+from impasto.training.loss_window import judged_window
 
 
 def window(size=128, margin=32, seed=0, position=0):

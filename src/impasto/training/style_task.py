@@ -26,8 +26,8 @@ from impasto.losses.style_objective import (
 )
 from impasto.networks.style_transfer import build_style_network
 from impasto.tensors import Pictures
+from impasto.training.loss_window import Window, judged_window
 from impasto.training.recipe import PaintingSection, StyleRecipe
-from impasto.training.window import Window, judged_window
 
 MAX_ASPECT_RATIO = 16
 """Of a painting: at its short side, a longer one would take gigabytes in the loss network."""

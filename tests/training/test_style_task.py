@@ -5,9 +5,9 @@ from PIL import Image
 
 from impasto.errors import PictureFileError
 from impasto.losses.style_objective import LossScales
+from impasto.training.loss_window import judged_window
 from impasto.training.recipe import PaintingSection
-from impasto.training.tasks import StyleTask, load_painting
-from impasto.training.window import judged_window
+from impasto.training.style_task import StyleTask, load_painting
 from training_fixtures import draw, tiny_recipe
 
 WEIGHTS = {"content": 1, "style": 2, "total_variation": 0.5}

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from impasto.batch.manifest import ManifestRow
-from impasto.batch.place import Place, place_at
 from impasto.batch.source import (
     DEFAULT_PARQUET_FORMAT,
     PARQUET_SUFFIX,
     ParquetColumns,
     target_of_id,
 )
+from impasto.batch.storage import Place, place_at
 from impasto.errors import ImpastoError
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
