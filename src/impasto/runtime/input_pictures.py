@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.images.files.io import Picture, load_picture, picture_from_pil, picture_to_pil
+from impasto.images.formats.conversion import picture_to_sixteen_bits
 from impasto.images.formats.header import header_of
 from impasto.images.formats.sixteen_bit import FULL_SCALE
-from impasto.images.picture import picture_to_sixteen_bits, resize_picture
+from impasto.images.picture import resize_picture
 from impasto.images.resize import fit_longer_side
 
 FAINT_ALPHA = 0.1

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 
 from impasto.errors import PictureError, PictureFileError
 from impasto.images.files.io import Picture, load_picture, load_training_rgb, save_picture
-from impasto.images.picture import picture_to_sixteen_bits
+from impasto.images.formats.conversion import picture_to_sixteen_bits
 from impasto.images.profiles.colour_profile import srgb_profile
 
 VALUES = np.random.default_rng(0).integers(0, 65_536, (6, 5, 4), dtype=np.uint16)

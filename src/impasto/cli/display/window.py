@@ -57,7 +57,8 @@ class Window:
         """Show a picture, float32 H×W×3 in [0, 1], and a line of text as the title."""
         from PIL import ImageTk
 
-        from impasto.images.picture import Picture, picture_to_pil
+        from impasto.images.formats.conversion import picture_to_pil
+        from impasto.images.picture import Picture
 
         self._photo = ImageTk.PhotoImage(picture_to_pil(Picture(rgb)))  # kept, or it would vanish
         self._label.configure(image=self._photo)

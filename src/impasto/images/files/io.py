@@ -19,6 +19,11 @@ from impasto.images.files.output import check_target, format_named, write_file, 
 from impasto.images.files.small_reading import read_small
 from impasto.images.formats.animation import Animation, animation_from_file, is_animated
 from impasto.images.formats.bombs import check_bomb
+from impasto.images.formats.conversion import (
+    picture_from_pil,
+    picture_from_sixteen_bits,
+    picture_to_pil,
+)
 from impasto.images.formats.encoding import (
     WRITABLE_SUFFIXES,
     AskedBits,
@@ -44,14 +49,7 @@ from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alp
 from impasto.images.formats.png_rows import check_rows
 from impasto.images.formats.sixteen_bit import is_sixteen_bit
 from impasto.images.metadata.selection import upright
-from impasto.images.picture import (
-    Picture,
-    picture_from_pil,
-    picture_from_sixteen_bits,
-    picture_to_pil,
-    resize_longer_side,
-    resize_picture,
-)
+from impasto.images.picture import Picture, resize_longer_side, resize_picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind

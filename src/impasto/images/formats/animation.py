@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from impasto.errors import PictureFileError
+from impasto.images.formats.conversion import picture_from_pil
 from impasto.images.formats.opening import open_image
 from impasto.images.formats.pillow_errors import MAX_PIXELS, check_size, reading
-from impasto.images.picture import Picture, picture_from_pil
+from impasto.images.picture import Picture
 
 _USUAL_DURATION_MS = 100.0
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10

@@ -3,17 +3,16 @@
 Between the files and whoever computes with torch: fine-tuning, export, and the torch backend.
 """
 
-import io
-
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from impasto.errors import ModelFileError
 from impasto.networks.building import build_network
 from impasto.zoo.model_file import ModelFile
+from impasto.zoo.onnx_wire import FLOAT16, FLOAT32, read_onnx
+
+_FLOATS = {FLOAT16: "<f2", FLOAT32: "<f4"}
 
 
 def load_network(model: ModelFile) -> nn.Module:
@@ -28,22 +27,22 @@ def load_network(model: ModelFile) -> nn.Module:
             f"{model} is quantized and holds its weights in {model.card.quantization.weight_bits} "
             f"bits; give the model it was made from"
         )
-    graph = onnx.load_model(io.BytesIO(model.data), load_external_data=False).graph
-    stored = {tensor.name: tensor for tensor in graph.initializer}
+    constants = read_onnx(model.data).initializers
+    stored = {one.name: one for one in constants if one.data_type in _FLOATS}
     with torch.device("meta"):  # a card of a kilobyte may describe a network of gigabytes
         expected = build_network(model.card.architecture).state_dict()
     weights: dict[str, Tensor] = {}
     for name, value in expected.items():
         if name.endswith("num_batches_tracked"):
             weights[name] = torch.zeros(value.shape, dtype=value.dtype)
-        elif name not in stored or tuple(stored[name].dims) != tuple(value.shape):
+        elif name not in stored or stored[name].shape != tuple(value.shape):
             raise ModelFileError(
                 f"{model}: the weights {name} are missing or have another shape than the card's "
                 "architecture asks for; export the model again"
             )
         else:
-            array = numpy_helper.to_array(stored[name]).astype(np.float32)
-            weights[name] = torch.from_numpy(array.copy())
+            array = np.frombuffer(stored[name].data, _FLOATS[stored[name].data_type])
+            weights[name] = torch.from_numpy(array.astype(np.float32).reshape(value.shape))
     network = build_network(model.card.architecture)
     network.load_state_dict(weights)
     return network.eval()

@@ -1,0 +1,130 @@
+"""Pictures from and to Pillow's images and the values of 16-bit files.
+
+Reading a file and choosing its decoder: `impasto.images.files.io`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from impasto.images.formats.pillow_errors import check_size, reading
+from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
+from impasto.images.formats.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
+from impasto.images.metadata.selection import SIDEWAYS, kept_metadata, orientation, turned, upright
+from impasto.images.picture import LARGE_PIXELS, Bits, Picture
+from impasto.images.profiles.stated_colour import stated_profile
+from impasto.images.resize import reduction
+
+_MEAN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
+
+
+def picture_from_pil(
+    image: Image.Image, *, name: str | None = None, longer_side: int | None = None
+) -> Picture:
+    """A picture from a Pillow image of any mode.
+
+    It is turned as EXIF says and converted to sRGB from the colours it states; grey, palette, CMYK
+    and L*a*b* become RGB; 16-bit and float greys keep their scale; alpha stands apart.
+
+    Args:
+        image: decoded or not; it is not changed, but decoded.
+        name: what errors call it; its file's name unless given.
+        longer_side: pixels that it will be resized to; a large image then becomes smaller before
+            it becomes floats, but stays twice as large at least.
+
+    Raises:
+        PictureFileError: the image is damaged, empty or too large.
+    """
+    name = name or str(getattr(image, "filename", "") or "the picture given")
+    with reading(name):
+        check_size(image, name)
+        bits, profile = _bits(image), stated_profile(image)
+        sideways = orientation(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
+        image_upright = upright(image)
+        if longer_side is not None:
+            image_upright = _reduced(image_upright, longer_side)
+        rgb, alpha = float_rgb_and_alpha(image_upright, profile)
+        return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
+
+
+def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> Picture:
+    """A picture from a file of 16 bits per channel, see `sixteen_bit`; upright and in sRGB.
+
+    Args:
+        data: the file.
+        image: the same, as Pillow opened it; not decoded yet.
+        name: what errors call it.
+
+    Raises:
+        PictureFileError: the image is damaged, empty or too large.
+    """
+    with reading(name):
+        check_size(image, name)
+        rgb, alpha = sixteen_bit_pixels(data, image, stated_profile(image))
+        turn = orientation(image)
+        return _with_metadata(
+            image,
+            _from_sixteen_bits(turned(rgb, turn)),
+            None if alpha is None else _from_sixteen_bits(turned(alpha, turn)),
+            sideways=turn in SIDEWAYS,
+            bits=16,
+        )
+
+
+def picture_to_pil(picture: Picture) -> Image.Image:
+    """A Pillow image of a picture: mode RGB, or RGBA where it has alpha; 8 bits, rounded."""
+    image = Image.fromarray(_to_bytes(picture.rgb))
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(_to_bytes(picture.alpha)))
+    return image
+
+
+def picture_to_sixteen_bits(picture: Picture) -> NDArray[np.uint16]:
+    """The values of a picture, H×W×3, or H×W×4 where it has alpha; rounded."""
+    planes = [picture.rgb]
+    if picture.alpha is not None:
+        planes.append(picture.alpha[..., np.newaxis])
+    scaled = np.concatenate(planes, axis=2) * np.float32(FULL_SCALE)
+    scaled += 0.5
+    return scaled.astype(np.uint16)
+
+
+def _with_metadata(
+    image: Image.Image,
+    rgb: NDArray[np.float32],
+    alpha: NDArray[np.float32] | None,
+    *,
+    sideways: bool,
+    bits: Bits,
+) -> Picture:
+    height, width = rgb.shape[:2]
+    told = kept_metadata(image, width=width, height=height, sideways=sideways)
+    return Picture(
+        rgb, alpha, exif=told.exif, dpi=told.dpi, xmp=told.xmp, bits=bits, texts=told.texts
+    )
+
+
+def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
+    """A large image with fewer pixels, each the mean of a block; only of modes that have means."""
+    times = reduction(*image.size, longer_side)
+    if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
+        return image
+    if "transparency" in image.info:  # one colour, which no mean is any more
+        return image
+    return image.reduce(times)
+
+
+def _bits(image: Image.Image) -> Bits:
+    return 16 if image.mode in DEEP_GREY_MODES else 8
+
+
+def _from_sixteen_bits(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    floats = np.array(values, dtype=np.float32, order="C")
+    floats /= FULL_SCALE  # in place: pictures are large
+    return floats
+
+
+def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    scaled = values * np.float32(255)
+    scaled += 0.5
+    return scaled.astype(np.uint8)
