@@ -14,9 +14,9 @@ import numpy as np
 import openvino
 from measure import circumstances_of_speed, median_seconds, publish
 
+from impasto.runtime.backends import openvino_backend
 from impasto.runtime.backends.cheaper_graph import make_cheaper
 from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision
-from impasto.runtime.backends.openvino_backend import openvino_backend as backends
 from impasto.zoo.registry import resolve_model
 
 MODELS = ("starry_night", "srcnn_x4", "paper_feature_x4")
@@ -79,7 +79,7 @@ def _noise(size: tuple[int, int]) -> np.ndarray:
 def _backend(name: str, precision: str, kind: str) -> OpenVinoBackend:
     model = resolve_model(name, quantized=precision == "int8")
     backend = OpenVinoBackend(model.data, precision=cast(Precision, precision))
-    backends.make_cheaper = make_cheaper if kind == "cheaper" else lambda _: None
+    openvino_backend.make_cheaper = make_cheaper if kind == "cheaper" else lambda _: None
     return backend
 
 

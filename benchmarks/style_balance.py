@@ -14,10 +14,11 @@ import numpy as np
 from measure import RESULTS, publish
 from style_terms import StyleTerms
 
-from impasto.evaluation.photographs import as_tensor, square, stylized
+from impasto.evaluation.photographs import square, stylized
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, list_pictures, load_picture, save_picture
 from impasto.runtime.predictor import Predictor
+from impasto.tensors import to_tensor
 from impasto.training.recipe_file import parse_recipe
 from impasto.training.run import train_model
 
@@ -75,8 +76,8 @@ def _strength(
     factors, contents = [], []
     for photo in photos:
         photograph = square(photo, 256)
-        before = terms.features(as_tensor(photograph))
-        after = terms.features(as_tensor(stylized(predictor, photograph)))
+        before = terms.features(to_tensor(photograph))
+        after = terms.features(to_tensor(stylized(predictor, photograph)))
         factors.append(float(terms.styles(before)[0] / terms.styles(after)[0]))
         contents.append(terms.content(after, before))
     return factors, contents

@@ -17,10 +17,11 @@ from measure import RESULTS, median_seconds, publish
 from style_probe import examine, probe_pictures
 from style_terms import PRESET, StyleTerms, total_variation
 
-from impasto.evaluation.photographs import Pixels, as_tensor, square, stylized
+from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, list_pictures, save_picture
 from impasto.runtime.predictor import Predictor
+from impasto.tensors import to_tensor
 from impasto.zoo.registry import resolve_model
 
 SIZE = 256
@@ -95,9 +96,9 @@ def weighted_terms(
     weights = PRESET.weights.model_dump()
     rows: dict[str, list[list[float]]] = {name: [] for name in predictors}
     for photograph in photos:
-        original = terms.features(as_tensor(photograph))
+        original = terms.features(to_tensor(photograph))
         for name, predictor in predictors.items():
-            picture = as_tensor(stylized(predictor, photograph))
+            picture = to_tensor(stylized(predictor, photograph))
             features = terms.features(picture)
             content = terms.content(features, original)
             style = float(terms.styles(features)[0])

@@ -20,9 +20,10 @@ from measure import RESULTS, publish
 from numpy.typing import NDArray
 from style_terms import SHORT_SIDE, StyleTerms, total_variation
 
-from impasto.evaluation.photographs import as_tensor, square, stylized
+from impasto.evaluation.photographs import square, stylized
 from impasto.images.files.io import list_pictures
 from impasto.runtime.predictor import Predictor
+from impasto.tensors import to_tensor
 from impasto.zoo.registry import list_models, resolve_model
 
 SIZES = (256, 512)
@@ -79,12 +80,12 @@ def rows_at(
     rows = {name: Row() for name in (UNTOUCHED, *predictors)}
     for photo in photos:
         photograph = square(photo, size)
-        original = terms.features(as_tensor(photograph))
+        original = terms.features(to_tensor(photograph))
         for name, row in rows.items():
             picture = photograph if name == UNTOUCHED else stylized(predictors[name], photograph)
-            features = original if name == UNTOUCHED else terms.features(as_tensor(picture))
+            features = original if name == UNTOUCHED else terms.features(to_tensor(picture))
             row.content.append(terms.content(features, original))
-            row.variation.append(total_variation(as_tensor(picture)))
+            row.variation.append(total_variation(to_tensor(picture)))
             row.styles.append(terms.styles(features))
     return rows
 

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from impasto.errors import OutputAppearedError
+from impasto.errors import ImpastoError, OutputAppearedError, OutputExistsError
 from impasto.system.input_files import special_kind
+from impasto.system.visible_text import one_line, shown_path
 from impasto.system.work_files import new_work_file, release, remove_work
 
 _FULL = tuple(
@@ -132,6 +133,43 @@ def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
         raise OutputAppearedError(path, kept=shown)
 
 
+def check_output(path: Path, *, overwrite: bool, error: type[ImpastoError]) -> None:
+    """Refuse a path that no file can be written to; worth asking before long work.
+
+    Args:
+        path: of the file.
+        overwrite: a file that is there may be replaced.
+        error: what to raise of a path that is unfit.
+
+    Raises:
+        OutputExistsError: a file is there and may not be replaced.
+        ImpastoError: of the type asked: a folder, a device or pipe, or a missing folder.
+    """
+    shown = shown_path(path)
+    try:
+        is_folder, is_taken, has_parent = path.is_dir(), path.exists(), path.parent.is_dir()
+    except OSError as problem:
+        raise error(f"{shown} cannot be written ({one_line(problem)})") from problem
+    if is_folder:
+        raise error(f"{shown} is a folder; give the name of a file in it")
+    if special_kind(path) is not None:  # renaming a file to its place would put an end to a device
+        raise error(f"{shown} is a device or pipe; give the name of a file")
+    if not has_parent:
+        raise error(
+            f"{shown} cannot be written: the folder {shown_path(path.parent)} does not exist; "
+            "make it first"
+        )
+    if is_taken and not overwrite:
+        raise exists_already(path)
+
+
+def exists_already(path: Path, *, but: str = "") -> OutputExistsError:
+    """The error for an output that is there and may not be replaced; `but` is further advice."""
+    return OutputExistsError(
+        f"{shown_path(path)} exists already; choose another name, or --overwrite{but}"
+    )
+
+
 def names_beside(path: Path) -> Iterator[Path]:
     """Names for finished work whose own name was taken: `cat.new.png`, `cat.new-2.png`, …."""
     for number in itertools.count(1):
@@ -151,11 +189,10 @@ def reason_of(error: BaseException, *, num_bytes: int | None = None) -> str:
         error: of the system, or of a library that repeats what the system said.
         num_bytes: that were needed, if it is known.
     """
-    said = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors have one too
     if is_disk_full(error):
         needed = "" if num_bytes is None else f", and {shown_size(num_bytes)} are needed"
         return f"the disk is full{needed}; make room there, or choose another place"
-    return " ".join(said.split()) or type(error).__name__
+    return one_line(error)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -10,8 +10,10 @@ In the aliases below `n`, `c`, `h` and `w` mean one size throughout a signature,
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from impasto.errors import NotFiniteError, PictureError
@@ -29,10 +31,33 @@ GramMatrices = Float[Tensor, "n c c"]
 TargetGramMatrices = Float[Tensor, "#n c c"]
 Scalar = Float[Tensor, ""]
 
-LUMINANCE_WEIGHTS = (0.299, 0.587, 0.114)
-"""Of red, green and blue, ITU-R BT.601, as in MATLAB's `rgb2ycbcr`."""
-
 RANGE_TOLERANCE = 0.25
+
+
+def to_tensor(rgb: NDArray[np.float32]) -> Tensor:
+    """A picture as a batch of one.
+
+    Args:
+        rgb: H×W×3.
+
+    Returns:
+        1×3×H×W, contiguous.
+    """
+    return torch.from_numpy(rgb).permute(2, 0, 1)[None].contiguous()
+
+
+def to_array(picture: Tensor) -> NDArray[np.float32]:
+    """A tensor as a picture.
+
+    Args:
+        picture: 3×H×W, or a batch of one, 1×3×H×W; of any float type, on any device.
+
+    Returns:
+        H×W×3 float32, contiguous, clipped to [0, 1].
+    """
+    one = picture[0] if picture.dim() == 4 else picture
+    array: NDArray[np.float32] = one.detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
+    return array.clip(0, 1)
 
 
 def check_pictures(pictures: Tensor, *, name: str = "pictures") -> None:

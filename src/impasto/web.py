@@ -20,6 +20,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from impasto.errors import DownloadError
+from impasto.system.visible_text import one_line
 
 MAX_REDIRECTS = 5
 TIMEOUT_SECONDS = 30.0
@@ -185,8 +186,7 @@ def reason_of(error: BaseException) -> str:
         return f"its certificate is not trusted: {inner.verify_message}"
     if isinstance(inner, TimeoutError) and not isinstance(inner, DeadlineError):
         return f"no answer for {TIMEOUT_SECONDS:g} seconds"
-    said = getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
-    return " ".join(str(said).split())[:200]
+    return one_line(inner, max_letters=200)
 
 
 def _too_large(shown: str, max_bytes: int) -> DownloadError:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from impasto.cli.display import video_progress as clip_progress
+from impasto.cli.display import video_progress
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.display.video_progress import ClipProgress, progress_line, time_left
 from impasto.runtime.video.transform import VideoProgress
@@ -27,6 +27,6 @@ def test_lines_come_at_intervals_where_there_is_no_terminal(capsys, monkeypatch)
     with ClipProgress("film.mp4", beside=PictureProgress(1)) as shown:
         shown.show(progress)
         assert capsys.readouterr().err == ""
-        monkeypatch.setattr(clip_progress, "LINE_SECONDS", 0.0)
+        monkeypatch.setattr(video_progress, "LINE_SECONDS", 0.0)
         shown.show(progress)
     assert capsys.readouterr().err == ("film.mp4: 50 of 200 frames, 5.0 frames/s, 0:30 left\n")

@@ -7,6 +7,7 @@ from jaxtyping import TypeCheckError, jaxtyped
 
 from feature_fixtures import PixelFeatures, SmoothFeatures, random_pictures
 from impasto.errors import PictureError
+from impasto.losses import perceptual
 from impasto.losses.perceptual import (
     FeatureReconstructionLoss,
     PixelLoss,
@@ -19,7 +20,6 @@ from impasto.losses.perceptual import (
     style_reconstruction_loss,
     total_variation_loss,
 )
-from impasto.losses.perceptual import perceptual as losses
 
 PICTURES = torch.rand(2, 3, 4, 5)
 
@@ -132,7 +132,7 @@ def test_annotated_shapes_hold():
 @pytest.mark.parametrize("name", ["gram_matrix", "total_variation_loss"])
 def test_annotated_shapes_refuse_another_rank(name):
     with pytest.raises(TypeCheckError, match=r"f64\[3,6,7\]"):
-        checked(getattr(losses, name))(random_pictures()[0])
+        checked(getattr(perceptual, name))(random_pictures()[0])
 
 
 # Errors

@@ -15,6 +15,7 @@ from scipy.signal import correlate
 
 from feature_fixtures import GOLDEN, as_pictures, cat_crop, random_pictures, vgg16
 from impasto.errors import NotFiniteError, PictureError, WeightsError
+from impasto.losses import loss_network
 from impasto.losses.loss_network import (
     LAYER_NAMES,
     MEAN_RGB,
@@ -22,7 +23,6 @@ from impasto.losses.loss_network import (
     LossNetwork,
     weights_sha256,
 )
-from impasto.losses.perceptual import loss_network
 
 SHIPPED = resources.files("impasto") / "weights" / "vgg16.safetensors"
 

@@ -11,7 +11,7 @@ from impasto.networks.architecture import (
     SubpixelArchitecture,
 )
 from impasto.networks.super_resolution import (
-    LUMINANCE_WEIGHTS,
+    LUMA_WEIGHTS,
     BicubicEnlargement,
     build_super_resolution_network,
 )
@@ -82,7 +82,7 @@ def test_srcnn_leaves_the_chroma_of_the_bicubic_enlargement():
     change = network(given) - BicubicEnlargement(4)(given)
     assert change.abs().max() > 1e-3
     assert (change - change.mean(dim=1, keepdim=True)).abs().max() < 1e-5
-    assert sum(LUMINANCE_WEIGHTS) == pytest.approx(1)
+    assert sum(LUMA_WEIGHTS) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])

@@ -29,6 +29,7 @@ from impasto.batch.storage import Place, place_at
 from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_model
 from impasto.errors import BatchError
 from impasto.files import reason_of
+from impasto.system.visible_text import one_line
 from impasto.system.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 
@@ -198,7 +199,7 @@ class _Batch:
                 self.items = [item for item in items if item.error is None]
                 self.refused = [item for item in items if item.error is not None]
         except OSError as error:
-            reason = error.strerror or " ".join(str(error).split())[:200]
+            reason = one_line(error, max_letters=200)
             raise BatchError(f"{self.source.name} cannot be read ({reason})") from None
 
     def skip_what_is_done(self, *, overwrite: bool, verify: bool) -> None:

@@ -20,8 +20,8 @@ from pyarrow import fs
 from impasto.errors import BatchError, OutputExistsError
 from impasto.files import write_whole
 from impasto.images.files.io import READABLE_SUFFIXES, list_pictures
-from impasto.images.formats.pillow_errors import one_line, shown
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind
+from impasto.system.visible_text import one_line, shown_path
 
 _CHUNK_BYTES = 2**20
 
@@ -176,7 +176,7 @@ class Place:
             raise
         except Exception as error:
             raise BatchError(
-                f"{shown(self.name)} cannot be reached ({one_line(error)}); check the address"
+                f"{shown_path(self.name)} cannot be reached ({one_line(error)}); check the address"
             ) from error
 
     def _type(self) -> fs.FileType:
@@ -191,7 +191,7 @@ def place_at(name: str) -> Place:
         BatchError: an empty name, one that is no text, or a kind of place that nothing here knows.
     """
     if not is_text(name):
-        raise BatchError(f"{shown(name)} is no text in UTF-8, as a batch needs it; rename it")
+        raise BatchError(f"{shown_path(name)} is no text in UTF-8, as a batch needs it; rename it")
     if not name:
         raise BatchError("a name is empty; expected a file, a folder or an address like s3://…")
     found = _URI.match(name)

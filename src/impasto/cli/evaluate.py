@@ -7,6 +7,7 @@ import typer
 
 from impasto.cli.display.console import answer, answer_json, complain, fail
 from impasto.cli.files.transform import Json, Overwrite
+from impasto.files import exists_already
 
 if TYPE_CHECKING:
     from impasto.evaluation.benchmark import Evaluation
@@ -126,7 +127,6 @@ def _score(file: Path, evaluation: "Evaluation") -> None:
 def _check_places(
     output: Path | None, sheet: Path | None, crop: list[str] | None, *, overwrite: bool
 ) -> None:
-    from impasto.errors import OutputExistsError
     from impasto.images.files.output import check_target
 
     if crop and sheet is None:
@@ -138,7 +138,7 @@ def _check_places(
     if output is not None and not output.parent.is_dir():
         raise fail(f"{output} cannot be written: the folder {output.parent} does not exist")
     if output is not None and output.exists() and not overwrite:
-        raise OutputExistsError(f"{output} exists already; choose another name or --overwrite it")
+        raise exists_already(output)
 
 
 def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | None]:

@@ -55,14 +55,12 @@ def invert(
     PICTURE is searched for from noise, by its features at a layer, or by the Gram matrices of
     several. The sheet has the picture first, and then a column for each.
     """
-    import numpy as np
-    import torch
-
     from impasto.images.contact_sheet import contact_sheet
     from impasto.images.files.io import Picture, load_picture, resize_longer_side, save_picture
     from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
     from impasto.runtime.input_pictures import fill_transparent
+    from impasto.tensors import to_array, to_tensor
 
     def save(made: Picture, place: Path) -> None:
         save_or_keep(lambda place: save_picture(made, place, overwrite=overwrite), place)
@@ -75,12 +73,12 @@ def invert(
         for name in names:
             check_target(each / f"{name}.png", overwrite=overwrite)
     rgb = fill_transparent(resize_longer_side(load_picture(picture, longer_side=size), size))
-    target = torch.from_numpy(rgb).permute(2, 0, 1)[None].contiguous()
+    target = to_tensor(rgb)
     settings = OptimizationSettings(num_iterations=iterations, seed=seed)
     found = []
     for name, column in zip(names, columns, strict=True):
         inverted = _invert(target, loss, column, settings, smoothness)
-        found.append(np.ascontiguousarray(inverted[0].permute(1, 2, 0).numpy()))
+        found.append(to_array(inverted))
         if each is not None:
             save(Picture(rgb=found[-1]), each / f"{name}.png")
     sheet = contact_sheet([[rgb, *found]], cell_size=size, column_labels=["", *names])

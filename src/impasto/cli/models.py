@@ -7,6 +7,7 @@ import typer
 
 from impasto.cli.display.console import answer, answer_json, fail, one_line_errors, tell
 from impasto.cli.display.downloads import fetched
+from impasto.files import exists_already
 
 if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard, QuantizationRecord
@@ -134,7 +135,7 @@ def upgrade(
 ) -> None:
     """Rebuild a model file's graph from its weights, in today's format."""
     if output is not None and output.exists() and not overwrite:
-        raise fail(f"{output} exists already; give another name, or --overwrite")
+        raise exists_already(output)
     from impasto.export.model_export import upgrade_model
 
     replace = overwrite or output is None
@@ -158,7 +159,7 @@ def tiles(
     MODEL is a name, a file or an address. Impasto itself makes tiles of the model file.
     """
     if output.exists() and not overwrite:
-        raise fail(f"{output} exists already; give another name, or --overwrite")
+        raise exists_already(output)
     from impasto.export.tiles_form import write_tiled_model
     from impasto.zoo.registry import resolve_model
 
@@ -189,7 +190,7 @@ def import_(
     FILE is a checkpoint (.pth) of fast_neural_style in pytorch/examples.
     """
     if output.exists() and not overwrite:
-        raise fail(f"{output} exists already; give another name, or --overwrite")
+        raise exists_already(output)
     from impasto.export.checkpoint_import import import_checkpoint
 
     imported = import_checkpoint(file, output, name=name, title=title, replace=overwrite)
@@ -231,7 +232,7 @@ def quantize(
     found = resolve_model(fetched(model))
     target = output if output is not None else place_of_quantized(found)
     if target.exists() and not overwrite:
-        raise fail(f"{target} exists already; give another name, or --overwrite")
+        raise exists_already(target)
     quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=tell)
     write_quantized(quantized, target, replace=overwrite)
     rows = [

@@ -97,6 +97,7 @@ def optimize(
     from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
     from impasto.optimization.run import StyleOptimization, optimize_photograph
+    from impasto.tensors import to_array
     from impasto.training.interruption import stop_on_signals
 
     if like is not None and (content_layer or style_layers or preset != "default"):
@@ -121,7 +122,7 @@ def optimize(
         reporter(progress)
         if save_every and reporter.passed(progress, save_every):
             folder.mkdir(parents=True, exist_ok=True)
-            rgb = progress.picture[0].permute(1, 2, 0).cpu().contiguous().numpy()
+            rgb = to_array(progress.picture)
             name = f"scale-{progress.scale}-iteration-{progress.num_iterations:05d}.png"
             save_picture(Picture(rgb=rgb), folder / name, overwrite=True)
 

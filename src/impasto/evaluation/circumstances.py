@@ -1,14 +1,14 @@
 """When, where and by what a number was measured: it travels with every result we publish."""
 
 import os
-import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from impasto.system.machine import num_cores, package_versions, processor_name
 
 RECORDED_PACKAGES = ("torch", "openvino", "numpy")
 
@@ -47,7 +47,7 @@ def circumstances(command: str, *, packages: Sequence[str] = RECORDED_PACKAGES) 
     return Circumstances(
         date=datetime.now(UTC).date().isoformat(),
         hardware=processor(),
-        versions=_versions(packages),
+        versions=package_versions(packages),
         commit=_commit(),
         command=command,
     )
@@ -55,13 +55,7 @@ def circumstances(command: str, *, packages: Sequence[str] = RECORDED_PACKAGES) 
 
 def processor() -> str:
     """Name the processor and say how many cores this process may use."""
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{(names or [name])[0]}, {_num_cores()} cores"
+    return f"{processor_name()}, {num_cores()} cores"
 
 
 def load_average() -> float | None:
@@ -70,22 +64,6 @@ def load_average() -> float | None:
         return round(os.getloadavg()[0], 1)
     except (AttributeError, OSError):
         return None
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _versions(packages: Sequence[str]) -> dict[str, str]:
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
 
 
 def _commit() -> str | None:

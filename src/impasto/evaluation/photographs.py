@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
+from impasto.images.colour import to_bytes
 from impasto.images.files.io import load_training_rgb
 from impasto.runtime.predictor import Predictor
 
@@ -45,17 +44,4 @@ def stylized(predictor: Predictor, photograph: Pixels) -> Pixels:
 
 def at_8_bits(picture: Pixels) -> Pixels:
     """Return a picture as a file of 8 bits would hold it."""
-    levels = np.floor(picture.clip(0, 1) * np.float32(255) + np.float32(0.5))
-    rounded: Pixels = levels.astype(np.float32) / np.float32(255)
-    return rounded
-
-
-def as_tensor(picture: Pixels) -> Tensor:
-    """Return a picture H×W×3 as a batch of one, 1×3×H×W."""
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
-
-
-def as_array(picture: Tensor) -> Pixels:
-    """Return a batch of one, 1×3×H×W, as a picture H×W×3 in [0, 1]."""
-    array: Pixels = picture[0].detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
-    return array.clip(0, 1)
+    return to_bytes(picture.clip(0, 1)).astype(np.float32) / np.float32(255)

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 
-_KR, _KG, _KB = 0.299, 0.587, 0.114
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of red, green and blue: ITU-R BT.601, as in JFIF and in MATLAB's `rgb2ycbcr`."""
+
+_KR, _KG, _KB = LUMA_WEIGHTS
 _CB_SCALE, _CR_SCALE = 2 * (1 - _KB), 2 * (1 - _KR)
 
 _TO_YCBCR = np.array(
@@ -26,6 +29,19 @@ _TO_RGB = np.array(
     ]
 )
 _CENTRE = np.array([0.0, 0.5, 0.5])
+
+
+def round_levels(levels: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Whole grey levels from 0 to 255, halves upwards as MATLAB rounds them; of any shape."""
+    rounded: NDArray[np.float64] = np.floor(levels.clip(0, 255).astype(np.float64) + 0.5)
+    return rounded
+
+
+def to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Values from 0 to 1 at 8 bits, as files hold them: 0 to 255, rounded; of any shape."""
+    scaled = values * np.float32(255)
+    scaled += 0.5  # in place: pictures are large
+    return scaled.astype(np.uint8)
 
 
 def rgb_to_ycbcr(rgb: NDArray[np.floating]) -> NDArray[np.float32]:

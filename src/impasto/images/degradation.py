@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
-from impasto.images.colour import check_rgb_shape
+from impasto.images.colour import check_rgb_shape, round_levels
 from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.images.resize import Border, beyond_border, resize_matrix
 
@@ -51,8 +51,8 @@ def degrade(
     )
     # In float32, k / 255 · 255 is k again, so that halves of a level are rounded as MATLAB does.
     levels = (rgb.astype(np.float32) * np.float32(255)).astype(np.float64)
-    shorter = _rounded(np.einsum("hH,HWC->hWC", rows, levels, optimize=True))
-    small = _rounded(np.einsum("wW,hWC->hwC", columns, shorter, optimize=True))
+    shorter = round_levels(np.einsum("hH,HWC->hWC", rows, levels, optimize=True))
+    small = round_levels(np.einsum("wW,hWC->hwC", columns, shorter, optimize=True))
     return np.ascontiguousarray(small / 255, dtype=np.float32)
 
 
@@ -83,12 +83,6 @@ def degradation_matrix(
         )
     resize = resize_matrix(size, size // scale, border=border)
     return resize if degradation == "bicubic" else resize @ _blur_matrix(size, border)
-
-
-def _rounded(levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """To whole levels from 0 to 255, halves upwards."""
-    rounded: NDArray[np.float64] = np.floor(levels.clip(0, 255) + 0.5)
-    return rounded
 
 
 def _blur_matrix(size: int, border: Border) -> NDArray[np.float64]:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import PictureError
+from impasto.images.colour import LUMA_WEIGHTS
 from impasto.tensors import (
-    LUMINANCE_WEIGHTS,
     Pictures,
     Scalar,
     TargetPictures,
@@ -97,7 +97,7 @@ def _local_power(pictures: Tensor, window: int) -> Tensor:
     """N×rows×columns of windows, each window×window, with one grey level of noise in it."""
     with torch.autocast(pictures.device.type, enabled=False):
         values = at_least_float32(pictures)
-        luminance = torch.einsum("c,nchw->nhw", values.new_tensor(LUMINANCE_WEIGHTS), values)
+        luminance = torch.einsum("c,nchw->nhw", values.new_tensor(LUMA_WEIGHTS), values)
         squares = luminance.unfold(1, window, window // 2).unfold(2, window, window // 2)
         squares = squares - squares.mean(dim=(3, 4), keepdim=True)
         slope = torch.hann_window(

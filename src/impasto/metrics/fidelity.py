@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import MissingExtraError, PictureError
-from impasto.images.colour import check_rgb_shape
+from impasto.images.colour import LUMA_WEIGHTS, check_rgb_shape, round_levels
 from impasto.images.degradation_kind import Degradation
 
 Luminance = NDArray[np.float64]
@@ -25,7 +25,7 @@ SSIM_K1, SSIM_K2 = 0.01, 0.03
 # MATLAB's rgb2ycbcr for 0..255: luminance 16 to 235.
 _LUMINANCE_OFFSET = 16.0
 _LUMINANCE_WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
-_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
+_GREY_WEIGHTS = np.array(LUMA_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,7 @@ def to_levels(rgb: NDArray[np.floating]) -> NDArray[np.float64]:
         PictureError: not such an array.
     """
     check_rgb_shape(rgb, "rgb")
-    levels = rgb.astype(np.float32) * np.float32(255)
-    rounded: NDArray[np.float64] = np.floor(levels.clip(0, 255).astype(np.float64) + 0.5)
-    return rounded
+    return round_levels(rgb.astype(np.float32) * np.float32(255))
 
 
 def rgb_to_luminance(rgb: NDArray[np.floating], *, grey: bool = False) -> Luminance:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from impasto.errors import PictureError
+from impasto.images.colour import LUMA_WEIGHTS
 from impasto.images.resize import resize_matrix
 from impasto.networks.architecture import (
     MINIMUM_LOW_RESOLUTION,
@@ -22,7 +23,7 @@ from impasto.networks.architecture import (
     SuperResolutionArchitecture,
 )
 from impasto.networks.blocks import ConvolutionBlock, FractionalStrideBlock, ResidualBlock
-from impasto.tensors import LUMINANCE_WEIGHTS, Features, Pictures, check_picture_shape
+from impasto.tensors import Features, Pictures, check_picture_shape
 
 TAPS_REACH = 2
 """The bicubic kernel sees so many pixels to each side of the nearest one."""
@@ -220,7 +221,7 @@ class SrcnnNetwork(nn.Module):
         self.extract = nn.Conv2d(1, first, kernels[0], padding=kernels[0] // 2)
         self.map = nn.Conv2d(first, second, kernels[1], padding=kernels[1] // 2)
         self.reconstruct = nn.Conv2d(second, 1, kernels[2], padding=kernels[2] // 2)
-        weights = torch.tensor(LUMINANCE_WEIGHTS).view(1, 3, 1, 1)
+        weights = torch.tensor(LUMA_WEIGHTS).view(1, 3, 1, 1)
         self.register_buffer("luminance", weights, persistent=False)
 
     def forward(self, pictures: Pictures) -> Pictures:

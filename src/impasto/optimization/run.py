@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +41,7 @@ from impasto.optimization.picture_optimizer import (
 from impasto.runtime.input_pictures import fill_transparent
 from impasto.system.input_files import parse_json
 from impasto.system.work_files import alone_in
+from impasto.tensors import to_array, to_tensor
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sealed_file import seal, unseal
 from impasto.training.style_task import load_painting
@@ -257,7 +257,7 @@ def _optimize(
             "or more on each side: give a larger --size"
         )
     device = _device(wanted.device)
-    content = torch.from_numpy(fill_transparent(picture)).permute(2, 0, 1)[None].contiguous()
+    content = to_tensor(fill_transparent(picture))
     judges = StyleJudges(
         content.to(device),
         wanted.painting,
@@ -278,7 +278,7 @@ def _optimize(
     result = run.go_on() if resume else run.begin()
     if result is None:
         return None
-    return picture.with_rgb(np.ascontiguousarray(result[0].permute(1, 2, 0).cpu().numpy()))
+    return picture.with_rgb(to_array(result))
 
 
 class _Run:

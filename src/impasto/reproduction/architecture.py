@@ -12,7 +12,7 @@ from torch import nn
 
 from impasto.data.photos import open_photographs
 from impasto.errors import TrainingInterrupted
-from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
+from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
@@ -22,6 +22,7 @@ from impasto.reproduction.cost import multiply_adds, receptive_field
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
 from impasto.reproduction.variants import VARIANTS, Channels
+from impasto.tensors import to_array, to_tensor
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import launched_fabric
 from impasto.training.interruption import stop_on_signals
@@ -193,7 +194,7 @@ def _score(
         task.recipe.objective.padding,
     )
     judges = StyleJudges(
-        as_tensor(photograph),
+        to_tensor(photograph),
         style.painting,
         objective,
         painting_short_side=style.painting_short_side,
@@ -203,7 +204,7 @@ def _score(
 
 def _repainted(network: nn.Module, photograph: Pixels) -> Pixels:
     with torch.no_grad():
-        return at_8_bits(as_array(network(as_tensor(photograph))))
+        return at_8_bits(to_array(network(to_tensor(photograph))))
 
 
 def _objective_cells(means: Mapping[str, float] | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.evaluation.photographs import Pixels, as_array, as_tensor, at_8_bits, square
+from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
@@ -22,6 +22,7 @@ from impasto.optimization.picture_optimizer import OptimizationProgress, Optimiz
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import load_styles
+from impasto.tensors import to_array, to_tensor
 
 CLAIM = (
     "Figures 3 and 4: features of early layers keep a picture as good as whole, those of higher "
@@ -122,10 +123,10 @@ def _search(
 
         settings = OptimizationSettings(num_iterations=amount.num_iterations)
         if loss == "style":
-            found = invert_style(as_tensor(target), layers, settings, on_progress=note)
+            found = invert_style(to_tensor(target), layers, settings, on_progress=note)
         else:
-            found = invert_features(as_tensor(target), layers[0], settings, on_progress=note)
-        picture = at_8_bits(as_array(found))
+            found = invert_features(to_tensor(target), layers[0], settings, on_progress=note)
+        picture = at_8_bits(to_array(found))
         save_picture(Picture(rgb=picture), journal.place(key, ".png"), overwrite=True)
         return {"loss_left": left, **likeness(picture, target)}
 

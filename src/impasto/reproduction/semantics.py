@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from impasto.errors import DataError
-from impasto.evaluation.photographs import Pixels, as_tensor
+from impasto.evaluation.photographs import Pixels
 from impasto.evaluation.report import table
+from impasto.images.colour import LUMA_WEIGHTS
 from impasto.images.files.io import load_picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.reproduction.bootstrap import bootstrap_interval, in_words
@@ -30,6 +31,7 @@ from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
 from impasto.reproduction.shift import blurred, noisy
 from impasto.reproduction.trained_style import load_styles, released_styles
+from impasto.tensors import to_tensor
 
 CLAIM = (
     "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "
@@ -225,7 +227,7 @@ def _loss_network() -> LossNetwork:
 def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
     """The squared difference of the content layer's features, and their energy, as H×W planes."""
     with torch.no_grad():
-        wanted, given = (_loss_network()(as_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
+        wanted, given = (_loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
         maps = [
             (given - wanted).square().sum(1, keepdim=True),
             wanted.square().sum(1, keepdim=True),
@@ -237,7 +239,7 @@ def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
 
 def _edges(picture: Pixels) -> Plane:
     """The length of the gradient of the luminance."""
-    luminance = picture.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    luminance = picture.astype(np.float64) @ np.array(LUMA_WEIGHTS)
     down, across = np.gradient(luminance)
     edges: Plane = np.hypot(down, across)
     return edges

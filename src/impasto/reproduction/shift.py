@@ -16,14 +16,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from impasto.evaluation.photographs import Pixels, as_tensor, at_8_bits, square
+from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
+from impasto.images.colour import to_bytes
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
+from impasto.tensors import to_tensor
 
 CLAIM = (
     "Section 2 of the report: the per-pixel loss rises when a picture is moved by one pixel, "
@@ -113,7 +115,7 @@ def _equal(
 
 def blurred(picture: Pixels, sigma: float) -> Pixels:
     """Return a picture blurred by a Gaussian of that many pixels, at 8 bits."""
-    image = Image.fromarray((at_8_bits(picture) * 255 + 0.5).astype(np.uint8))
+    image = Image.fromarray(to_bytes(picture))
     return np.asarray(image.filter(ImageFilter.GaussianBlur(sigma)), dtype=np.float32) / np.float32(
         255
     )
@@ -127,7 +129,7 @@ def noisy(picture: Pixels, sigma: float) -> Pixels:
 
 def _losses(picture: Pixels, target: Pixels, network: LossNetwork) -> dict[str, float]:
     """Pixel loss, SSIM, and each layer's feature loss over the mean square of its features."""
-    given, wanted = as_tensor(picture), as_tensor(target)
+    given, wanted = to_tensor(picture), to_tensor(target)
     with torch.no_grad():
         features, truth = network(given), network(wanted)
     relative = {

@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 
 from impasto.errors import DataError, PictureFileError
-from impasto.evaluation.photographs import Pixels, as_tensor, stylized
+from impasto.evaluation.photographs import Pixels, stylized
 from impasto.images.files.io import list_pictures
 from impasto.optimization.picture_optimizer import Judge
 from impasto.optimization.run import ObjectiveSettings, StyleJudges, objective_of
 from impasto.runtime.predictor import Predictor
+from impasto.tensors import to_tensor
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
 
@@ -79,7 +80,7 @@ class TrainedStyle:
             bf16: compute convolutions in bf16, the rest in float32.
         """
         judges = StyleJudges(
-            as_tensor(photograph),
+            to_tensor(photograph),
             self.painting,
             self.objective,
             painting_short_side=self.painting_short_side,
@@ -95,7 +96,7 @@ class TrainedStyle:
 def terms_of(judge: Judge, picture: Pixels) -> dict[str, float]:
     """Return the weighted terms of a picture H×W×3, and their `total`."""
     with torch.no_grad():
-        terms = judge(as_tensor(picture))
+        terms = judge(to_tensor(picture))
     weighted = {name: float(term) for name, term in terms.weighted.items()}
     return {"total": float(terms.total), **weighted}
 

@@ -1,9 +1,11 @@
-"""Texts that strangers wrote, as people may see them: what is invisible in them is written out.
+"""Texts of any origin as people may see them: what is invisible is written out, errors in one line.
 
 A model's card, a file's name or a message may hold characters that move the cursor, turn the
 reading direction round or take no room, so that a text reads as another one. Wherever such a text
 reaches a terminal, a window, HTML or Markdown, it goes through here.
 """
+
+import os
 
 _INVISIBLE_MARKS = frozenset(
     [
@@ -29,6 +31,18 @@ def visible(text: str, *, but: str = "") -> str:
     return "".join(
         letter if letter in but or _can_be_seen(letter) else ascii(letter)[1:-1] for letter in text
     )
+
+
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path for a message: as it is, or quoted where it is empty or would break the line."""
+    text = os.fspath(path)
+    return text if text.isprintable() and text else repr(text)
+
+
+def one_line(error: BaseException, *, max_letters: int | None = None) -> str:
+    """What an error says, without line breaks; its type's name where it says nothing."""
+    said = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors have one too
+    return " ".join(str(said).split())[:max_letters] or type(error).__name__
 
 
 def _can_be_seen(letter: str) -> bool:

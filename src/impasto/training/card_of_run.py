@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import impasto
@@ -14,6 +13,7 @@ from impasto.errors import PictureFileError
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import weights_sha256
 from impasto.system.input_files import read_given_file
+from impasto.system.machine import package_versions
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.recipe_file import Recipe
@@ -155,10 +155,4 @@ def _portable(recipe: Recipe) -> dict[str, object]:
 
 
 def _versions() -> dict[str, str]:
-    versions = {"impasto": impasto.__version__}
-    for package in RECORDED_PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return versions
+    return {"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)}

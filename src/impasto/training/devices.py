@@ -7,16 +7,15 @@ lines.
 import contextlib
 import logging
 import os
-import platform
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError, TrainingError
+from impasto.system.machine import processor_name
 from impasto.training.sections import TrainingRecipe
 
 
@@ -106,10 +105,4 @@ def describe_hardware(fabric: Fabric) -> str:
     """Return what a training ran on, in words, for logs and cards."""
     if fabric.device.type == "cuda":
         return f"{fabric.world_size} × {torch.cuda.get_device_name(fabric.device)}"
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    return f"{name}, {torch.get_num_threads() * fabric.world_size} threads"
+    return f"{processor_name()}, {torch.get_num_threads() * fabric.world_size} threads"

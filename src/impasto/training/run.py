@@ -19,7 +19,7 @@ from impasto.errors import (
     TrainingInterrupted,
 )
 from impasto.export.model_export import export_model
-from impasto.files import reason_of
+from impasto.files import exists_already, reason_of
 from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import alone_in
@@ -178,7 +178,7 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
     if special_kind(output) is not None:
         raise RecipeError(f"{output} is a device or pipe; give the name of a file to write")
     if output.exists() and not overwrite:
-        raise OutputExistsError(f"{output} exists already; give another name, or --overwrite")
+        raise exists_already(output)
     if resume:
         _check_resumable(folder / CHECKPOINT_NAME)
     if not (resume or overwrite) and (folder / CHECKPOINT_NAME).exists():

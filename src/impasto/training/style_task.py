@@ -25,7 +25,7 @@ from impasto.losses.style_objective import (
     layers_of,
 )
 from impasto.networks.style_transfer import build_style_network
-from impasto.tensors import Pictures
+from impasto.tensors import Pictures, to_array, to_tensor
 from impasto.training.loss_window import Window, judged_window
 from impasto.training.recipe import PaintingSection, StyleRecipe
 
@@ -149,11 +149,11 @@ class StyleTask:
         with torch.no_grad():
             stylized = self.network(photographs).clamp(0, 1)
         self.network.train(training)
-        painting = _to_array(self.painting[0])
+        painting = to_array(self.painting[0])
         return contact_sheet(
             [
-                [painting, *(_to_array(picture) for picture in photographs)],
-                [painting, *(_to_array(picture) for picture in stylized)],
+                [painting, *(to_array(picture) for picture in photographs)],
+                [painting, *(to_array(picture) for picture in stylized)],
             ],
             cell_size=256,
         )
@@ -173,10 +173,5 @@ def load_painting(section: PaintingSection) -> Pictures:
         )
     factor = section.short_side / min(image.size)
     size = (round(image.width * factor), round(image.height * factor))
-    array = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32) / 255
-    return torch.from_numpy(array).permute(2, 0, 1)[None].contiguous()
-
-
-def _to_array(picture: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = picture.detach().float().cpu().permute(1, 2, 0).numpy()
-    return np.clip(array, 0, 1)
+    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
+    return to_tensor(pixels / np.float32(255))

@@ -26,7 +26,7 @@ from impasto.networks.super_resolution import (
     PaperSuperResolutionNetwork,
     build_super_resolution_network,
 )
-from impasto.tensors import Pictures
+from impasto.tensors import Pictures, to_array
 from impasto.training.loss_window import judged_window
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
 
@@ -96,7 +96,7 @@ class SuperResolutionTask:
         self.network.train(training)
         rows = (F.interpolate(low, scale_factor=self.scale), bicubic, enlarged, photographs)
         size = photographs.shape[3]
-        return contact_sheet([[_to_array(p) for p in row] for row in rows], cell_size=size)
+        return contact_sheet([[to_array(p) for p in row] for row in rows], cell_size=size)
 
     def _degraded(self, photographs: Tensor) -> Tensor:
         with torch.autocast(photographs.device.type, enabled=False):
@@ -131,8 +131,3 @@ def _rounded(levels: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=16)
 def _matrix(size: int, scale: int, degradation: Degradation, device: torch.device) -> Tensor:
     return torch.from_numpy(degradation_matrix(size, scale, degradation)).float().to(device)
-
-
-def _to_array(picture: Tensor) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = picture.detach().float().cpu().permute(1, 2, 0).numpy()
-    return np.clip(array, 0, 1)

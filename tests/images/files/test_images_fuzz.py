@@ -54,7 +54,7 @@ def test_damaged_file_is_a_picture_or_one_clear_line(kind, monkeypatch, tmp_path
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # sizes lie; keep memory small
     monkeypatch.setattr("impasto.images.formats.pillow_errors.MAX_PIXELS", 1_000_000)
     monkeypatch.setattr("impasto.images.formats.animation.MAX_PIXELS", 1_000_000)
-    for room in ("picture", "small_reading"):
+    for room in ("formats.conversion", "files.small_reading"):
         monkeypatch.setattr(f"impasto.images.{room}.LARGE_PIXELS", 1)
     assert isinstance(load_all_frames(SEEDS[kind]), Picture)
     random = np.random.default_rng(list(kind.encode()))

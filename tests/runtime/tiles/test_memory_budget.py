@@ -3,7 +3,7 @@
 import pytest
 
 from impasto.errors import PictureError
-from impasto.runtime.tiles import memory_budget as memory
+from impasto.runtime.tiles import memory_budget
 from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
 from model_fixtures import make_card
 
@@ -44,12 +44,12 @@ def test_a_picture_in_bf16_takes_less_than_in_f32():
 
 
 def test_auto_is_a_share_of_the_memory_that_is_free(monkeypatch):
-    monkeypatch.setattr(memory, "free_memory", lambda: 10 * 2**30)
+    monkeypatch.setattr(memory_budget, "free_memory", lambda: 10 * 2**30)
     assert memory_bytes("auto") == 6 * 2**30
     assert memory_bytes("auto", num_processes=2) == 3 * 2**30
-    monkeypatch.setattr(memory, "free_memory", lambda: 2**20)  # then the least that works
+    monkeypatch.setattr(memory_budget, "free_memory", lambda: 2**20)  # then the least that works
     assert memory_bytes("auto") == memory_bytes(PROCESS_BYTES + 50 * 2**20)
-    monkeypatch.setattr(memory, "free_memory", lambda: None)
+    monkeypatch.setattr(memory_budget, "free_memory", lambda: None)
     assert memory_bytes("auto") == 2**30
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from impasto.errors import ModelFileError, PictureFileError
 from impasto.runtime.grain import with_grain, with_grain_of_window
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiles import staged_run as tiled_run
+from impasto.runtime.tiles import staged_run
 from impasto.runtime.tiles.staged_backend import TileBackend
 from impasto.runtime.tiles.stored_features import FeaturesOnDisk
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
@@ -208,7 +208,7 @@ def test_a_small_spread_around_a_large_mean_is_kept(monkeypatch):
     result, _ = tiled(model, rgb, 72)
     # float16 alone has steps of 2 there; without a pivot little of the picture is left.
     assert np.abs(result - whole).max() < 0.02  # float32 itself loses some of it in either
-    monkeypatch.setattr(tiled_run, "_choose_pivots", lambda _files, _first: False)
+    monkeypatch.setattr(staged_run, "_choose_pivots", lambda _files, _first: False)
     assert np.abs(tiled(model, rgb, 72)[0] - whole).max() > 0.1
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.errors import OutputExistsError, PictureFileError
+from impasto.errors import PictureFileError
+from impasto.files import exists_already
 from impasto.runtime.video.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
 from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
 from impasto.runtime.video.suffixes import is_clip
@@ -115,9 +116,7 @@ def _check_target(target: Path, photographs: set[object], *, overwrite: bool) ->
             f"{target} is itself one of the photographs; choose another place for the picture"
         )
     if not overwrite:
-        raise OutputExistsError(
-            f"{target} exists already; choose another name, or --overwrite, or --skip-existing"
-        )
+        raise exists_already(target, but=", or --skip-existing")
 
 
 def _identity(path: Path) -> object:

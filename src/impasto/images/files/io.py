@@ -41,9 +41,7 @@ from impasto.images.formats.pillow_errors import (
     MAX_PIXELS,
     READABLE_FORMATS,
     check_size,
-    one_line,
     reading,
-    shown,
 )
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.png_rows import check_rows
@@ -53,6 +51,7 @@ from impasto.images.picture import Picture, resize_longer_side, resize_picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side
 from impasto.system.input_files import open_given_file, read_given_stream, special_kind
+from impasto.system.visible_text import one_line, shown_path
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -327,9 +326,9 @@ def _stream_and_name(
         path = Path(source)
         file = stack.enter_context(_open_file(path, takes_pipes=takes_pipes))
         is_file = special_kind(path) is None
-        return (file if is_file else _held(file, shown(path))), shown(path)
+        return (file if is_file else _held(file, shown_path(path))), shown_path(path)
     stream_name = getattr(source, "name", None)
-    name = shown(stream_name) if isinstance(stream_name, str) else "the stream"
+    name = shown_path(stream_name) if isinstance(stream_name, str) else "the stream"
     return _held(source, name), name
 
 
@@ -339,10 +338,18 @@ def _open_file(path: Path, *, takes_pipes: bool) -> BinaryIO:
             return path.open("rb")  # and wait for whoever writes
         return open_given_file(path)
     except FileNotFoundError as error:
-        raise PictureFileError(f"{shown(path)} does not exist; expected a picture file") from error
+        raise PictureFileError(
+            f"{shown_path(path)} does not exist; expected a picture file"
+        ) from error
     except IsADirectoryError as error:
-        raise PictureFileError(f"{shown(path)} is a folder; expected a picture file") from error
+        raise PictureFileError(
+            f"{shown_path(path)} is a folder; expected a picture file"
+        ) from error
     except PermissionError as error:
-        raise PictureFileError(f"{shown(path)} may not be read; change its permissions") from error
+        raise PictureFileError(
+            f"{shown_path(path)} may not be read; change its permissions"
+        ) from error
     except (OSError, ValueError) as error:
-        raise PictureFileError(f"{shown(path)} cannot be opened ({one_line(error)})") from error
+        raise PictureFileError(
+            f"{shown_path(path)} cannot be opened ({one_line(error)})"
+        ) from error

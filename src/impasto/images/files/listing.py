@@ -6,8 +6,8 @@ from pathlib import Path
 
 from impasto.errors import PictureFileError
 from impasto.images.formats.encoding import WRITABLE_SUFFIXES
-from impasto.images.formats.pillow_errors import one_line, shown
 from impasto.system.input_files import special_kind
+from impasto.system.visible_text import one_line, shown_path
 
 READABLE_SUFFIXES = frozenset({*WRITABLE_SUFFIXES, ".jpe", ".dib", ".ppm", ".pgm", ".pbm"})
 """Suffixes that `list_pictures` lists. `load_picture` goes by content and takes any."""
@@ -43,7 +43,7 @@ def list_pictures(
         place = Path(error.filename or folder)
         if on_unreadable is None or place == Path(folder):
             raise error
-        message = f"{shown(place)} cannot be listed ({one_line(error)})"
+        message = f"{shown_path(place)} cannot be listed ({one_line(error)})"
         on_unreadable(place, PictureFileError(message))
 
     suffixes = READABLE_SUFFIXES.union(also)
@@ -60,12 +60,14 @@ def list_pictures(
                     on_special(path, kind)
     except FileNotFoundError as error:
         raise PictureFileError(
-            f"{shown(folder)} does not exist; expected a folder of pictures"
+            f"{shown_path(folder)} does not exist; expected a folder of pictures"
         ) from error
     except NotADirectoryError as error:
         raise PictureFileError(
-            f"{shown(folder)} is a file; expected a folder of pictures"
+            f"{shown_path(folder)} is a file; expected a folder of pictures"
         ) from error
     except (OSError, ValueError) as error:
-        raise PictureFileError(f"{shown(folder)} cannot be listed ({one_line(error)})") from error
+        raise PictureFileError(
+            f"{shown_path(folder)} cannot be listed ({one_line(error)})"
+        ) from error
     return sorted(found)

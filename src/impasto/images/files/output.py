@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from impasto.errors import OutputAppearedError, OutputExistsError, PictureFileError
-from impasto.files import names_beside, reason_of, write_whole
+from impasto.files import check_output, names_beside, reason_of, write_whole
 from impasto.images.formats.encoding import (
     FILE_FORMATS,
     WRITABLE_SUFFIXES,
     FileFormat,
     check_encoding,
 )
-from impasto.images.formats.pillow_errors import one_line, shown
-from impasto.system.input_files import special_kind
+from impasto.system.visible_text import shown_path
 
 
 def check_target(
@@ -39,24 +38,8 @@ def check_target(
         MissingExtraError: HEIC without the extra `heif`.
     """
     path = Path(target)
-    try:
-        is_folder, is_taken, has_parent = path.is_dir(), path.exists(), path.parent.is_dir()
-    except OSError as error:
-        raise PictureFileError(f"{shown(path)} cannot be written ({one_line(error)})") from error
-    if is_folder:
-        raise PictureFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    if special_kind(path) is not None:  # renaming a file to its place would put an end to a device
-        raise PictureFileError(f"{shown(path)} is a device or pipe; give the name of a file")
+    check_output(path, overwrite=overwrite, error=PictureFileError)
     file_format = format_named(format) if format else format_of(path)
-    if not has_parent:
-        raise PictureFileError(
-            f"{shown(path)} cannot be written: the folder {shown(path.parent)} does not exist; "
-            "make it first"
-        )
-    if is_taken and not overwrite:
-        raise OutputExistsError(
-            f"{shown(path)} exists already; choose another name or allow overwriting"
-        )
     check_encoding(file_format)
     return file_format
 
@@ -86,7 +69,7 @@ def format_of(path: Path) -> FileFormat:
             return known
     ending = f"ends in {path.suffix}" if path.suffix else "has no suffix"
     raise PictureFileError(
-        f"{shown(path)} {ending}, which says no format that can be written; "
+        f"{shown_path(path)} {ending}, which says no format that can be written; "
         f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
     )
 
@@ -127,7 +110,7 @@ def write_file(path: Path, data: bytes, *, replace: bool) -> None:
         raise
     except (OSError, ValueError) as error:
         reason = reason_of(error, num_bytes=len(data))
-        raise PictureFileError(f"{shown(path)} cannot be written ({reason})") from error
+        raise PictureFileError(f"{shown_path(path)} cannot be written ({reason})") from error
 
 
 def write_stream(stream: BinaryIO, data: bytes) -> None:

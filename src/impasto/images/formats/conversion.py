@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.images.colour import to_bytes
 from impasto.images.formats.pillow_errors import check_size, reading
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
@@ -73,9 +74,9 @@ def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> 
 
 def picture_to_pil(picture: Picture) -> Image.Image:
     """A Pillow image of a picture: mode RGB, or RGBA where it has alpha; 8 bits, rounded."""
-    image = Image.fromarray(_to_bytes(picture.rgb))
+    image = Image.fromarray(to_bytes(picture.rgb))
     if picture.alpha is not None:
-        image.putalpha(Image.fromarray(_to_bytes(picture.alpha)))
+        image.putalpha(Image.fromarray(to_bytes(picture.alpha)))
     return image
 
 
@@ -122,9 +123,3 @@ def _from_sixteen_bits(values: NDArray[np.generic]) -> NDArray[np.float32]:
     floats = np.array(values, dtype=np.float32, order="C")
     floats /= FULL_SCALE  # in place: pictures are large
     return floats
-
-
-def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    scaled = values * np.float32(255)
-    scaled += 0.5
-    return scaled.astype(np.uint8)

@@ -12,12 +12,12 @@ from impasto.errors import PictureError, PictureFileError
 from impasto.images.formats.animation import Animation, check_all_frames, with_alpha_flag
 from impasto.images.formats.conversion import picture_to_pil, picture_to_sixteen_bits
 from impasto.images.formats.heif import register_heif
-from impasto.images.formats.pillow_errors import one_line
 from impasto.images.formats.sixteen_bit import encode_sixteen_bit_png, encode_sixteen_bit_tiff
 from impasto.images.metadata.exif_block import ExifBlock, add_to_tiff, read_block
 from impasto.images.metadata.selection import Metadata, exif_for_file, xmp_for_file
 from impasto.images.picture import Bits, Picture
 from impasto.images.profiles.colour_profile import srgb_profile
+from impasto.system.visible_text import one_line
 
 AskedBits = Literal["auto", 8, 16]
 """Bits per channel to write; `auto` is what the picture came with, if the format holds them."""

@@ -5,7 +5,6 @@ Decoders of damaged bytes raise nearly anything and warn about much; here it all
 """
 
 import contextlib
-import os
 import re
 import threading
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from impasto.errors import ImpastoError, PictureFileError
+from impasto.system.visible_text import one_line
 
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
 """Pillow's names of the decoders that may run; others (PostScript, fonts, films) never do."""
@@ -80,18 +80,6 @@ def check_size(image: Image.Image, name: str) -> None:
         raise PictureFileError(f"{name} has no pixels ({image.width}×{image.height})")
     if num_pixels > MAX_PIXELS:
         raise _too_many_pixels(name, f"{image.width:,}×{image.height:,} = {num_pixels:,}")
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, without line breaks; its type's name where it says nothing."""
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split()) or type(error).__name__
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """A path for a message: as it is, or quoted where it is empty or would break the line."""
-    text = os.fspath(path)
-    return text if text.isprintable() and text else repr(text)
 
 
 def _too_many_pixels(name: str, count: str) -> PictureFileError:

@@ -19,13 +19,7 @@ from impasto.images.formats.animation import is_animated
 from impasto.images.formats.bombs import check_bomb
 from impasto.images.formats.header import header_of
 from impasto.images.formats.opening import open_image
-from impasto.images.formats.pillow_errors import (
-    MAX_PIXELS,
-    READABLE_FORMATS,
-    one_line,
-    reading,
-    shown,
-)
+from impasto.images.formats.pillow_errors import MAX_PIXELS, READABLE_FORMATS, reading
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
 from impasto.images.metadata.selection import SIDEWAYS, Metadata, kept_metadata, orientation
@@ -34,6 +28,7 @@ from impasto.images.resize import fit_longer_side, reduction
 from impasto.images.windows.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
 from impasto.images.windows.mapped_pixels import MappedPixels
 from impasto.system.input_files import open_given_file
+from impasto.system.visible_text import one_line, shown_path
 
 MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
@@ -105,7 +100,7 @@ def size_of_file(path: Path) -> tuple[int, int] | None:
     so.
     """
     try:
-        with _opened(path, shown(path)) as (image, _):
+        with _opened(path, shown_path(path)) as (image, _):
             header = header_of(image)
     except PictureFileError:
         return None
@@ -115,7 +110,7 @@ def size_of_file(path: Path) -> tuple[int, int] | None:
 def bits_by_windows(path: Path) -> int | None:
     """Bits per channel, 8 or 16, of a still JPEG, PNG, TIFF or WebP; None for other files."""
     try:
-        with _opened(path, shown(path)) as (image, _):
+        with _opened(path, shown_path(path)) as (image, _):
             return _bits(image)
     except PictureFileError:
         return None
@@ -163,7 +158,7 @@ def open_windows(
     """
     import pyvips
 
-    name = name or shown(path)
+    name = name or shown_path(path)
     try:
         with _opened(path, name) as (image, stream):
             bits, turn, header = _check(image, name), orientation(image), header_of(image)
@@ -241,7 +236,7 @@ def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
         file.write(channels.tobytes())
     except OSError as error:  # of the disk, and not of the picture
         raise PictureFileError(
-            f"{shown(folder.parent)} has no room for the decoded picture ({one_line(error)}); "
+            f"{shown_path(folder.parent)} has no room for the decoded picture ({one_line(error)}); "
             "make room, or choose another place for the result"
         ) from error
 

@@ -19,11 +19,11 @@ from impasto.images.formats.encoding import (
     add_exif_to_tiff,
     metadata_shell,
 )
-from impasto.images.formats.pillow_errors import shown
 from impasto.images.formats.sixteen_bit import told_chunks
 from impasto.images.metadata.selection import Metadata, xmp_for_file
 from impasto.images.profiles.colour_profile import srgb_profile
 from impasto.images.windows.mapped_pixels import MappedPixels
+from impasto.system.visible_text import shown_path
 
 if TYPE_CHECKING:
     import pyvips
@@ -66,8 +66,8 @@ class WindowWriter:
             reserve_file(self._path, num_bytes)
         except OSError as error:
             raise PictureFileError(
-                f"{shown(folder.parent)} cannot hold {shown_size(num_bytes)} of pixels, which the "
-                f"picture takes while it is made ({reason_of(error)})"
+                f"{shown_path(folder.parent)} cannot hold {shown_size(num_bytes)} of pixels, "
+                f"which the picture takes while it is made ({reason_of(error)})"
             ) from error
 
     def write(self, rows: slice, columns: slice, channels: NDArray[np.float32]) -> None:
@@ -125,7 +125,7 @@ class WindowWriter:
             raise
         except (OSError, ValueError, pyvips.Error) as error:
             raise PictureFileError(
-                f"{shown(target)} cannot be written ({reason_of(error)})"
+                f"{shown_path(target)} cannot be written ({reason_of(error)})"
             ) from error
 
 

@@ -17,7 +17,6 @@ from impasto.files import reason_of
 from impasto.images.alpha import MARGIN, enlarged_with_alpha
 from impasto.images.files.output import check_target, format_named
 from impasto.images.formats.encoding import AskedBits
-from impasto.images.formats.pillow_errors import shown
 from impasto.images.resize import fit_longer_side
 from impasto.images.windows.reading import (
     PictureWindows,
@@ -29,6 +28,7 @@ from impasto.images.windows.writing import FORMATS_BY_WINDOWS, WindowWriter
 from impasto.runtime.input_pictures import filled, mean_visible_colour
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.tiled_predictor import Part, TiledPredictor
+from impasto.system.visible_text import shown_path
 from impasto.system.work_files import work_folder
 
 _ROWS_AT_ONCE = 64
@@ -177,7 +177,7 @@ def _workplace(target: Path) -> Iterator[Path]:
             folder = stack.enter_context(work_folder(target.parent))
         except OSError as error:
             reason = reason_of(error)
-            raise PictureFileError(f"{shown(target)} cannot be written ({reason})") from error
+            raise PictureFileError(f"{shown_path(target)} cannot be written ({reason})") from error
         yield folder
 
 

@@ -18,11 +18,11 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from impasto.errors import CameraError
-from impasto.images.formats.pillow_errors import one_line
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.video.facts import ColourTags, matrix_or_guess
 from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
 from impasto.runtime.video.opening import open_film
+from impasto.system.visible_text import one_line
 
 _FULL = 2
 _PATIENCE_SECONDS = 10.0

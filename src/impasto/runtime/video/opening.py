@@ -14,7 +14,7 @@ from av.container.output import OutputContainer
 
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
-from impasto.images.formats.pillow_errors import shown
+from impasto.system.visible_text import shown_path
 
 CONTAINERS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "ogg", "mxf", "mpeg", "mpegts", "dv"),
@@ -36,7 +36,7 @@ def open_film(path: Path) -> InputContainer:
     Raises:
         VideoFileError: it is missing, may not be read, is no regular file, or is no film.
     """
-    name = shown(path)
+    name = shown_path(path)
     if path.is_dir():
         raise VideoFileError(f"{name} is a folder; expected a video")
     if path.exists() and not path.is_file():

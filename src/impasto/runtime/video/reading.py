@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
-from impasto.images.formats.pillow_errors import MAX_PIXELS, shown
+from impasto.images.formats.pillow_errors import MAX_PIXELS
 from impasto.runtime.video.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.video.facts import (
     ClipFacts,
@@ -33,6 +33,7 @@ from impasto.runtime.video.facts import (
 from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, turn_of
 from impasto.runtime.video.opening import open_film
 from impasto.runtime.video.times import Clock, is_film_stream
+from impasto.system.visible_text import shown_path
 
 _FULL = 2
 _USUAL_RATE = Fraction(25)
@@ -66,7 +67,7 @@ class ClipReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = shown(path)
+        self.name = shown_path(path)
         self.num_damaged = 0
         self._num_packets = 0
         self._deinterlacer = Deinterlacer()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from impasto.images.colour import LUMA_WEIGHTS
 from impasto.runtime.video.optical_flow import enlarge, estimate_flow, is_inside, shrink, warp
 
 FRAME_SHARE = 0.5
@@ -24,7 +25,7 @@ PAINTING_SHARE = 0.6
 FLOW_SIDE = 256
 """Flow is estimated on frames shrunk by a whole number so that no side is longer, in pixels."""
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array(LUMA_WEIGHTS, np.float32)
 _MISMATCH = 0.03
 """Difference at which the trust in what was there before is down to 1/e, without noise."""
 

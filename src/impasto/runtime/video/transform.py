@@ -23,7 +23,6 @@ from impasto.errors import (
 )
 from impasto.files import put_in_place, reason_of, remove_temporary, temporary_beside
 from impasto.images.files.io import Picture
-from impasto.images.formats.pillow_errors import shown
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
 from impasto.runtime.pipeline import run_stages
@@ -33,6 +32,7 @@ from impasto.runtime.video.facts import ClipFacts, ClipFrame, even
 from impasto.runtime.video.reading import ClipReader
 from impasto.runtime.video.stabilization import Stabilizer
 from impasto.runtime.video.writing import ClipTarget, ClipWriter, check_video_target
+from impasto.system.visible_text import shown_path
 
 NUM_AHEAD = 3
 """Frames that wait between two stages."""
@@ -209,7 +209,9 @@ def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) ->
     try:
         return ClipTarget(path, temporary_beside(path), quality, overwrite)
     except OSError as error:
-        raise VideoFileError(f"{shown(path)} cannot be written ({reason_of(error)})") from error
+        raise VideoFileError(
+            f"{shown_path(path)} cannot be written ({reason_of(error)})"
+        ) from error
 
 
 def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
@@ -259,7 +261,7 @@ def _write_clip(
     except OutputExistsError:
         raise
     except OSError as error:
-        name, reason = shown(task.target.path), reason_of(error)
+        name, reason = shown_path(task.target.path), reason_of(error)
         raise VideoFileError(f"{name} cannot be written ({reason})") from error
     return VideoSummary(
         width=width * task.scale,
@@ -318,6 +320,6 @@ def _with_part_kept(
     of_all = "" if num_frames is None else f" of {num_frames}"
     if isinstance(error, KeyboardInterrupt):
         return VideoInterrupted(
-            f"interrupted after {num_done}{of_all} frames; they are in {shown(part)}"
+            f"interrupted after {num_done}{of_all} frames; they are in {shown_path(part)}"
         )
-    return type(error)(f"{error}; the {num_done} frames that are done are in {shown(part)}")
+    return type(error)(f"{error}; the {num_done} frames that are done are in {shown_path(part)}")

@@ -21,16 +21,15 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from impasto.errors import OutputExistsError, VideoFileError
-from impasto.files import reason_of
-from impasto.images.formats.pillow_errors import shown
+from impasto.errors import VideoFileError
+from impasto.files import check_output, reason_of
 from impasto.runtime.video.encoders import Encoder, encoder_for
 from impasto.runtime.video.facts import ClipFacts, ClipFrame
 from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame
 from impasto.runtime.video.opening import open_output
 from impasto.runtime.video.soundtrack import Soundtrack, seconds_of
 from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES
-from impasto.system.input_files import special_kind
+from impasto.system.visible_text import shown_path
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 _FULL, _LIMITED = 2, 1
@@ -80,7 +79,7 @@ class ClipWriter:
     def __init__(
         self, target: ClipTarget, *, source: Path, facts: ClipFacts, width: int, height: int
     ) -> None:
-        self._name = shown(target.path)
+        self._name = shown_path(target.path)
         self._facts = facts
         self._encoder = encoder_for(target.path.suffix, target.quality, has_alpha=facts.has_alpha)
         self.num_frames = 0
@@ -210,24 +209,12 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
         VideoFileError: a folder, a device, a missing folder, or a suffix of no format.
     """
     path = Path(target)
-    if path.is_dir():
-        raise VideoFileError(f"{shown(path)} is a folder; give the name of a file in it")
-    if special_kind(path) is not None:
-        raise VideoFileError(f"{shown(path)} is a device or pipe; give the name of a file")
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
-            f"{shown(path)} ends in no suffix of a video that can be written; "
+            f"{shown_path(path)} ends in no suffix of a video that can be written; "
             f"expected one of {', '.join(WRITABLE_SUFFIXES)}"
         )
-    if not path.parent.is_dir():
-        raise VideoFileError(
-            f"{shown(path)} cannot be written: the folder {shown(path.parent)} does not exist; "
-            "make it first"
-        )
-    if path.exists() and not overwrite:
-        raise OutputExistsError(
-            f"{shown(path)} exists already; choose another name or allow overwriting"
-        )
+    check_output(path, overwrite=overwrite, error=VideoFileError)
     return path
 
 
