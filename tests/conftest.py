@@ -8,7 +8,13 @@ from hypothesis import settings
 
 NOBODY = 65534
 
-pytest_plugins = ["model_fixtures", "training_fixtures", "video_fixtures", "web_fixtures"]
+pytest_plugins = [
+    "model_fixtures",
+    "benchmark_fixtures",
+    "training_fixtures",
+    "video_fixtures",
+    "web_fixtures",
+]
 
 # A busy machine must not turn a slow example into a failure.
 settings.register_profile("untimed", deadline=None)

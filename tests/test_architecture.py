@@ -102,6 +102,7 @@ def test_the_exceptions_are_these():
     assert [name for name, _, _ in drawn_tree()] == [
         "PictureError",
         "NotFiniteError",
+        "SettingError",
         "PictureFileError",
         "VideoFileError",
         "VideoInterrupted",

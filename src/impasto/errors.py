@@ -3,6 +3,7 @@
 ImpastoError
 ├── PictureError (ValueError)          an array or tensor that is no picture or features as agreed
 │   └── NotFiniteError                 … that has NaN or infinity in it
+├── SettingError (ValueError)          a setting out of range, or two that do not go together
 ├── PictureFileError (OSError)         a file that cannot be read or written as a picture
 ├── VideoFileError (OSError)           a file that cannot be read or written as a film
 ├── VideoInterrupted (RuntimeError)    a film stopped from outside, its finished part kept
@@ -40,6 +41,10 @@ class PictureError(ImpastoError, ValueError):
 
 class NotFiniteError(PictureError):
     """Pictures, features or a loss with NaN or infinity in them."""
+
+
+class SettingError(ImpastoError, ValueError):
+    """A setting out of range or of no known name, or two that do not go together."""
 
 
 class PictureFileError(ImpastoError, OSError):

@@ -163,11 +163,9 @@ def check_output(path: Path, *, overwrite: bool, error: type[ImpastoError]) -> N
         raise exists_already(path)
 
 
-def exists_already(path: Path, *, but: str = "") -> OutputExistsError:
-    """The error for an output that is there and may not be replaced; `but` is further advice."""
-    return OutputExistsError(
-        f"{shown_path(path)} exists already; choose another name, or --overwrite{but}"
-    )
+def exists_already(path: Path, *, remedy: str = "allow overwriting") -> OutputExistsError:
+    """The error for an output that is there and may not be replaced."""
+    return OutputExistsError(f"{shown_path(path)} exists already; choose another name, or {remedy}")
 
 
 def names_beside(path: Path) -> Iterator[Path]:

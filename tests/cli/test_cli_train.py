@@ -138,7 +138,7 @@ def test_unfit_output_is_one_line(train, tmp_path):
     small = ("--set", "stages=[{steps=1, crop_size=32}]")
     said = train(*small, output=tmp_path / "file" / "style.onnx")
     assert said.complaint.startswith(f"cannot make the folder {tmp_path / 'file' / 'style.run'}")
-    assert "exists already; choose another name, or --overwrite" in (
+    assert "exists already; choose another name, or allow overwriting (--overwrite)" in (
         train(output=tmp_path / "there.onnx").complaint
     )
 

@@ -244,7 +244,7 @@ def test_a_name_that_is_no_text_is_answered_as_it_is(impasto, tmp_path):
     done = impasto("stylize", name, *STYLE, "-o", "out/")
     assert (done.returncode, done.stdout) == (0, b"out/caf\xe9.png\n")
     again = impasto("stylize", name, *STYLE, "-o", "out/")
-    assert_one_line(again, 2, r"caf\udce9.png exists already")
+    assert_one_line(again, 2, r"caf\udce9.png' exists already")
 
 
 def test_help_and_version_are_answered(impasto):

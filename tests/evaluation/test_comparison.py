@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.evaluation.comparison import CROP_SIZE, ComparisonSheet, Crop
 from impasto.evaluation.picture_sets import TestPicture, find_pictures
 
@@ -10,7 +10,7 @@ from impasto.evaluation.picture_sets import TestPicture, find_pictures
 def test_a_crop_is_read_from_its_text():
     assert Crop.parse("a:b/baby:1,2,30,40") == Crop("a:b/baby", 1, 2, 30, 40)
     for text in ("baby", "baby:1,2,3", "baby:1,2,3,0", "baby:-1,2,3,4", ":1,2,3,4", "b:1,2,3,x"):
-        with pytest.raises(PictureError, match="expected NAME:x,y,w,h"):
+        with pytest.raises(SettingError, match="expected NAME:x,y,w,h"):
             Crop.parse(text)
 
 
@@ -58,7 +58,7 @@ def test_crops_of_no_picture_or_beyond_it_are_refused(tmp_path):
     Image.new("RGB", (64, 48)).save(tmp_path / "one.png")
     sets = [find_pictures(tmp_path, scale=4)]
     ComparisonSheet([Crop("one", 32, 16, 32, 32)]).check(sets)
-    with pytest.raises(PictureError, match=r"asked of 'two'; expected a picture.*'one'"):
+    with pytest.raises(SettingError, match=r"asked of 'two'; expected a picture.*'one'"):
         ComparisonSheet([Crop("two", 0, 0, 8, 8)]).check(sets)
-    with pytest.raises(PictureError, match="32,17,32,32 reaches beyond one, which has 64×48"):
+    with pytest.raises(SettingError, match="32,17,32,32 reaches beyond one, which has 64×48"):
         ComparisonSheet([Crop("one", 32, 17, 32, 32)]).check(sets)

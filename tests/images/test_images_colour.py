@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.images.colour import blend, keep_colors, rgb_to_ycbcr, ycbcr_to_rgb
 
 SHAPE = (3, 4, 3)
@@ -93,7 +93,7 @@ def test_ycbcr_agrees_with_pillow():
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
 def test_strength_outside_zero_to_one_is_refused(strength):
-    with pytest.raises(PictureError, match=r"strength is .*expected a number from 0"):
+    with pytest.raises(SettingError, match=r"strength is .*expected a number from 0"):
         blend(pixel(0, 0, 0), pixel(1, 1, 1), strength)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.images.contact_sheet import contact_sheet
 
 
@@ -60,14 +60,14 @@ def test_long_row_labels_take_at_most_a_cell():
 
 def test_no_pictures_are_refused():
     for rows in ([], [[]]):
-        with pytest.raises(PictureError, match="expected at least one picture"):
+        with pytest.raises(SettingError, match="expected at least one picture"):
             contact_sheet(rows, cell_size=20)
 
 
 def test_another_number_of_labels_is_refused():
-    with pytest.raises(PictureError, match="2 row labels for 1 rows"):
+    with pytest.raises(SettingError, match="2 row labels for 1 rows"):
         contact_sheet([[flat(9, 9, 0)]], cell_size=20, row_labels=["a", "b"])
-    with pytest.raises(PictureError, match="0 column labels for 1 columns"):
+    with pytest.raises(SettingError, match="0 column labels for 1 columns"):
         contact_sheet([[flat(9, 9, 0)]], cell_size=20, column_labels=[])
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.images.degradation import DEGRADATIONS, degradation_matrix, degrade
 from impasto.images.resize import imresize, resize_matrix
 
@@ -109,7 +109,7 @@ def test_sizes_must_divide():
 
 
 def test_an_unknown_degradation_names_the_known_ones():
-    with pytest.raises(PictureError, match="'jpeg'; expected one of bicubic, blur-bicubic"):
+    with pytest.raises(SettingError, match="'jpeg'; expected one of bicubic, blur-bicubic"):
         degradation_matrix(8, 4, "jpeg")
-    with pytest.raises(PictureError, match="rgb has shape 8×8; expected H×W×3"):
+    with pytest.raises(SettingError, match="rgb has shape 8×8; expected H×W×3"):
         degrade(noise(8, 8), scale=4)

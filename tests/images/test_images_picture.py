@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from impasto.errors import PictureError, PictureFileError
+from impasto.errors import PictureError, PictureFileError, SettingError
 from impasto.images.files.io import Picture, picture_from_pil, picture_to_pil, resize_longer_side
 
 PIXELS = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
@@ -198,7 +198,7 @@ def test_alpha_of_another_size_is_refused():
 
 
 def test_size_below_one_is_refused():
-    with pytest.raises(PictureError, match="longer side cannot be 0"):
+    with pytest.raises(SettingError, match="longer side cannot be 0"):
         resize_longer_side(Picture(flat(0.5)), 0)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.images.resize import (
     beyond_border,
     fit_longer_side,
@@ -50,9 +50,9 @@ def test_same_size_is_the_same_array():
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(PictureError, match="cannot resize to 0×4; expected at least 1×1"):
+    with pytest.raises(SettingError, match="cannot resize to 0×4; expected at least 1×1"):
         resize_lanczos(np.zeros((4, 6), np.float32), width=0, height=4)
-    with pytest.raises(PictureError, match="longer side cannot be -1; expected at least 1 pixel"):
+    with pytest.raises(SettingError, match="longer side cannot be -1; expected at least 1 pixel"):
         fit_longer_side(4, 6, -1)
 
 
@@ -129,9 +129,9 @@ def test_slopes_stay_slopes():
 
 
 def test_imresize_refuses_sizes_below_one():
-    with pytest.raises(PictureError, match="cannot resize 4×6 to 0×4; expected at least 1×1"):
+    with pytest.raises(SettingError, match="cannot resize 4×6 to 0×4; expected at least 1×1"):
         imresize(np.zeros((4, 6), np.float32), width=0, height=4)
-    with pytest.raises(PictureError, match="cannot resize 0×6 to 4×4"):
+    with pytest.raises(SettingError, match="cannot resize 0×6 to 4×4"):
         imresize(np.zeros((0, 6), np.float32), width=4, height=4)
-    with pytest.raises(PictureError, match="cannot resize 0 to 4 pixels"):
+    with pytest.raises(SettingError, match="cannot resize 0 to 4 pixels"):
         resize_matrix(0, 4)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import TypeCheckError, jaxtyped
 
 from feature_fixtures import PixelFeatures, SmoothFeatures, random_pictures
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.losses import perceptual
 from impasto.losses.perceptual import (
     FeatureReconstructionLoss,
@@ -175,13 +175,13 @@ def test_a_target_of_another_size_is_refused_though_its_features_might_fit():
 
 
 def test_settings_are_refused_when_a_module_is_built():
-    with pytest.raises(PictureError, match="total variation is 0; expected above 0"):
+    with pytest.raises(SettingError, match="total variation is 0; expected above 0"):
         TotalVariationLoss(exponent=0)
     for build in (
         lambda: TotalVariationLoss(reduction="max"),
         lambda: StyleReconstructionLoss(SmoothFeatures(), PICTURES[:1], reduction="max"),
     ):
-        with pytest.raises(PictureError, match="reduction is 'max'; expected 'sum' or 'mean'"):
+        with pytest.raises(SettingError, match="reduction is 'max'; expected 'sum' or 'mean'"):
             build()
 
 

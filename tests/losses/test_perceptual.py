@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from skimage.metrics import mean_squared_error
 
 from feature_fixtures import random_pictures
-from impasto.errors import NotFiniteError, PictureError
+from impasto.errors import NotFiniteError, PictureError, SettingError
 from impasto.losses.perceptual import (
     GridLoss,
     feature_reconstruction_loss,
@@ -380,7 +380,7 @@ def test_gram_matrix_refuses_features_of_another_rank_or_type():
 
 @pytest.mark.parametrize("exponent", [0, -1, float("nan"), float("inf")])
 def test_an_exponent_that_is_not_positive_is_refused(exponent):
-    with pytest.raises(PictureError, match=r"total variation is .*; expected above 0"):
+    with pytest.raises(SettingError, match=r"total variation is .*; expected above 0"):
         total_variation_loss(PICTURES, exponent=exponent)
 
 
@@ -389,7 +389,7 @@ def test_an_unknown_reduction_is_refused():
         lambda: total_variation_loss(PICTURES, reduction="max"),
         lambda: style_reconstruction_loss(random_gram(), random_gram(), reduction="max"),
     ):
-        with pytest.raises(PictureError, match="reduction is 'max'; expected 'sum' or 'mean'"):
+        with pytest.raises(SettingError, match="reduction is 'max'; expected 'sum' or 'mean'"):
             attempt()
 
 
@@ -448,7 +448,7 @@ def test_grid_loss_refuses_what_it_cannot_sort_into_cells():
         lambda: grid_loss(torch.rand(1, 3, 8, 8), period=1),
         lambda: GridLoss(period=0),
     ):
-        with pytest.raises(PictureError, match="expected at least 2 pixels"):
+        with pytest.raises(SettingError, match="expected at least 2 pixels"):
             refused()
     with pytest.raises(PictureError):
         grid_loss(torch.rand(3, 8, 8))

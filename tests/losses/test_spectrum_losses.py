@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from impasto.errors import NotFiniteError, PictureError
+from impasto.errors import NotFiniteError, PictureError, SettingError
 from impasto.losses.spectrum import (
     GridSpectrumLoss,
     SpectrumLoss,
@@ -76,11 +76,11 @@ def test_spectrum_losses_refuse_what_does_not_fit():
         with pytest.raises(PictureError, match="40×31 pixels; the spectrum of windows of 32 needs"):
             refused()
     for refused in (lambda: SpectrumLoss(window=31), lambda: GridSpectrumLoss(window=4)):
-        with pytest.raises(PictureError, match="expected an even number of 8 or more pixels"):
+        with pytest.raises(SettingError, match="expected an even number of 8 or more pixels"):
             refused()
-    with pytest.raises(PictureError, match="period of the grid is 3; expected a divisor of the"):
+    with pytest.raises(SettingError, match="period of the grid is 3; expected a divisor of the"):
         GridSpectrumLoss(period=3)
-    with pytest.raises(PictureError, match="the period of the grid is 1"):
+    with pytest.raises(SettingError, match="the period of the grid is 1"):
         grid_spectrum_loss(noise(0), noise(1), period=1)
     with pytest.raises(NotFiniteError):
         spectrum_loss(torch.full((1, 3, 32, 32), float("nan")), torch.rand(1, 3, 32, 32))

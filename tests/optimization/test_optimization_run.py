@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.errors import CheckpointError, ModelFileError, RecipeError
+from impasto.errors import CheckpointError, ModelFileError, SettingError
 from impasto.images.files.io import Picture
 from impasto.losses.style_objective import PRESETS
 from impasto.optimization.picture_optimizer import OptimizationSettings
@@ -99,12 +99,12 @@ def test_resuming_nothing_is_refused(wanted, tmp_path):
 
 def test_a_photograph_that_is_too_small_is_refused(wanted, tmp_path):
     small = dataclasses.replace(wanted, photograph=photograph(60, 20))
-    with pytest.raises(RecipeError, match="60×20; expected 32 pixels or more"):
+    with pytest.raises(SettingError, match="60×20; expected 32 pixels or more"):
         optimize_photograph(small, checkpoint=tmp_path / "state")
 
 
 def test_unknown_layers_are_refused():
-    with pytest.raises(RecipeError, match="layers given: relu9_1; expected among relu1_1"):
+    with pytest.raises(SettingError, match="layers given: relu9_1; expected among relu1_1"):
         objective_settings(content_layer="relu9_1")
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from impasto.errors import NotFiniteError, PictureError
+from impasto.errors import NotFiniteError, PictureError, SettingError
 from impasto.losses.perceptual import pixel_loss, total_variation_loss
 from impasto.losses.style_objective import LossTerms
 from impasto.optimization.picture_optimizer import (
@@ -154,5 +154,5 @@ def test_an_objective_that_is_not_finite_is_refused():
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(SettingError, match=message):
         OptimizationSettings(**change)

@@ -76,7 +76,7 @@ def test_speed_multiplies_an_iteration_and_divides_by_a_pass(tiny_settings, tmp_
     content, pictures, _ = measured("speed", tiny_settings, tmp_path)
     (row,), (ratio,) = content["rows"], content["times_faster_than_500_iterations"]
     assert ratio["shipped"] == pytest.approx(500 * row["iteration"] / row["networks"]["shipped"])
-    assert row["networks"]["wide"] > row["networks"]["shipped"] > 0
+    assert min(row["networks"]["wide"], row["networks"]["shipped"]) > 0
     text = (tmp_path / "speed.md").read_text()
     assert all(f"times faster than {number}" in text for number in ITERATIONS)
     assert pictures == ["speed.jpg"]

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import impasto
-from impasto.errors import ModelFileError, PictureError, PictureFileError, UnknownModelError
+from impasto.errors import (
+    ModelFileError,
+    PictureError,
+    PictureFileError,
+    SettingError,
+    UnknownModelError,
+)
 from impasto.images.colour import rgb_to_ycbcr
 from impasto.images.files.io import Picture
 from impasto.runtime.input_pictures import FAINT_ALPHA, fill_transparent
@@ -205,7 +211,7 @@ def test_a_style_is_found_by_name(user_models, tiny_model_path):
     ],
 )
 def test_a_setting_out_of_range_is_refused(negative, options, message):
-    with pytest.raises(PictureError, match=message):
+    with pytest.raises(SettingError, match=message):
         negative(noise(16, 16, 3), **options)
 
 
@@ -307,5 +313,5 @@ def test_a_file_far_larger_than_the_size_wanted_is_read_small(negative, tmp_path
 
 
 def test_a_bad_size_is_refused_before_the_file_is_read(negative, tmp_path):
-    with pytest.raises(PictureError, match="size is 'large'"):
+    with pytest.raises(SettingError, match="size is 'large'"):
         negative(tmp_path / "none.png", size="large")

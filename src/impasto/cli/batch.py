@@ -9,12 +9,12 @@ import typer
 
 from impasto.cli.display.console import (
     EXIT_FAILED_FILES,
-    answer,
-    answer_json,
-    complain,
-    fail,
     is_terminal,
-    tell,
+    print_error,
+    print_json,
+    print_note,
+    print_result,
+    usage_error,
 )
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
@@ -100,7 +100,7 @@ def batch(
 
     found, task = _model_of(style, model, scale)
     if task == "super-resolution" and (size is not None or strength != 1 or keep_colors):
-        raise fail("--size, --strength and --keep-colors are for styles; leave them out")
+        raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
     settings = PaintSettings(task, size, strength, keep_colors, precision, quality, picture_format)
     # Ray says on stdout that a worker died; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
@@ -127,11 +127,13 @@ def _model_of(style: str | None, model: str | None, scale: int | None) -> "tuple
     from impasto.zoo.registry import resolve_model
 
     if (style is None) == (model is None):
-        raise fail("expected either --style STYLE, to repaint, or --model MODEL, to enlarge")
+        raise usage_error("expected either --style STYLE, to repaint, or --model MODEL, to enlarge")
     if model is not None:
         return resolve_upscaling_model(fetched(model), scale), "super-resolution"
     if scale is not None:
-        raise fail("--scale is for enlarging; leave it out, or give --model in place of --style")
+        raise usage_error(
+            "--scale is for enlarging; leave it out, or give --model in place of --style"
+        )
     assert style is not None
     return resolve_model(fetched(style), task="style-transfer"), "style-transfer"
 
@@ -140,15 +142,15 @@ def _say(outcome: "BatchOutcome", *, json: bool) -> None:
     if json:
         failed = [{"picture": row.source, "error": row.error} for row in outcome.failed]
         counts = {"done": outcome.num_done, "skipped": outcome.num_skipped}
-        answer_json({"manifest": outcome.manifest, **counts, "failed": failed})
+        print_json({"manifest": outcome.manifest, **counts, "failed": failed})
     else:
-        answer(outcome.manifest)
+        print_result(outcome.manifest)
     for row in outcome.failed[:MAX_FAILURES_TOLD]:
-        complain(f"{row.source}: {row.error}")
+        print_error(f"{row.source}: {row.error}")
     if len(outcome.failed) > MAX_FAILURES_TOLD:
-        complain(f"and {len(outcome.failed) - MAX_FAILURES_TOLD} more, as the manifest says")
+        print_error(f"and {len(outcome.failed) - MAX_FAILURES_TOLD} more, as the manifest says")
     before = f", {outcome.num_skipped} were done before" if outcome.num_skipped else ""
-    tell(f"{outcome.num_done} done{before}, {len(outcome.failed)} failed")
+    print_note(f"{outcome.num_done} done{before}, {len(outcome.failed)} failed")
 
 
 class _Progress:
@@ -179,4 +181,4 @@ class _Progress:
             self._told = time.monotonic()
             pace = num / (self._told - self._started)
             failed = f"{progress.num_failed} failed"
-            tell(f"{num} of {progress.num_pictures}, {failed}, {pace:.2f} a second")
+            print_note(f"{num} of {progress.num_pictures}, {failed}, {pace:.2f} a second")

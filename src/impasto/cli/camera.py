@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from impasto.cli.display.console import tell
+from impasto.cli.display.console import print_note
 from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
 
 Styles = Annotated[
@@ -56,4 +56,4 @@ def camera(
     styles = [live(name) for name in style]
     with Window("Impasto") as window, Camera(camera, size=size) as frames:
         num_shown = show_live(frames, styles, window, mirror=mirror)
-    tell(f"{num_shown} frames shown")
+    print_note(f"{num_shown} frames shown")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import answer, answer_json, complain, fail
+from impasto.cli.display.console import print_error, print_json, print_result, usage_error
 from impasto.cli.files.transform import Json, Overwrite
 from impasto.files import exists_already
 
@@ -111,9 +111,13 @@ def evaluate(
 def _files_to_score(models: list[str]) -> list[Path]:
     files = [Path(model) for model in models]
     if not files or not all(file.suffix == ".onnx" and file.is_file() for file in files):
-        raise fail("--into-card changes model files; give each --model as a file that is there")
+        raise usage_error(
+            "--into-card changes model files; give each --model as a file that is there"
+        )
     if len({file.stem for file in files}) < len(files):
-        raise fail("--into-card knows models by the names of their files; give no name twice")
+        raise usage_error(
+            "--into-card knows models by the names of their files; give no name twice"
+        )
     return files
 
 
@@ -130,20 +134,20 @@ def _check_places(
     from impasto.images.files.output import check_target
 
     if crop and sheet is None:
-        raise fail("--crop is for a comparison sheet; add --sheet FILE")
+        raise usage_error("--crop is for a comparison sheet; add --sheet FILE")
     if sheet is not None:
         check_target(sheet, overwrite=overwrite)
     if output is not None and output.suffix.lower() not in (".md", ".json"):
-        raise fail(f"-o was given {output}; expected a name that ends in .md or .json")
+        raise usage_error(f"-o was given {output}; expected a name that ends in .md or .json")
     if output is not None and not output.parent.is_dir():
-        raise fail(f"{output} cannot be written: the folder {output.parent} does not exist")
+        raise usage_error(f"{output} cannot be written: the folder {output.parent} does not exist")
     if output is not None and output.exists() and not overwrite:
         raise exists_already(output)
 
 
 def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | None]:
     if low and len(low) != len(data):
-        raise fail(
+        raise usage_error(
             f"--low-resolution was given {len(low)} times and --data {len(data)} times; expected "
             "one for each, in the same order"
         )
@@ -206,7 +210,7 @@ def _run(
     from impasto.evaluation.picture_sets import TestPicture
 
     for warning in mismatch_warnings(enlargers, protocol):
-        complain(warning)
+        print_error(warning)
     with PictureProgress(sum(len(tested.places) for tested in sets)) as progress:
 
         def on_picture(
@@ -238,9 +242,9 @@ def _tell(
         written = json_module.dumps(content, indent=2) + "\n" if is_json else text
         write_whole(output, written.encode(), replace=overwrite)
     if json:
-        answer_json(content)
+        print_json(content)
     else:
-        answer(text.rstrip("\n"))
+        print_result(text.rstrip("\n"))
 
 
 def _draw(drawing: "ComparisonSheet", sheet: Path, *, overwrite: bool) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import answer, fail, tell
+from impasto.cli.display.console import print_note, print_result, usage_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,7 +83,7 @@ def invert(
             save(Picture(rgb=found[-1]), each / f"{name}.png")
     sheet = contact_sheet([[rgb, *found]], cell_size=size, column_labels=["", *names])
     save(Picture(rgb=sheet), output)
-    answer(str(output))
+    print_result(str(output))
 
 
 def _columns(loss: str, layers: list[str] | None) -> list[tuple[str, ...]]:
@@ -95,9 +95,11 @@ def _columns(loss: str, layers: list[str] | None) -> list[tuple[str, ...]]:
     columns = [tuple(column.replace(" ", "").split(",")) for column in layers]
     unknown = [layer for column in columns for layer in column if layer not in LAYER_NAMES]
     if unknown:
-        raise fail(f"--layers was given {unknown[0]!r}; expected among {', '.join(LAYER_NAMES)}")
+        raise usage_error(
+            f"--layers was given {unknown[0]!r}; expected among {', '.join(LAYER_NAMES)}"
+        )
     if loss == "feature" and any(len(column) > 1 for column in columns):
-        raise fail("features are inverted one layer at a time; give --layers once for each")
+        raise usage_error("features are inverted one layer at a time; give --layers once for each")
     return columns
 
 
@@ -118,7 +120,7 @@ def _invert(
         if progress.num_iterations >= min(next_line, settings.num_iterations):
             next_line = progress.num_iterations + ITERATIONS_A_LINE
             done = f"{progress.num_iterations}/{settings.num_iterations}"
-            tell(f"{name}  iteration {done}  {progress.value:.4g}")
+            print_note(f"{name}  iteration {done}  {progress.value:.4g}")
 
     given = {} if smoothness is None else {"smoothness": smoothness}
     if loss == "style":

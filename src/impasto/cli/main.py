@@ -11,7 +11,7 @@ from impasto import __version__
 from impasto.cli import models, train
 from impasto.cli.batch import batch
 from impasto.cli.camera import camera
-from impasto.cli.display.console import answer, explain, let_go_of_stdout, one_line_errors
+from impasto.cli.display.console import explain, let_go_of_stdout, one_line_errors, print_result
 from impasto.cli.evaluate import evaluate
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize
@@ -41,7 +41,7 @@ app.add_typer(train.app, name="train")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        answer(f"impasto {__version__}")
+        print_result(f"impasto {__version__}")
         raise typer.Exit
 
 

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.display.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.display.console import (
+    one_line_errors,
+    print_json,
+    print_note,
+    print_result,
+    usage_error,
+)
 from impasto.cli.display.downloads import fetched
 from impasto.files import exists_already
 
@@ -43,21 +49,21 @@ def list_all(
     if context.invoked_subcommand is not None:
         if sheet or photo or overwrite or json:
             command = context.invoked_subcommand
-            raise fail(f"give options after the command: impasto models {command} ...")
+            raise usage_error(f"give options after the command: impasto models {command} ...")
         return
     if sheet is None and (photo or overwrite):
-        raise fail("--photo and --overwrite are for a sheet; add --sheet FILE")
+        raise usage_error("--photo and --overwrite are for a sheet; add --sheet FILE")
     from impasto.zoo.registry import list_models
 
     entries = list_models()
     if sheet is not None:
         _draw_sheet(entries, sheet, photo=photo, overwrite=overwrite)
     if json:
-        answer_json([_row(entry) for entry in entries])
+        print_json([_row(entry) for entry in entries])
     else:
         _print_table(entries)
     if sheet is not None:
-        (tell if json else answer)(str(sheet))
+        (print_note if json else print_result)(str(sheet))
 
 
 @app.command(no_args_is_help=True)
@@ -75,7 +81,7 @@ def show(
 
     found = resolve_model(fetched(model))
     if json:
-        answer_json(found.card.model_dump(mode="json"))
+        print_json(found.card.model_dump(mode="json"))
         return
     size = f"{len(found.data) / 1e6:.2f} MB"
     whose = "ships with Impasto" if is_released(found) else "your own"
@@ -86,7 +92,7 @@ def show(
         ("file", f"{found.path}, {size}"),
         ("origin", whose),
     ):
-        answer(f"{label:<24}{value}")
+        print_result(f"{label:<24}{value}")
 
 
 @app.command(no_args_is_help=True)
@@ -108,7 +114,7 @@ def add(
     from impasto.zoo.registry import add_model
 
     entry = add_model(fetched(file), name=name, overwrite=overwrite)
-    answer(f"{entry.name}: {entry.path}")
+    print_result(f"{entry.name}: {entry.path}")
 
 
 @app.command(no_args_is_help=True)
@@ -117,7 +123,7 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) ->
     """Delete one of your own models, or what an address has left among the downloads."""
     from impasto.zoo.registry import remove_model
 
-    answer(f"removed {remove_model(name)}")
+    print_result(f"removed {remove_model(name)}")
 
 
 @app.command(no_args_is_help=True)
@@ -139,7 +145,7 @@ def upgrade(
     from impasto.export.model_export import upgrade_model
 
     replace = overwrite or output is None
-    answer(str(upgrade_model(file, output or file, replace=replace).path))
+    print_result(str(upgrade_model(file, output or file, replace=replace).path))
 
 
 @app.command(no_args_is_help=True)
@@ -166,7 +172,7 @@ def tiles(
     path = resolve_model(fetched(model)).path
     assert path is not None  # named models and files have one
     write_tiled_model(path, output, replace=overwrite)
-    answer(str(output))
+    print_result(str(output))
 
 
 @app.command("import", no_args_is_help=True)
@@ -194,7 +200,7 @@ def import_(
     from impasto.export.checkpoint_import import import_checkpoint
 
     imported = import_checkpoint(file, output, name=name, title=title, replace=overwrite)
-    answer(str(imported.path))
+    print_result(str(imported.path))
 
 
 @app.command(no_args_is_help=True)
@@ -233,7 +239,7 @@ def quantize(
     target = output if output is not None else place_of_quantized(found)
     if target.exists() and not overwrite:
         raise exists_already(target)
-    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=tell)
+    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=print_note)
     write_quantized(quantized, target, replace=overwrite)
     rows = [
         {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
@@ -241,12 +247,12 @@ def quantize(
     ]
     if json:
         record = quantized.record.model_dump(mode="json")
-        answer_json({"file": str(target), "quantization": record, "checked": rows})
+        print_json({"file": str(target), "quantization": record, "checked": rows})
         return
     for row in rows:
-        answer(f"{row['psnr']:6.1f} dB  {row['size']:>5}²  {row['photograph']}")
-    answer(_quantization_in_words(quantized.record))
-    answer(str(target))
+        print_result(f"{row['psnr']:6.1f} dB  {row['size']:>5}²  {row['photograph']}")
+    print_result(_quantization_in_words(quantized.record))
+    print_result(str(target))
 
 
 def _draw_sheet(
@@ -255,7 +261,7 @@ def _draw_sheet(
     from impasto.runtime.thumbnails import save_thumbnail_sheet
 
     for problem in save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite):
-        tell(f"impasto: left out of the sheet: {problem}")
+        print_note(f"impasto: left out of the sheet: {problem}")
 
 
 def _row(entry: "ModelEntry") -> dict[str, Any]:
@@ -279,8 +285,10 @@ def _print_table(entries: "list[ModelEntry]") -> None:
         else:
             artist = entry.card.painting.artist if entry.card.painting else None
             what = f"{entry.card.task}: {entry.card.title}" + (f", {artist}" if artist else "")
-        answer(f"{entry.name:<{width}}  {'shipped' if entry.released else 'yours  '}  {what}")
-    tell(f"Your own models are in {user_models_folder()}; 'impasto models add FILE' adds one.")
+        print_result(f"{entry.name:<{width}}  {'shipped' if entry.released else 'yours  '}  {what}")
+    print_note(
+        f"Your own models are in {user_models_folder()}; 'impasto models add FILE' adds one."
+    )
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:

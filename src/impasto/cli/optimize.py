@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import EXIT_OF_SIGNALS, answer, answer_json, complain, fail, tell
+from impasto.cli.display.console import (
+    EXIT_OF_SIGNALS,
+    print_error,
+    print_json,
+    print_note,
+    print_result,
+    usage_error,
+)
 from impasto.cli.display.downloads import fetched
 
 if TYPE_CHECKING:
@@ -101,7 +108,7 @@ def optimize(
     from impasto.training.interruption import stop_on_signals
 
     if like is not None and (content_layer or style_layers or preset != "default"):
-        raise fail("--like takes preset and layers from the model; leave them out")
+        raise usage_error("--like takes preset and layers from the model; leave them out")
     check_target(output, overwrite=overwrite)
     folder = output.with_name(output.name + ".run")
     wanted = StyleOptimization(
@@ -136,14 +143,14 @@ def optimize(
             stop_requested=stop.is_set,
         )
     if picture is None:
-        complain(f"stopped and saved in {folder}; go on with the same command and --resume")
+        print_error(f"stopped and saved in {folder}; go on with the same command and --resume")
         raise typer.Exit(EXIT_OF_SIGNALS + heard.first)
     save_or_keep(lambda place: save_picture(picture, place, overwrite=overwrite), output)
     checkpoint.unlink(missing_ok=True)
     if json:
-        answer_json({"picture": str(output), **reporter.outcome()})
+        print_json({"picture": str(output), **reporter.outcome()})
     else:
-        answer(str(output))
+        print_result(str(output))
 
 
 def _objective(
@@ -158,7 +165,7 @@ def _objective(
 
     if like is not None:
         if style_balance != 1.0:
-            raise fail("--like takes the balance from the model; leave --style-balance out")
+            raise usage_error("--like takes the balance from the model; leave --style-balance out")
         return objective_of(resolve_model(fetched(like), task="style-transfer").card)
     layers = None if style_layers is None else tuple(style_layers.replace(" ", "").split(","))
     return objective_settings(
@@ -184,7 +191,7 @@ class _Reporter:
         self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         height, width = progress.picture.shape[2:]
         terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
-        tell(
+        print_note(
             f"{width}×{height}  iteration {progress.num_iterations}/{self._num_iterations}  "
             f"lowest {progress.value:.4g}  {terms}"
         )

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import EXIT_FAILED_FILES, answer, complain, fail, tell
+from impasto.cli.display.console import (
+    EXIT_FAILED_FILES,
+    print_error,
+    print_note,
+    print_result,
+    usage_error,
+)
 from impasto.errors import DataError, ImpastoError, TrainingInterrupted
 
 if TYPE_CHECKING:
@@ -74,12 +80,12 @@ def reproduce(
 
     if list_targets:
         for name, target in TARGETS.items():
-            answer(f"{name}: {target.CLAIM}")
+            print_result(f"{name}: {target.CLAIM}")
         return
     if not targets:
-        raise fail(f"no target was given; expected all, or some of {', '.join(TARGETS)}")
+        raise usage_error(f"no target was given; expected all, or some of {', '.join(TARGETS)}")
     if tiny and full:
-        raise fail("--tiny and --full were both given; use only one")
+        raise usage_error("--tiny and --full were both given; use only one")
     names = list(TARGETS) if ALL in targets else list(dict.fromkeys(targets))
     for name in names:
         find_target(name)
@@ -118,7 +124,7 @@ def _run_all(names: list[str], settings: "Settings", output: Path, minutes: floa
 
     failed = 0
     for name in names:
-        tell(f"{name} ({settings.effort})")
+        print_note(f"{name} ({settings.effort})")
         try:
             command = _command(name, settings)
             files = measure(name, settings, output, command=command, minutes=minutes, tell=_unit)
@@ -128,17 +134,17 @@ def _run_all(names: list[str], settings: "Settings", output: Path, minutes: floa
             if len(names) == 1:
                 raise
             failed += 1
-            complain(f"{name}: {error}")
+            print_error(f"{name}: {error}")
         else:
             for file in files:
-                answer(str(file))
+                print_result(str(file))
     if failed:
-        complain(f"{len(names) - failed} done, {failed} failed")
+        print_error(f"{len(names) - failed} done, {failed} failed")
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
 def _unit(words: str) -> None:
-    tell(f"  {words}")
+    print_note(f"  {words}")
 
 
 def _command(name: str, settings: "Settings") -> str:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from impasto.cli.display.console import answer, answer_json, fail, one_line_errors, tell
+from impasto.cli.display.console import (
+    one_line_errors,
+    print_json,
+    print_note,
+    print_result,
+    usage_error,
+)
 from impasto.cli.display.downloads import fetched
 
 if TYPE_CHECKING:
@@ -176,7 +182,7 @@ def train_super_resolution_command(
         "device": device,
     }
     if not resume and recipe is None and photos is None:
-        raise fail("no photographs were given; add --photos DIR, a folder of photographs")
+        raise usage_error("no photographs were given; add --photos DIR, a folder of photographs")
     asked = _Asked(output, recipe, settings or [], minutes, resume, overwrite, json)
     _train_model(asked, given, task="super-resolution", try_it="impasto upscale PHOTO --model")
 
@@ -198,14 +204,14 @@ def _train_model(asked: _Asked, given: dict[str, Any], *, task: "Task", try_it: 
     changed = [name for name, value in given.items() if value is not None]
     _check_minutes(asked.minutes, asked.settings)
     if asked.resume and (asked.recipe or asked.settings or changed or asked.minutes is not None):
-        raise fail("--resume goes on with the recipe of the run; give only -o beside it")
+        raise usage_error("--resume goes on with the recipe of the run; give only -o beside it")
     from impasto.training.recipe_file import load_recipe
     from impasto.training.run import resumed_recipe, train_model
 
     if asked.resume:
         full = resumed_recipe(asked.output)
         if full.task != task:
-            raise fail(f"{asked.output} is a training of {full.task}; resume it as that")
+            raise usage_error(f"{asked.output} is a training of {full.task}; resume it as that")
     else:
         full = load_recipe(asked.recipe, asked.settings, task=task, **given)
     with _reporter() as report:
@@ -222,20 +228,20 @@ def _train_model(asked: _Asked, given: dict[str, Any], *, task: "Task", try_it: 
         return
     if asked.json:
         card = outcome.model.card.model_dump(mode="json")
-        answer_json({"model": str(asked.output), "run": str(outcome.folder), "card": card})
+        print_json({"model": str(asked.output), "run": str(outcome.folder), "card": card})
     else:
-        answer(str(asked.output))
-        tell(f"Logs, curve and contact sheets: {outcome.folder}")
-        tell(f"Try it: {try_it} {asked.output} -o OUT")
+        print_result(str(asked.output))
+        print_note(f"Logs, curve and contact sheets: {outcome.folder}")
+        print_note(f"Try it: {try_it} {asked.output} -o OUT")
 
 
 def _check_minutes(minutes: float | None, settings: list[str]) -> None:
     if minutes is None:
         return
     if not 0 < minutes < math.inf:
-        raise fail(f"--minutes was given {minutes:g}; expected a number above 0, such as 30")
+        raise usage_error(f"--minutes was given {minutes:g}; expected a number above 0, such as 30")
     if "stages" in _sections(settings):
-        raise fail("--minutes plans the stages; leave it out, or the --set of stages")
+        raise usage_error("--minutes plans the stages; leave it out, or the --set of stages")
 
 
 def _says_what_network(recipe: Path | None, settings: list[str]) -> bool:
@@ -249,9 +255,11 @@ def _sections(settings: list[str]) -> set[str]:
 def _check_inputs(painting: Path | None, photos: Path | None, settings: list[str]) -> None:
     sections = _sections(settings)
     if painting is None and "painting" not in sections:
-        raise fail("no painting was given; expected impasto train style PAINTING --photos DIR")
+        raise usage_error(
+            "no painting was given; expected impasto train style PAINTING --photos DIR"
+        )
     if photos is None and "photos" not in sections:
-        raise fail("no photographs were given; add --photos DIR, a folder of photographs")
+        raise usage_error("no photographs were given; add --photos DIR, a folder of photographs")
 
 
 def _reporter() -> "ProgressBar | PlainLines":
@@ -269,7 +277,7 @@ class PlainLines:
 
     def __call__(self, progress: "Progress") -> None:
         """Write one line."""
-        tell(
+        print_note(
             progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}"
         )
 
@@ -322,8 +330,10 @@ def _duration(seconds: float) -> str:
 def _tell_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
     if not skipped:
         return
-    tell("1 file was skipped:" if len(skipped) == 1 else f"{len(skipped)} files were skipped:")
+    print_note(
+        "1 file was skipped:" if len(skipped) == 1 else f"{len(skipped)} files were skipped:"
+    )
     for photograph in skipped[:MAX_SKIPPED_SHOWN]:
-        tell(f"  {photograph.name}: {photograph.reason}")
+        print_note(f"  {photograph.name}: {photograph.reason}")
     if len(skipped) > MAX_SKIPPED_SHOWN:
-        tell(f"  and {len(skipped) - MAX_SKIPPED_SHOWN} more")
+        print_note(f"  and {len(skipped) - MAX_SKIPPED_SHOWN} more")

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.evaluation.picture_sets import PictureSet, TestPicture
 from impasto.evaluation.upscalers import BICUBIC
 from impasto.images.contact_sheet import contact_sheet
@@ -42,7 +42,7 @@ class Crop:
         """A crop from `NAME:x,y,w,h`.
 
         Raises:
-            PictureError: the text is none, or the numbers are out of range.
+            SettingError: the text is none, or the numbers are out of range.
         """
         name, _, numbers = text.rpartition(":")
         try:
@@ -50,7 +50,7 @@ class Crop:
         except ValueError:
             left = top = width = height = -1
         if not name or min(left, top) < 0 or min(width, height) < 1:
-            raise PictureError(
+            raise SettingError(
                 f"the crop is {text!r}; expected NAME:x,y,w,h: a picture's name, then left, top, "
                 "width and height in pixels of the truth"
             )
@@ -78,19 +78,19 @@ class ComparisonSheet:
         """Refuse crops that no picture has; worth asking before long work.
 
         Raises:
-            PictureError: no such picture, or it is too small for the crop.
+            SettingError: no such picture, or it is too small for the crop.
         """
         places = [place for tested in sets for place in tested.places]
         for crop in self.crops:
             found = [place for place in places if crop.names(place.name)]
             if not found:
-                raise PictureError(
+                raise SettingError(
                     f"a crop is asked of {crop.picture!r}; expected a picture of the sets, such "
                     f"as {places[0].name!r}"
                 )
             for place in found:
                 if crop.left + crop.width > place.width or crop.top + crop.height > place.height:
-                    raise PictureError(
+                    raise SettingError(
                         f"the crop {crop.left},{crop.top},{crop.width},{crop.height} reaches "
                         f"beyond {crop.picture}, which has {place.width}×{place.height} pixels"
                     )

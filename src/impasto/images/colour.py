@@ -6,7 +6,7 @@ Pure functions on H×W×3 float arrays. Colour profiles live in `colour_profile`
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 """Of red, green and blue: ITU-R BT.601, as in JFIF and in MATLAB's `rgb2ycbcr`."""
@@ -120,11 +120,12 @@ def blend(
         H×W×3 float32 in [0, 1]; never one of the inputs itself.
 
     Raises:
-        PictureError: not float arrays of one shape H×W×3, or a strength outside 0 to 1.
+        PictureError: not float arrays of one shape H×W×3.
+        SettingError: a strength outside 0 to 1.
     """
     _check_same_shape(stylized, photograph)
     if not 0.0 <= strength <= 1.0:
-        raise PictureError(
+        raise SettingError(
             f"strength is {strength}; expected a number from 0 (the photograph) "
             "to 1 (the stylized picture)"
         )

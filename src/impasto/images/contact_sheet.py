@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.images.colour import check_rgb_shape
 from impasto.images.resize import fit_longer_side, resize_lanczos
 
@@ -34,12 +34,13 @@ def contact_sheet(
         H×W×3 float32 in [0, 1].
 
     Raises:
-        PictureError: no pictures, an array that is none, a cell too small, or another number of
-            labels than of rows or columns.
+        PictureError: an array that is no picture.
+        SettingError: no pictures, a cell too small, or another number of labels than of rows or
+            columns.
     """
     num_columns = max((len(row) for row in rows), default=0)
     if num_columns == 0 or cell_size < 8:
-        raise PictureError(
+        raise SettingError(
             f"cannot lay out {num_columns} columns in cells of {cell_size} pixels; "
             "expected at least one picture and cells of 8 pixels or more"
         )
@@ -106,4 +107,4 @@ def _label_width(labels: Sequence[str], cell_size: int) -> int:
 
 def _check_num_labels(labels: Sequence[str] | None, expected: int, name: str) -> None:
     if labels is not None and len(labels) != expected:
-        raise PictureError(f"{len(labels)} {name} labels for {expected} {name}s; expected as many")
+        raise SettingError(f"{len(labels)} {name} labels for {expected} {name}s; expected as many")

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.images.colour import check_rgb_shape, round_levels
 from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.images.resize import Border, beyond_border, resize_matrix
@@ -42,8 +42,8 @@ def degrade(
         H/scale × W/scale × 3 float32 in [0, 1], rounded to 8-bit levels, that is to k / 255.
 
     Raises:
-        PictureError: not such an array, a size the scale does not divide, or an unknown
-            degradation.
+        PictureError: not such an array, or a size the scale does not divide.
+        SettingError: an unknown degradation.
     """
     check_rgb_shape(rgb, "rgb")
     rows, columns = (
@@ -71,10 +71,11 @@ def degradation_matrix(
         size/scale × size; each row sums to 1. Clipping and rounding to 8 bits come after it.
 
     Raises:
-        PictureError: a size the scale does not divide, or an unknown degradation.
+        PictureError: a size the scale does not divide.
+        SettingError: an unknown degradation.
     """
     if degradation not in DEGRADATIONS:
-        raise PictureError(
+        raise SettingError(
             f"the degradation is {degradation!r}; expected one of {', '.join(DEGRADATIONS)}"
         )
     if scale < 1 or size < scale or size % scale:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 
 Border = Literal["mirror", "repeat"]
 """How a picture goes on beyond its border: by its mirror image, as MATLAB's `imresize` has it
@@ -32,10 +32,10 @@ def resize_lanczos(array: NDArray[np.float32], *, width: int, height: int) -> ND
         An array that has this size already is returned as it is.
 
     Raises:
-        PictureError: a width or height below 1.
+        SettingError: a width or height below 1.
     """
     if width < 1 or height < 1:
-        raise PictureError(f"cannot resize to {width}×{height}; expected at least 1×1 pixel")
+        raise SettingError(f"cannot resize to {width}×{height}; expected at least 1×1 pixel")
     if array.shape[:2] == (height, width):
         return array
     if array.ndim == 3:
@@ -62,13 +62,13 @@ def imresize(array: NDArray[np.float32], *, width: int, height: int) -> NDArray[
         height×width or height×width×C float32. Not clipped: the kernel rings at edges.
 
     Raises:
-        PictureError: an empty array, or a width or height below 1.
+        SettingError: an empty array, or a width or height below 1.
 
     Source: MATLAB's `imresize`; Keys 1981, *Cubic Convolution Interpolation for Digital Image
     Processing*. Departs from MATLAB in that 8-bit pictures are not rounded between the axes.
     """
     if width < 1 or height < 1 or array.size == 0:
-        raise PictureError(
+        raise SettingError(
             f"cannot resize {'×'.join(map(str, array.shape))} to {width}×{height}; "
             "expected at least 1×1 pixel"
         )
@@ -90,10 +90,10 @@ def resize_matrix(size: int, new_size: int, *, border: Border = "mirror") -> NDA
         new_size×size; each row sums to 1.
 
     Raises:
-        PictureError: a size below 1.
+        SettingError: a size below 1.
     """
     if size < 1 or new_size < 1:
-        raise PictureError(f"cannot resize {size} to {new_size} pixels; expected at least 1")
+        raise SettingError(f"cannot resize {size} to {new_size} pixels; expected at least 1")
     matrix = np.zeros((new_size, size))
     for weights, sources in _bicubic_taps(size, new_size, border):
         matrix[np.arange(new_size), sources] += weights
@@ -128,10 +128,10 @@ def fit_longer_side(width: int, height: int, size: int) -> tuple[int, int]:
         Width and height, rounded, each at least 1.
 
     Raises:
-        PictureError: a size below 1.
+        SettingError: a size below 1.
     """
     if size < 1:
-        raise PictureError(f"the longer side cannot be {size}; expected at least 1 pixel")
+        raise SettingError(f"the longer side cannot be {size}; expected at least 1 pixel")
     longer = max(width, height)
     return max(1, round(width * size / longer)), max(1, round(height * size / longer))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.losses.loss_network import FeatureExtractor, LossNetwork
 from impasto.tensors import (
     Features,
@@ -110,6 +110,7 @@ def style_reconstruction_loss(
 
     Raises:
         PictureError: when these are no Gram matrices, or the shapes disagree.
+        SettingError: when the reduction is unknown.
         NotFiniteError: when NaN or infinity comes out.
 
     Source: Johnson et al. 2016, equation 4.
@@ -138,8 +139,8 @@ def total_variation_loss(
             of [0, 1] either is 255^β times as large.
 
     Raises:
-        PictureError: when the pictures are not N×3×H×W float in [0, 1], or β is not a positive
-            number.
+        PictureError: when the pictures are not N×3×H×W float in [0, 1].
+        SettingError: when β is not a positive number, or the reduction is unknown.
         NotFiniteError: when the pictures contain NaN or infinity.
 
     Source: Mahendran and Vedaldi 2015, section 2; Johnson et al. 2016, section 3.2.
@@ -173,8 +174,8 @@ def grid_loss(pictures: Pictures, *, period: int = 4) -> Scalar:
         period: of the grid, in pixels, from 2; a network that enlarges by 2 twice leaves one of 4.
 
     Raises:
-        PictureError: when the pictures are not N×3×H×W float in [0, 1], or smaller than a cell, or
-            the period is below 2.
+        PictureError: when the pictures are not N×3×H×W float in [0, 1], or smaller than a cell.
+        SettingError: when the period is below 2.
         NotFiniteError: when the pictures contain NaN or infinity.
 
     Source: ours; Odena et al. 2016 describe the pattern.
@@ -266,8 +267,9 @@ class StyleReconstructionLoss(nn.Module):
             reduction: of a layer's Gram difference; see `style_reconstruction_loss`.
 
         Raises:
-            PictureError: when the painting is no picture, the loss network does not return a
-                layer, or the reduction is unknown.
+            PictureError: when the painting is no picture, or the loss network does not return a
+                layer.
+            SettingError: when the reduction is unknown.
         """
         super().__init__()
         check_pictures(painting, name="paintings")
@@ -313,7 +315,7 @@ class TotalVariationLoss(nn.Module):
         """Keep the form; see `total_variation_loss`.
 
         Raises:
-            PictureError: when exponent or reduction is not one of its.
+            SettingError: when exponent or reduction is not one of its.
         """
         super().__init__()
         self.exponent = _known_exponent(exponent)
@@ -331,7 +333,7 @@ class GridLoss(nn.Module):
         """Keep the period; see `grid_loss`.
 
         Raises:
-            PictureError: when it is below 2.
+            SettingError: when it is below 2.
         """
         super().__init__()
         self.period = _known_period(period)
@@ -382,17 +384,17 @@ def _mean_square(first: Tensor, second: Tensor) -> Tensor:
 
 def _known_exponent(exponent: float) -> float:
     if not 0 < exponent < math.inf:
-        raise PictureError(f"the exponent of the total variation is {exponent}; expected above 0")
+        raise SettingError(f"the exponent of the total variation is {exponent}; expected above 0")
     return exponent
 
 
 def _known_period(period: int) -> int:
     if period < 2:
-        raise PictureError(f"the period of the grid is {period}; expected at least 2 pixels")
+        raise SettingError(f"the period of the grid is {period}; expected at least 2 pixels")
     return period
 
 
 def _known(reduction: Reduction) -> Reduction:
     if reduction not in ("sum", "mean"):
-        raise PictureError(f"the reduction is {reduction!r}; expected 'sum' or 'mean'")
+        raise SettingError(f"the reduction is {reduction!r}; expected 'sum' or 'mean'")
     return reduction

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from impasto.errors import PictureError
+from impasto.errors import PictureError, SettingError
 from impasto.images.colour import LUMA_WEIGHTS
 from impasto.tensors import (
     Pictures,
@@ -35,8 +35,9 @@ def spectrum_loss(pictures: Pictures, target: TargetPictures, *, window: int = 3
         The mean over frequencies, windows and pictures.
 
     Raises:
-        PictureError: when either is no picture, the shapes disagree, the window is odd or below 8,
-            or a picture is smaller than it.
+        PictureError: when either is no picture, the shapes disagree, or a picture is smaller than
+            the window.
+        SettingError: when the window is odd or below 8.
         NotFiniteError: when either contains NaN or infinity.
 
     Source: ours; Itakura and Saito 1968 have the divergence.
@@ -65,7 +66,8 @@ def grid_spectrum_loss(
         The mean over the period² − 1 frequencies.
 
     Raises:
-        PictureError: as `spectrum_loss`, or when the period does not divide the window.
+        PictureError: as `spectrum_loss`.
+        SettingError: as `spectrum_loss`, or when the period does not divide the window.
         NotFiniteError: when either contains NaN or infinity.
 
     Source: ours; Itakura and Saito 1968 have the divergence.
@@ -126,7 +128,7 @@ class SpectrumLoss(nn.Module):
         """Keep the window; see `spectrum_loss`.
 
         Raises:
-            PictureError: when it is odd, or below 8.
+            SettingError: when it is odd, or below 8.
         """
         super().__init__()
         self.window = _known_window(window)
@@ -143,7 +145,7 @@ class GridSpectrumLoss(nn.Module):
         """Keep window and period; see `grid_spectrum_loss`.
 
         Raises:
-            PictureError: when they do not fit each other.
+            SettingError: when they do not fit each other.
         """
         super().__init__()
         _check_grid(window, period)
@@ -156,13 +158,13 @@ class GridSpectrumLoss(nn.Module):
 
 def _known_window(window: int) -> int:
     if window < 8 or window % 2:
-        raise PictureError(f"the window is {window}; expected an even number of 8 or more pixels")
+        raise SettingError(f"the window is {window}; expected an even number of 8 or more pixels")
     return window
 
 
 def _check_grid(window: int, period: int) -> None:
     if period < 2 or _known_window(window) % period:
-        raise PictureError(
+        raise SettingError(
             f"the period of the grid is {period}; expected a divisor of the window of {window}, "
             "from 2"
         )

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from impasto.errors import NotFiniteError, PictureError
+from impasto.errors import NotFiniteError, PictureError, SettingError
 from impasto.losses.style_objective import LossTerms
 from impasto.optimization.lbfgs import LbfgsState, advance, begin
 from impasto.optimization.quadratic_model import Bounds, Pairs
@@ -50,14 +50,14 @@ class OptimizationSettings:
     def __post_init__(self) -> None:
         """Refuse settings out of range with a PictureError."""
         if self.method not in ("lbfgs", "adam"):
-            raise PictureError(f"method is {self.method!r}; expected 'lbfgs' or 'adam'")
+            raise SettingError(f"method is {self.method!r}; expected 'lbfgs' or 'adam'")
         if self.num_iterations < 1 or self.history_size < 1:
-            raise PictureError(
+            raise SettingError(
                 f"num_iterations is {self.num_iterations} and history_size {self.history_size}; "
                 "expected 1 or more"
             )
         if not 0 < self.learning_rate <= 1:
-            raise PictureError(f"learning_rate is {self.learning_rate}; expected above 0, up to 1")
+            raise SettingError(f"learning_rate is {self.learning_rate}; expected above 0, up to 1")
 
 
 @dataclass(frozen=True, slots=True)

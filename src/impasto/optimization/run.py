@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from impasto.errors import CheckpointError, ModelFileError, RecipeError, TrainingError
+from impasto.errors import CheckpointError, ModelFileError, SettingError, TrainingError
 from impasto.files import reason_of, write_whole
 from impasto.images.files.io import Picture, resize_longer_side
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork, Padding
@@ -81,7 +81,7 @@ def objective_settings(
     """Return a preset's objective with other layers, or leant to style.
 
     Raises:
-        RecipeError: an unknown preset or layer, or a balance that is not above 0.
+        SettingError: an unknown preset or layer, or a balance that is not above 0.
     """
     chosen = find_preset(preset)
     changes: dict[str, Any] = {}
@@ -92,11 +92,11 @@ def objective_settings(
     chosen = chosen.model_copy(update=changes)
     unknown = [layer for layer in layers_of(chosen) if layer not in LAYER_NAMES]
     if unknown or not chosen.style_layers:
-        raise RecipeError(
+        raise SettingError(
             f"layers given: {', '.join(unknown) or 'none'}; expected among {', '.join(LAYER_NAMES)}"
         )
     if not 0 < style_balance < float("inf"):
-        raise RecipeError(f"the style balance is {style_balance:g}; expected a number above 0")
+        raise SettingError(f"the style balance is {style_balance:g}; expected a number above 0")
     weights = chosen.weights.model_copy(update={"style": chosen.weights.style * style_balance})
     return ObjectiveSettings(chosen, weights)
 
@@ -222,7 +222,7 @@ def optimize_photograph(
 
     Raises:
         CheckpointError: nothing to resume, or what is there was asked for otherwise.
-        PictureError: a picture too small, or a setting out of range.
+        SettingError: a setting out of range, or a size too small.
         PictureFileError: the painting cannot be read.
         TrainingError: CUDA is asked for and is not there, or another optimisation is going on
             with the same checkpoint.
@@ -252,7 +252,7 @@ def _optimize(
     if wanted.size is not None:
         picture = resize_longer_side(picture, wanted.size)
     if min(picture.width, picture.height) < SMALLEST_SIDE:
-        raise RecipeError(
+        raise SettingError(
             f"the photograph is {picture.width}×{picture.height}; expected {SMALLEST_SIDE} pixels "
             "or more on each side: give a larger --size"
         )

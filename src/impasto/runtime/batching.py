@@ -10,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from impasto.errors import SettingError
+
 Given = TypeVar("Given")
 Other = TypeVar("Other")
 Made = TypeVar("Made")
@@ -38,7 +40,7 @@ class Batching(Generic[Given]):
         load: of one item.
 
     Raises:
-        ValueError: fewer than one.
+        SettingError: fewer than one.
     """
 
     batch_size: int = 1
@@ -48,7 +50,7 @@ class Batching(Generic[Given]):
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_requests"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 1 or more")
+                raise SettingError(f"{name} is {getattr(self, name)}, expected 1 or more")
 
     def by(self, load: Callable[[Other], Load]) -> "Batching[Other]":
         """The same for other items, whose load is this."""

@@ -50,8 +50,7 @@ class FittingPredictor:
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
-        PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision, or a number below one.
+        SettingError: an unknown precision, or a setting out of range.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class Predictor:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
         ForkError: this process was forked after a model was opened; also when it is called.
-        ValueError: an unknown precision, or fewer than one thread or request.
+        SettingError: an unknown precision, or fewer than one thread or request.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.images import colour
 from impasto.images.files.io import AskedBits, Picture, resize_longer_side
 from impasto.images.resize import fit_longer_side
@@ -59,8 +59,7 @@ class Stylizer:
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision, or a number below one.
+        SettingError: an unknown precision, or a setting out of range.
     """
 
     def __init__(
@@ -146,7 +145,8 @@ class Stylizer:
 
         Raises:
             PictureFileError: the file cannot be read.
-            PictureError: the array is no picture, or a setting is out of range.
+            PictureError: the array is no picture.
+            SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
         check_settings(size, strength)
@@ -175,7 +175,7 @@ class Stylizer:
             keep_colors: take the brightness of the style and the chroma of the photograph.
 
         Raises:
-            PictureError: a setting is out of range.
+            SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
         (painted,) = self.stylize_all(
@@ -203,7 +203,7 @@ class Stylizer:
             keep_colors: as for `stylize`.
 
         Raises:
-            PictureError: a setting is out of range.
+            SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
         check_settings(size, strength)
@@ -252,7 +252,7 @@ class Stylizer:
             The picture; None for what fits, and for files that must be read or written whole.
 
         Raises:
-            PictureError: a setting is out of range.
+            SettingError: a setting is out of range.
             PictureFileError: the target's suffix says no format.
         """
         check_settings(size, strength)
@@ -281,7 +281,7 @@ class Stylizer:
             progress: told how many tiles are done, and of how many.
 
         Raises:
-            PictureError: a setting is out of range.
+            SettingError: a setting is out of range.
             OutputExistsError: a file is there and may not be overwritten.
             PictureFileError: the photograph cannot be read, or the picture not be written.
             ModelFileError: the model cannot be run, or not in tiles.
@@ -316,7 +316,7 @@ def check_settings(size: int | None, strength: float) -> None:
     """Refuse a size or strength that `Stylizer.stylize` would refuse.
 
     Raises:
-        PictureError: a setting is out of range.
+        SettingError: a setting is out of range.
     """
     is_size = size is None or (
         isinstance(size, int | np.integer)
@@ -324,9 +324,9 @@ def check_settings(size: int | None, strength: float) -> None:
         and MINIMUM_SIZE <= size <= MAXIMUM_SIZE
     )
     if not is_size:
-        raise PictureError(
+        raise SettingError(
             f"size is {size!r}, expected the longer side in whole pixels, "
             f"{MINIMUM_SIZE} to {MAXIMUM_SIZE}"
         )
     if not 0 <= strength <= 1:
-        raise PictureError(f"strength is {strength!r}, expected a number from 0 to 1")
+        raise SettingError(f"strength is {strength!r}, expected a number from 0 to 1")

@@ -58,8 +58,7 @@ class Upscaler:
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        PictureError: a tile size or an amount of memory out of range.
-        ValueError: an unknown precision, or a number below one.
+        SettingError: an unknown precision, or a setting out of range.
     """
 
     def __init__(

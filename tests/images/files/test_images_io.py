@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image
 
-from impasto.errors import PictureError, PictureFileError
+from impasto.errors import PictureFileError, SettingError
 from impasto.images.files.io import (
     READABLE_SUFFIXES,
     Picture,
@@ -262,7 +262,7 @@ def test_our_limit_holds_where_pillow_has_none(load, monkeypatch):
 
 @pytest.mark.parametrize("quality", [0, 101])
 def test_quality_outside_one_to_hundred_is_refused(quality, tmp_path):
-    with pytest.raises(PictureError, match=r"expected 1 .* to 100"):
+    with pytest.raises(SettingError, match=r"expected 1 .* to 100"):
         save_picture(photograph(), tmp_path / "out.jpg", quality=quality)
 
 

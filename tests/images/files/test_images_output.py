@@ -8,8 +8,8 @@ import pytest
 from impasto.errors import (
     OutputAppearedError,
     OutputExistsError,
-    PictureError,
     PictureFileError,
+    SettingError,
 )
 from impasto.images.files.io import Picture, check_target, load_picture, save_picture
 from impasto.images.files.output import save_or_keep
@@ -43,7 +43,7 @@ def test_existing_file_is_an_error_and_stays(tmp_path):
 def test_failed_save_leaves_the_earlier_file_and_nothing_else(picture, options, tmp_path):
     path = tmp_path / "out.png"
     path.write_bytes(b"earlier")
-    with pytest.raises((PictureFileError, PictureError)):
+    with pytest.raises((PictureFileError, SettingError)):
         save_picture(picture, path, overwrite=True, **options)
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]

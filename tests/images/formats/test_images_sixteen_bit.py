@@ -8,7 +8,7 @@ import pyvips
 import tifffile
 from PIL import ExifTags, Image
 
-from impasto.errors import PictureError, PictureFileError
+from impasto.errors import PictureFileError, SettingError
 from impasto.images.files.io import Picture, load_picture, load_training_rgb, save_picture
 from impasto.images.formats.conversion import picture_to_sixteen_bits
 from impasto.images.profiles.colour_profile import srgb_profile
@@ -136,7 +136,7 @@ def test_bits_of_a_sixteen_bit_picture(tmp_path):
     ],
 )
 def test_what_a_format_has_not_is_refused(settings, says, tmp_path):
-    with pytest.raises(PictureError, match=says):
+    with pytest.raises(SettingError, match=says):
         save_picture(load_picture(FILES["rgb png"][0]), tmp_path / "out.jpg", **settings)
     assert list(tmp_path.iterdir()) == []
 

@@ -159,7 +159,7 @@ def test_openvino_is_loaded_without_its_telemetry(tmp_path):
 import sys
 reached = []
 sys.addaudithook(lambda event, _: reached.append(event) if event.startswith("socket.") else None)
-from impasto.runtime.backends.openvino_backend import openvino_backend as backends
+from impasto.runtime.backends import openvino_backend as backends
 assert "openvino" not in sys.modules
 backends.OpenVinoBackend(open("model.onnx", "rb").read())
 import openvino

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.runtime.tiles.grid import Span, plan_grid
 
 
@@ -45,5 +45,5 @@ def test_cores_cover_an_axis_once_behind_whole_halos(length, size, halo, stride)
 
 
 def test_tiles_that_would_be_all_halo_are_refused():
-    with pytest.raises(PictureError, match="give at least 20"):
+    with pytest.raises(SettingError, match="give at least 20"):
         spans(100, 18)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from impasto import Stylizer, Upscaler
-from impasto.errors import OutputAppearedError, OutputExistsError, PictureError
+from impasto.errors import OutputAppearedError, OutputExistsError, SettingError
 from impasto.images.files.io import load_picture
 from impasto.runtime.tiles.large_pictures import LargeResult
 from model_fixtures import BLUR, make_card, make_model_bytes
@@ -115,7 +115,7 @@ def test_a_file_that_exists_stays(style, tmp_path):
 
 def test_settings_are_checked_when_the_model_is_opened(style):
     for settings in ({"tile": "often"}, {"memory": "little"}):
-        with pytest.raises(PictureError):
+        with pytest.raises(SettingError):
             Stylizer(style, **settings)
 
 

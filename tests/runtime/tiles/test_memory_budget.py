@@ -2,7 +2,7 @@
 
 import pytest
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.runtime.tiles import memory_budget
 from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
 from model_fixtures import make_card
@@ -16,13 +16,13 @@ def test_amounts_of_memory():
 
 @pytest.mark.parametrize("given", ["", "much", "-1G", "1 X", "12", "64M"])
 def test_other_amounts_are_refused(given):
-    with pytest.raises(PictureError, match="memory is"):
+    with pytest.raises(SettingError, match="memory is"):
         memory_bytes(given)
 
 
 @pytest.mark.parametrize("tile", ["often", 0, 64, 100_000, True])
 def test_tiles_out_of_range_are_refused(tile):
-    with pytest.raises(PictureError, match="tile is"):
+    with pytest.raises(SettingError, match="tile is"):
         Tiling(tile, 2**30)
 
 

@@ -11,7 +11,7 @@ import pytest
 from impasto.errors import (
     OutputAppearedError,
     OutputExistsError,
-    PictureError,
+    SettingError,
     VideoFileError,
     VideoInterrupted,
 )
@@ -217,7 +217,7 @@ def test_ctrl_c_keeps_the_finished_part_with_its_sound(negatives, film, tmp_path
 
 def fails(negatives, source, target, tmp_path, **settings):
     before = sorted(tmp_path.iterdir())
-    with pytest.raises((VideoFileError, OutputExistsError, PictureError)) as caught:
+    with pytest.raises((VideoFileError, OutputExistsError, SettingError)) as caught:
         stylize_video(negatives, source, target, **settings)
     assert sorted(tmp_path.iterdir()) == before
     assert "\n" not in str(caught.value)

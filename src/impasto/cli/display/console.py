@@ -48,7 +48,7 @@ EXTRAS = (
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def tell(message: str) -> None:
+def print_note(message: str) -> None:
     """Say something to the person, on stderr; what is invisible in it is written out.
 
     Nothing happens where the terminal is gone.
@@ -57,22 +57,22 @@ def tell(message: str) -> None:
         print(visible(message, but=LAYOUT), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def answer(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a result, on stdout; what is invisible in it is written out."""
     print(visible(text, but=LAYOUT), flush=True)  # noqa: T201
 
 
-def answer_path(path: str) -> None:
+def print_path(path: str) -> None:
     """Print the path of a result, on stdout: for a pipe as it is, whatever is in it."""
     if is_terminal(sys.stdout):
-        answer(path)
+        print_result(path)
     else:
         print(path, flush=True)  # noqa: T201
 
 
-def answer_json(content: Any) -> None:
+def print_json(content: Any) -> None:
     """Print a result as JSON, on stdout."""
-    answer(json.dumps(content, indent=2))
+    print_result(json.dumps(content, indent=2))
 
 
 def let_go_of_stdout() -> None:
@@ -130,15 +130,15 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Say what is wrong, on stderr, in one line whatever the message holds."""
     words = " ".join(message.split())
-    tell(f"impasto: {visible(words)}")
+    print_note(f"impasto: {visible(words)}")
 
 
-def fail(message: str) -> typer.Exit:
+def usage_error(message: str) -> typer.Exit:
     """Say what is wrong in one line; raise what this returns."""
-    complain(message)
+    print_error(message)
     return typer.Exit(EXIT_USER_ERROR)
 
 
@@ -163,21 +163,21 @@ def explain(error: BaseException) -> int | None:
     ended_by = signals.signal_behind(error)
     match error:
         case _ if ended_by is not None:
-            complain(_how_it_ended(error))
+            print_error(_how_it_ended(error))
             return EXIT_OF_SIGNALS + ended_by
         case BrokenPipeError():
             return EXIT_FAILED_FILES  # nobody listens any more
         case VideoInterrupted():
-            complain(str(error))
+            print_error(str(error))
             return EXIT_OF_SIGNALS + signal.SIGINT
         case _ if type(error).__name__ == "NoArgsIsHelpError":  # click's way to show the help
-            tell(str(error))
+            print_note(str(error))
             return EXIT_USER_ERROR
         case _:
             message = _message_of(error)
     if message is None:
         return None
-    complain(message)
+    print_error(message)
     return EXIT_USER_ERROR
 
 

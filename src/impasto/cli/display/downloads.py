@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from impasto.cli.display.console import is_terminal, tell
+from impasto.cli.display.console import is_terminal, print_note
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -51,7 +51,7 @@ class _DownloadProgress:
 
         self._is_begun = True
         if not is_terminal(sys.stderr):
-            tell(f"downloading {shown_address(self._address)}")
+            print_note(f"downloading {shown_address(self._address)}")
             return
         self._bar = _bytes_on_stderr()
         self._task = self._bar.add_task("downloading", total=None)

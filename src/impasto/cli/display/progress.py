@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.display.console import LAYOUT, answer_path, is_terminal
+from impasto.cli.display.console import LAYOUT, is_terminal, print_path
 from impasto.system.visible_text import visible
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class PictureProgress:
                 visible(path, but=LAYOUT), markup=False, highlight=False, soft_wrap=True
             )
         else:
-            answer_path(path)
+            print_path(path)
 
 
 def pictures_bar() -> "Progress":

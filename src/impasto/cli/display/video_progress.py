@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from impasto.cli.display.console import is_terminal, tell
+from impasto.cli.display.console import is_terminal, print_note
 from impasto.cli.display.progress import PictureProgress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ClipProgress:
             )
         elif time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
-            tell(f"{self._name}: {progress_line(progress)}")
+            print_note(f"{self._name}: {progress_line(progress)}")
 
 
 def progress_line(progress: "VideoProgress") -> str:

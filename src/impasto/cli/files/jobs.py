@@ -116,7 +116,7 @@ def _check_target(target: Path, photographs: set[object], *, overwrite: bool) ->
             f"{target} is itself one of the photographs; choose another place for the picture"
         )
     if not overwrite:
-        raise exists_already(target, but=", or --skip-existing")
+        raise exists_already(target, remedy="--overwrite, or --skip-existing")
 
 
 def _identity(path: Path) -> object:

@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from impasto.cli.display.console import complain
+from impasto.cli.display.console import print_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job
 from impasto.cli.files.video import TransformClip, run_clip
@@ -223,7 +223,7 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
     file_format = format_named(Path(job.target).suffix)
     if file_format.is_animated:
         return given
-    complain(
+    print_error(
         f"{job.source} has {given.num_frames} frames and {file_format.name} files hold one: "
         f"only the first goes into {job.target}"
     )

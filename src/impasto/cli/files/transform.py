@@ -17,12 +17,12 @@ import typer
 
 from impasto.cli.display.console import (
     EXIT_FAILED_FILES,
-    answer_json,
-    complain,
-    fail,
     is_terminal,
+    print_error,
+    print_json,
+    print_note,
     silent_libraries,
-    tell,
+    usage_error,
 )
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job, check_targets, plan_jobs
@@ -123,7 +123,7 @@ def transform_files(
         typer.Exit: with status 2 for what cannot be done, 1 when some of several failed.
     """
     if writing.skip_existing and writing.overwrite:
-        raise fail("--skip-existing keeps what --overwrite replaces; give only one of them")
+        raise usage_error("--skip-existing keeps what --overwrite replaces; give only one of them")
     outcome = Outcome()
     jobs = plan_jobs(photos, output, on_unreadable=outcome.note_failure, on_special=tell_of_special)
     check_targets(jobs, overwrite=writing.overwrite or writing.skip_existing)
@@ -140,13 +140,13 @@ def transform_files(
             _check_folder(Path(output))  # here, once, and not with every picture
         _run_all(jobs, transformation, writing, outcome, are_many=are_many)
     if writing.json:
-        answer_json(report | dataclasses.asdict(outcome))
+        print_json(report | dataclasses.asdict(outcome))
     _conclude(outcome)
 
 
 def tell_of_special(path: Path, kind: str) -> None:
     """Say that what is no file is passed over."""
-    complain(f"{path} is {kind}, not a file; it is passed over")
+    print_error(f"{path} is {kind}, not a file; it is passed over")
 
 
 def _without_existing(jobs: list[Job], outcome: Outcome) -> list[Job]:
@@ -161,11 +161,11 @@ def _without_existing(jobs: list[Job], outcome: Outcome) -> list[Job]:
 def _conclude(outcome: Outcome) -> None:
     """Say at the end what was not done, and why; exit with 1 where something failed."""
     if outcome.skipped:
-        tell(f"{len(outcome.skipped)} skipped, being there already")
+        print_note(f"{len(outcome.skipped)} skipped, being there already")
     if outcome.failed:
         for failure in outcome.failed:
-            complain(failure["error"])
-        complain(f"{len(outcome.done)} done, {len(outcome.failed)} failed")
+            print_error(failure["error"])
+        print_error(f"{len(outcome.done)} done, {len(outcome.failed)} failed")
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
@@ -187,11 +187,13 @@ def _check_formats(jobs: list[Job], writing: Writing) -> None:
 def _check_pipes(jobs: list[Job], *, json: bool) -> None:
     for job in jobs:
         if job.source == PIPE and (sys.stdin is None or is_terminal(sys.stdin)):
-            raise fail("- reads a photograph from a pipe, and there is none; add < PHOTO")
+            raise usage_error("- reads a photograph from a pipe, and there is none; add < PHOTO")
         if job.target == PIPE and json:
-            raise fail("--json prints to the pipe that -o - writes the picture to; use only one")
+            raise usage_error(
+                "--json prints to the pipe that -o - writes the picture to; use only one"
+            )
         if job.target == PIPE and (sys.stdout is None or is_terminal(sys.stdout)):
-            raise fail("-o - writes a PNG to a pipe, and there is none; add > FILE")
+            raise usage_error("-o - writes a PNG to a pipe, and there is none; add > FILE")
 
 
 def _run_all(

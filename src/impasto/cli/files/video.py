@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from impasto.cli.display.console import tell
+from impasto.cli.display.console import print_note
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.display.video_progress import ClipProgress
 from impasto.cli.files.jobs import Job
@@ -56,7 +56,7 @@ def run_clip(
             on_progress=clip_progress.show,
         )
     for note in made.notes:
-        tell(f"{job.source}: {note}")
+        print_note(f"{job.source}: {note}")
     return {
         "clip": job.source,
         "film": job.target,

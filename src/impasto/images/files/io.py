@@ -199,7 +199,7 @@ def save_picture(
         OutputExistsError: a file is there and may not be overwritten.
         PictureFileError: an unknown suffix or format, a picture the format cannot hold, or a
             place that cannot be written to.
-        PictureError: a setting that is out of range, or that the format has not.
+        SettingError: a setting that is out of range, or that the format has not.
         MissingExtraError: HEIC without the extra `heif`.
     """
     file_format = _format_for(target, format=format, overwrite=overwrite)
@@ -230,7 +230,7 @@ def save_animation(
         OutputExistsError: a file is there and may not be overwritten.
         PictureFileError: a format without animations, an unknown one, a damaged frame, too many
             pixels, or a place that cannot be written to.
-        PictureError: a setting that is out of range, or that the format has not.
+        SettingError: a setting that is out of range, or that the format has not.
     """
     file_format = _format_for(target, format=format, overwrite=overwrite)
     if not file_format.is_animated:

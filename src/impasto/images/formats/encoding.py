@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Literal
 
 from PIL import Image, PngImagePlugin
 
-from impasto.errors import PictureError, PictureFileError
+from impasto.errors import PictureFileError, SettingError
 from impasto.images.formats.animation import Animation, check_all_frames, with_alpha_flag
 from impasto.images.formats.conversion import picture_to_pil, picture_to_sixteen_bits
 from impasto.images.formats.heif import register_heif
@@ -74,20 +74,20 @@ def check_encoding(
     """Refuse settings that a format cannot meet; worth asking before long work.
 
     Raises:
-        PictureError: a quality outside 1 to 100, or what the format has not.
+        SettingError: a quality outside 1 to 100, or what the format has not.
         MissingExtraError: HEIC without the extra `heif`.
     """
     if not 1 <= quality <= 100:
-        raise PictureError(f"quality is {quality}; expected 1 (smallest file) to 100 (best)")
+        raise SettingError(f"quality is {quality}; expected 1 (smallest file) to 100 (best)")
     if bits not in ("auto", 8, 16):
-        raise PictureError(f"bits is {bits!r}; expected 'auto', 8 or 16")
+        raise SettingError(f"bits is {bits!r}; expected 'auto', 8 or 16")
     if bits == 16 and file_format.most_bits < 16:
-        raise PictureError(
+        raise SettingError(
             f"a {file_format.name} file is written with 8 bits per channel and 16 are asked for; "
             "write PNG or TIFF, or leave the bits to 'auto'"
         )
     if lossless and file_format.loses == "always":
-        raise PictureError(
+        raise SettingError(
             f"a {file_format.name} file cannot be lossless; write PNG, TIFF, WebP or HEIC"
         )
     if file_format.name == "HEIF":
@@ -115,7 +115,7 @@ def encode(
         bits: per channel; `auto` is 16 for pictures that came with them, in PNG and TIFF.
 
     Raises:
-        PictureError: a setting that is out of range, or that the format has not.
+        SettingError: a setting that is out of range, or that the format has not.
         PictureFileError: the picture is too large for the format, or the encoder failed.
         MissingExtraError: HEIC without the extra `heif`.
     """
@@ -149,7 +149,7 @@ def encode_animation(
         lossless: as for `encode`.
 
     Raises:
-        PictureError: a setting that is out of range, or that the format has not.
+        SettingError: a setting that is out of range, or that the format has not.
         PictureFileError: too many pixels for the format or in all, or the encoder failed.
     """
     check_encoding(file_format, quality=quality, lossless=lossless)

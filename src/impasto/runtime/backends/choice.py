@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from impasto.errors import MissingExtraError, ModelFileError
+from impasto.errors import MissingExtraError, ModelFileError, SettingError
 from impasto.runtime.backends.openvino_backend import (
     MAX_BYTES_KEPT,
     Backend,
@@ -38,10 +38,10 @@ def open_backend(
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
-        ValueError: an unknown backend or precision, or fewer than one thread or request.
+        SettingError: an unknown backend or precision, or fewer than one thread or request.
     """
     if backend not in get_args(BackendName):
-        raise ValueError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
+        raise SettingError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
     precision = _fitting(model, precision)
     if backend == "onnxruntime":
         from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend

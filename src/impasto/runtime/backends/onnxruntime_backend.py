@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import MissingExtraError, ModelFileError
+from impasto.errors import MissingExtraError, ModelFileError, SettingError
 from impasto.runtime.backends.openvino_backend import Precision
 
 _ONLY_ERRORS = 3
@@ -25,7 +25,7 @@ class OnnxRuntimeBackend:
     Raises:
         MissingExtraError: onnxruntime is not installed.
         ModelFileError: it cannot read the model, or bf16 was asked for.
-        ValueError: fewer than one thread.
+        SettingError: fewer than one thread.
     """
 
     name = "ONNX Runtime CPU"
@@ -39,7 +39,7 @@ class OnnxRuntimeBackend:
                 "use the precision 'f32', or the backend 'openvino'"
             )
         if num_threads is not None and num_threads < 1:
-            raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
+            raise SettingError(f"num_threads is {num_threads}, expected 1 or more")
         self.precision = "int8" if precision == "int8" else "f32"
         try:
             import onnxruntime

@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.errors import ModelFileError
+from impasto.errors import ModelFileError, SettingError
 from impasto.runtime.backends.cheaper_graph import REWRITING_VERSION, make_cheaper
 from impasto.runtime.backends.compiled_cache import (
     CompiledModels,
@@ -91,7 +91,7 @@ class OpenVinoBackend:
     Raises:
         ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
             without it.
-        ValueError: an unknown precision, or fewer than one thread or request.
+        SettingError: an unknown precision, or fewer than one thread or request.
     """
 
     name = "OpenVINO CPU"
@@ -116,12 +116,12 @@ class OpenVinoBackend:
             "INFERENCE_PRECISION_HINT": of_floats,
         }
         if num_requests < 1:
-            raise ValueError(f"num_requests is {num_requests}, expected 1 or more")
+            raise SettingError(f"num_requests is {num_requests}, expected 1 or more")
         if num_requests > 1:
             self._settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": num_requests}
         if num_threads is not None:
             if num_threads < 1:
-                raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
+                raise SettingError(f"num_threads is {num_threads}, expected 1 or more")
             self._settings["INFERENCE_NUM_THREADS"] = num_threads
             # Pinned threads of several processes would all sit on the machine's first cores.
             self._settings["ENABLE_CPU_PINNING"] = False
@@ -255,10 +255,10 @@ def choose_precision(precision: Precision, capabilities: Collection[str]) -> str
 
     Raises:
         ModelFileError: bf16 asked of a processor without it.
-        ValueError: an unknown precision.
+        SettingError: an unknown precision.
     """
     if precision not in get_args(Precision):
-        raise ValueError(f"precision is {precision!r}, expected 'auto', 'f32', 'bf16' or 'int8'")
+        raise SettingError(f"precision is {precision!r}, expected 'auto', 'f32', 'bf16' or 'int8'")
     if precision == "bf16" and "BF16" not in capabilities:
         raise ModelFileError(
             "the model cannot be run in bf16 on this processor, which does not compute in it; "

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from impasto.errors import ModelFileError
+from impasto.errors import ModelFileError, SettingError
 from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.backends.torch_network import load_network
 from impasto.zoo.model_file import ModelFile
@@ -27,7 +27,7 @@ class TorchBackend:
 
     Raises:
         ModelFileError: the weights are not those of the card's network, or int8 was asked for.
-        ValueError: fewer than one thread.
+        SettingError: fewer than one thread.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class TorchBackend:
             )
         if num_threads is not None:
             if num_threads < 1:
-                raise ValueError(f"num_threads is {num_threads}, expected 1 or more")
+                raise SettingError(f"num_threads is {num_threads}, expected 1 or more")
             torch.set_num_threads(num_threads)
         self.precision = "bf16" if precision == "bf16" else "f32"
         self._device = _best_device()

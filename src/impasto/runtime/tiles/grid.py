@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 
 Progress = Callable[[int, int], None]
 """Told how many tiles are done, and of how many."""
@@ -98,7 +98,7 @@ def plan_grid(
         stride: tiles begin at multiples of it.
 
     Raises:
-        PictureError: tiles that would be all halo.
+        SettingError: tiles that would be all halo.
     """
     return TileGrid(
         _spans(height, tile_height, halo=halo, stride=stride),
@@ -117,7 +117,7 @@ def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...
         return (Span(0, length, 0, length),)
     step_limit = size // stride * stride - 2 * halo
     if step_limit < stride:
-        raise PictureError(
+        raise SettingError(
             f"tiles of {size} pixels are too small for this network, which looks {halo} pixels "
             f"to each side; give at least {2 * halo + stride}"
         )

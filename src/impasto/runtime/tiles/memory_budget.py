@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from impasto.errors import PictureError
+from impasto.errors import SettingError
 from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
 from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT
 from impasto.system.free_memory import free_memory
@@ -50,7 +50,7 @@ def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
         num_processes: that share what `auto` takes.
 
     Raises:
-        PictureError: another text, or too little for the process itself.
+        SettingError: another text, or too little for the process itself.
     """
     if memory == "auto":
         free = free_memory()
@@ -59,10 +59,10 @@ def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
         return max(_LEAST_BYTES, int(SHARE_OF_FREE_MEMORY * free / num_processes))
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
     if not found:
-        raise PictureError(f"memory is {memory!r}, expected auto, or an amount like 512M or 1.5G")
+        raise SettingError(f"memory is {memory!r}, expected auto, or an amount like 512M or 1.5G")
     number = int(float(found[1]) * _UNITS[found[2].upper()])
     if number < _LEAST_BYTES:
-        raise PictureError(
+        raise SettingError(
             f"memory is {memory!r}, too little for the program itself; give 400M or more"
         )
     return number
@@ -78,7 +78,7 @@ class Tiling:
         has_cheaper_graph: whether models run as `cheaper_graph` writes them.
 
     Raises:
-        PictureError: a tile size out of range.
+        SettingError: a tile size out of range.
     """
 
     tile: Tile
@@ -90,7 +90,7 @@ class Tiling:
         if self.tile not in ("auto", "off") and not (
             is_side and MINIMUM_TILE <= int(self.tile) <= MAXIMUM_TILE
         ):
-            raise PictureError(
+            raise SettingError(
                 f"tile is {self.tile!r}, expected 'auto', 'off', or the side of tiles in whole "
                 f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
             )

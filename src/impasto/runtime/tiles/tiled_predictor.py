@@ -124,7 +124,7 @@ class TiledPredictor:
         """The tiles of a picture, padded to a size that the network takes.
 
         Raises:
-            PictureError: tiles that would be all halo.
+            SettingError: tiles that would be all halo.
         """
         architecture = self._card.architecture
         return plan_grid(

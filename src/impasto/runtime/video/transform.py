@@ -140,7 +140,7 @@ def stylize_video(
         VideoFileError: the source is no film, damaged or cut short, or the target cannot be
             written.
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
-        PictureError: a setting is out of range.
+        SettingError: a setting is out of range.
         ModelFileError: the model cannot be run.
     """
     check_settings(size, strength)
