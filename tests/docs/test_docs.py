@@ -120,7 +120,7 @@ def prepare(page, folder, tiny_style):
     if page.name == "files.md":
         draw(3, 48, 36).save(folder / "cat.gif", save_all=True, append_images=[draw(4, 48, 36)])
     if page.name == "video.md":
-        make_film(folder / "clip.mp4")
+        make_film(folder / "holiday.mp4")
     if page.name == "resuming.md":
         recipe = tiny_recipe(folder / "painting.jpg", folder / "my-photos")
         leave_unfinished(recipe, folder / "my-style.onnx")
