@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from impasto.cli.display.console import print_error, print_json, print_result, usage_error
-from impasto.cli.files.transform import Json, Overwrite
+from impasto.cli.options import Json, Overwrite
 from impasto.files import exists_already
 
 if TYPE_CHECKING:
