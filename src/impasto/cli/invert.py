@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import print_note, print_result, usage_error
+from impasto.cli.display.console import print_result, usage_error
+from impasto.cli.display.progress import PacedLines
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from impasto.optimization.picture_optimizer import OptimizationSettings
 
-ITERATIONS_A_LINE = 50
+SECONDS_BETWEEN_LINES = 5.0
 
 
 def invert(
@@ -113,14 +114,14 @@ def _invert(
     from impasto.optimization.inversion import invert_features, invert_style
     from impasto.optimization.picture_optimizer import OptimizationProgress
 
-    next_line, name = 0, "+".join(layers)
+    name, lines = "+".join(layers), PacedLines(SECONDS_BETWEEN_LINES)
 
     def report(progress: OptimizationProgress) -> None:
-        nonlocal next_line
-        if progress.num_iterations >= min(next_line, settings.num_iterations):
-            next_line = progress.num_iterations + ITERATIONS_A_LINE
-            done = f"{progress.num_iterations}/{settings.num_iterations}"
-            print_note(f"{name}  iteration {done}  {progress.value:.4g}")
+        count = f"{progress.num_iterations}/{settings.num_iterations}"
+        lines.print(
+            f"{name}  iteration {count}  {progress.value:.4g}",
+            is_last=progress.num_iterations >= settings.num_iterations,
+        )
 
     given = {} if smoothness is None else {"smoothness": smoothness}
     if loss == "style":

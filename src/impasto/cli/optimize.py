@@ -11,11 +11,11 @@ from impasto.cli.display.console import (
     EXIT_OF_SIGNALS,
     print_error,
     print_json,
-    print_note,
     print_result,
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
+from impasto.cli.display.progress import PacedLines
 
 if TYPE_CHECKING:
     from impasto.optimization.picture_optimizer import OptimizationProgress
@@ -174,26 +174,23 @@ def _objective(
 
 
 class _Reporter:
-    """Lines on stderr every few seconds, and what is told at the end."""
+    """Lines on stderr every few seconds, and the outcome at the end."""
 
     def __init__(self, num_iterations: int) -> None:
         self._num_iterations = num_iterations
         self._started = time.monotonic()
-        self._next_line = 0.0
+        self._lines = PacedLines(SECONDS_BETWEEN_LINES)
         self._last: OptimizationProgress | None = None
         self._kept = (0, 0)
 
     def __call__(self, progress: "OptimizationProgress") -> None:
         self._last = progress
-        is_last = progress.num_iterations >= self._num_iterations
-        if time.monotonic() < self._next_line and not is_last:
-            return
-        self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         height, width = progress.picture.shape[2:]
         terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
-        print_note(
+        self._lines.print(
             f"{width}×{height}  iteration {progress.num_iterations}/{self._num_iterations}  "
-            f"lowest {progress.value:.4g}  {terms}"
+            f"lowest {progress.value:.4g}  {terms}",
+            is_last=progress.num_iterations >= self._num_iterations,
         )
 
     def passed(self, progress: "OptimizationProgress", every: int) -> bool:

@@ -127,7 +127,9 @@ def _run_all(names: list[str], settings: "Settings", output: Path, minutes: floa
         print_note(f"{name} ({settings.effort})")
         try:
             command = _command(name, settings)
-            files = measure(name, settings, output, command=command, minutes=minutes, tell=_unit)
+            files = measure(
+                name, settings, output, command=command, minutes=minutes, tell=_print_unit
+            )
         except TrainingInterrupted:
             raise
         except ImpastoError as error:
@@ -143,7 +145,7 @@ def _run_all(names: list[str], settings: "Settings", output: Path, minutes: floa
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
-def _unit(words: str) -> None:
+def _print_unit(words: str) -> None:
     print_note(f"  {words}")
 
 

@@ -1,7 +1,8 @@
 """`impasto train`: a painting becomes a style, photographs become super-resolution."""
 
 import math
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +17,11 @@ from impasto.cli.display.console import (
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
+from impasto.cli.display.progress import CountProgress, PacedLines, time_left
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
-    from impasto.training.progress import Progress
+    from impasto.training.progress import OnProgress, Progress
     from impasto.zoo.card import Task
 
 NETWORK_KINDS = {"paper": "paper-super-resolution"}
@@ -214,7 +216,7 @@ def _train_model(asked: _Asked, given: dict[str, Any], *, task: "Task", try_it: 
             raise usage_error(f"{asked.output} is a training of {full.task}; resume it as that")
     else:
         full = load_recipe(asked.recipe, asked.settings, task=task, **given)
-    with _reporter() as report:
+    with training_progress() as report:
         outcome = train_model(
             full,
             asked.output,
@@ -262,69 +264,33 @@ def _check_inputs(painting: Path | None, photos: Path | None, settings: list[str
         raise usage_error("no photographs were given; add --photos DIR, a folder of photographs")
 
 
-def _reporter() -> "ProgressBar | PlainLines":
-    return ProgressBar() if sys.stderr.isatty() else PlainLines()
+@contextmanager
+def training_progress(*, has_bar: bool | None = None) -> "Iterator[OnProgress]":
+    """Yield what reports a training: a bar with events above it on a terminal, else lines."""
+    with CountProgress(
+        "training", lines=PacedLines(), is_transient=False, has_bar=has_bar
+    ) as steps:
 
+        def show(progress: "Progress") -> None:
+            if progress.message:
+                steps.note(progress.message)
+            details = _describe(progress)
+            line = f"step {progress.step}/{progress.num_steps}  {details}"
+            steps.show(
+                progress.step,
+                progress.num_steps,
+                details=details if progress.losses else "",
+                line="" if progress.message else line,
+            )
 
-class PlainLines:
-    """Progress as lines, for logs and pipes."""
-
-    def __enter__(self) -> "PlainLines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-    def __call__(self, progress: "Progress") -> None:
-        """Write one line."""
-        print_note(
-            progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}"
-        )
-
-
-class ProgressBar:
-    """Progress as a bar on a terminal, from the first report on: only one process reports."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bar = RichProgress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("", total=None, losses="")
-
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, progress: "Progress") -> None:
-        """Move the bar, or write an event above it."""
-        self._bar.start()
-        if progress.message:
-            self._bar.console.print(progress.message, highlight=False, markup=False)
-        self._bar.update(self._task, completed=progress.step, total=progress.num_steps)
-        if progress.losses:
-            self._bar.update(self._task, losses=_describe(progress))
+        yield show
 
 
 def _describe(progress: "Progress") -> str:
-    losses = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
-    left = "" if progress.seconds_left is None else f"  {_duration(progress.seconds_left)} left"
-    return f"{losses}  {progress.pictures_per_second:.1f} images/s{left}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
+    seconds = progress.seconds_left
+    remaining = "" if seconds is None else f"  {time_left(round(seconds))}"
+    return f"{terms}  {progress.pictures_per_second:.1f} images/s{remaining}"
 
 
 def _tell_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
