@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from impasto.cli.train import DEFAULT_START, _tell_skipped, training_progress
+from impasto.cli.train import DEFAULT_START, _print_skipped, training_progress
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
 from impasto.training.run import TrainingOutcome
@@ -66,7 +66,7 @@ def test_progress_bar_that_gets_no_report_shows_nothing(capsys):
 
 
 def test_skipped_files_are_listed_up_to_twenty(capsys):
-    _tell_skipped(tuple(SkippedPhotograph(f"{index}.jpg", "damaged") for index in range(25)))
+    _print_skipped(tuple(SkippedPhotograph(f"{index}.jpg", "damaged") for index in range(25)))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "25 files were skipped:"
     assert lines[1:21] == [f"  {index}.jpg: damaged" for index in range(20)]
@@ -74,7 +74,7 @@ def test_skipped_files_are_listed_up_to_twenty(capsys):
 
 
 def test_nothing_skipped_is_not_worth_a_line(capsys):
-    _tell_skipped(())
+    _print_skipped(())
     assert capsys.readouterr().err == ""
 
 

@@ -39,8 +39,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         print_result(f"impasto {__version__}")
         raise typer.Exit
 
@@ -53,7 +53,7 @@ def _impasto(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Repaint photographs in the style of paintings, and train new styles."""
+    """Stylize photographs after paintings, upscale them, and train new models."""
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _accept_any_name() -> None:
-    """Let file names be printed whatever bytes they are of, and texts whatever the terminal."""
+    """Print file names of any bytes, and any text on a terminal of any encoding."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
         sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")

@@ -115,6 +115,10 @@ SkipExisting = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(metavar="auto|cpu|cuda", help="Device; auto = a GPU if there is one, else cpu."),
+]
 
 
 def with_option_records(command: Callable[..., None]) -> Callable[..., None]:
