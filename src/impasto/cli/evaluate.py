@@ -35,19 +35,27 @@ class PictureSetOptions:
 
     data: Annotated[
         list[Path],
-        typer.Option("--data", metavar="DIR", help="A folder of high-resolution test pictures."),
+        typer.Option(
+            "--data", metavar="DIR", help="Folder of high-resolution test pictures; repeatable."
+        ),
     ]
     scale: Annotated[
         int | None,
-        typer.Option(metavar="NUMBER", min=2, max=16, help="The first model's own, or else 4."),
+        typer.Option(
+            metavar="NUMBER", min=2, max=16, help="Scale factor; default: the first model's, or 4."
+        ),
     ] = None
     degradation: Annotated[
         Literal["bicubic", "blur-bicubic"],
-        typer.Option(metavar="bicubic|blur-bicubic", help="How low resolutions are made."),
+        typer.Option(
+            metavar="bicubic|blur-bicubic", help="Degradation that makes the low resolutions."
+        ),
     ] = "bicubic"
     low_resolution: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Low resolutions to use instead; one for each --data."),
+        typer.Option(
+            metavar="DIR", help="Folder of low resolutions to use instead; one for each --data."
+        ),
     ] = None
 
     def picture_sets(self, scale: int) -> "list[PictureSet]":
@@ -84,18 +92,20 @@ class ModelOptions:
 
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="A model's name or file; repeatable."),
+        typer.Option("--model", "-m", metavar="MODEL", help="Model's name or file; repeatable."),
     ] = None
     match_histogram: Annotated[
         bool,
-        typer.Option("--match-histogram", help="Also measure each model with it."),
+        typer.Option(
+            "--match-histogram", help="Measure each model again with its histogram matched."
+        ),
     ] = False
     precision: Annotated[
         Literal["auto", "f32", "bf16"],
-        typer.Option(metavar="auto|f32|bf16", help="Of the models' arithmetic."),
+        typer.Option(metavar="auto|f32|bf16", help="Arithmetic precision of the models."),
     ] = "f32"
     into_card: Annotated[
-        bool, typer.Option("--into-card", help="Also write the means into the models' cards.")
+        bool, typer.Option("--into-card", help="Write the means into the models' cards.")
     ] = False
 
     def files_to_score(self) -> list[Path]:
@@ -143,14 +153,14 @@ class MeasureOptions:
     """Flags that add measures to PSNR and SSIM."""
 
     features: Annotated[
-        bool, typer.Option("--features", help="Also distances in VGG-16's features.")
+        bool, typer.Option("--features", help="Measure distances between VGG-16's features.")
     ] = False
     spectrum: Annotated[
-        bool, typer.Option("--spectrum", help="Also the spectrum at periods of 2 and 4 pixels.")
+        bool, typer.Option("--spectrum", help="Measure the spectrum at periods of 2 and 4 pixels.")
     ] = False
     lpips_weights: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Also LPIPS, by these weights; repeatable."),
+        typer.Option(metavar="FILE", help="Measure LPIPS with these weights; repeatable."),
     ] = None
 
     def measures(self, protocol: "Protocol") -> "list[Measure]":
@@ -177,19 +187,19 @@ class ReportOptions:
 
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="Also write it here."),
+        typer.Option("--output", "-o", metavar="OUT", help="File for the table, .md or .json."),
     ] = None
-    per_image: Annotated[bool, typer.Option("--per-image", help="Also a row for each picture.")] = (
+    per_image: Annotated[bool, typer.Option("--per-image", help="Add a row for each picture.")] = (
         False
     )
     sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw crops side by side.")
+        Path | None, typer.Option(metavar="FILE", help="Comparison sheet of crops to draw.")
     ] = None
     crop: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME:x,y,w,h",
-            help="What to show; else where detail is lost.",
+            help="Crop for the sheet; default: where most detail is lost; repeatable.",
         ),
     ] = None
     overwrite: Overwrite = False

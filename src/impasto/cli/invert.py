@@ -28,27 +28,28 @@ class InversionOptions:
     """Flags of the inversion: loss, layers, size, steps."""
 
     loss: Annotated[
-        Literal["feature", "style"],
-        typer.Option(metavar="feature|style", help="Which loss is to be inverted."),
+        Literal["feature", "style"], typer.Option(metavar="feature|style", help="Loss to invert.")
     ] = "feature"
     layers: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LAYER",
-            help="A column's layer, or layers with commas between; the paper's if none is given.",
+            help="Layer of a column, or several with commas; repeatable. Default: the paper's.",
         ),
     ] = None
     size: Annotated[
-        int, typer.Option(metavar="PIXELS", min=32, max=2048, help="The longer side.")
+        int, typer.Option(metavar="PIXELS", min=32, max=2048, help="Longer side of each picture.")
     ] = 256
     iterations: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Evaluations of the loss, a column.")
+        int, typer.Option(metavar="NUMBER", min=1, help="Evaluations of the loss for each column.")
     ] = 200
     smoothness: Annotated[
         float | None,
-        typer.Option(metavar="WEIGHT", min=0, help="Of the total variation; 0.5, for style 0.05."),
+        typer.Option(
+            metavar="WEIGHT", min=0, help="Weight of total variation; default 0.5, style 0.05."
+        ),
     ] = None
-    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Of the noise.")] = 0
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of the noise.")] = 0
 
     def columns(self) -> list[tuple[str, ...]]:
         """The layers of each column.
@@ -103,11 +104,11 @@ def invert(
     picture: Annotated[Path, typer.Argument(metavar="PICTURE", hidden=True)],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The sheet to draw.")
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Contact sheet to write.")
     ],
     inversion: InversionOptions,
     each: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Also keep each picture, as PNG.")
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for each column's picture, PNG.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:

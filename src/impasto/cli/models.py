@@ -41,11 +41,11 @@ def list_all(
     *,
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also draw what each style makes of a photograph."),
+        typer.Option(metavar="FILE", help="Contact sheet to draw: a photograph in each style."),
     ] = None,
     photo: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="The photograph for the sheet, in place of a cat."),
+        typer.Option(metavar="PHOTO", help="Photograph for the sheet; default: a cat."),
     ] = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
@@ -112,10 +112,10 @@ def add(
     file: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     *,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What to call it, if not as its card does.")
+        str | None, typer.Option(metavar="NAME", help="Name to add it under; default: its card's.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model of that name.")
+        bool, typer.Option("--overwrite", help="Replace your model of that name.")
     ] = False,
 ) -> None:
     """Copy a model file to your own models, to use it by name.
@@ -144,7 +144,7 @@ def upgrade(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="A new file; in place by default."),
+        typer.Option("--output", "-o", metavar="OUT", help="Model file to write; default: FILE."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -187,9 +187,11 @@ def import_(
     *,
     output: ModelOutput,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the model, if not as its file.")
+        str | None, typer.Option(metavar="NAME", help="Name of the model; default: its file's.")
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its name for people.")] = None,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Title of the model, for people.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint that another program has trained to a model file.
@@ -208,16 +210,14 @@ def import_(
 class QuantizationOptions:
     """Flags of a quantization: photographs, and the quality to keep."""
 
-    photos: Annotated[
-        Path, typer.Option(metavar="DIR", help="Photographs that show what values occur.")
-    ]
+    photos: Annotated[Path, typer.Option(metavar="DIR", help="Photographs to calibrate with.")]
     check: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Photographs to compare on, if not some of those."),
+        typer.Option(metavar="DIR", help="Photographs to compare on; default: some of --photos."),
     ] = None
     min_psnr: Annotated[
         float,
-        typer.Option(metavar="DB", help="What the worst of them must reach against f32."),
+        typer.Option(metavar="DB", help="Lowest PSNR against f32 to accept on any of them."),
     ] = 35.0
 
 
@@ -230,7 +230,9 @@ def quantize(
     quantization: QuantizationOptions,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="NAME.int8.onnx by default."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Model file to write; default: NAME.int8.onnx."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,

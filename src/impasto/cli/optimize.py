@@ -35,25 +35,27 @@ class ObjectiveOptions:
 
     preset: Annotated[
         Literal["default", "arxiv", "eccv", "released"],
-        typer.Option(metavar="NAME", help="default, arxiv, eccv or released."),
+        typer.Option(metavar="NAME", help="Objective: default, arxiv, eccv or released."),
     ] = "default"
     like: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="The objective that this style was trained by."),
+        typer.Option(metavar="MODEL", help="Use the objective that this style was trained with."),
     ] = None
     content_layer: Annotated[
         str | None,
-        typer.Option(metavar="LAYER", help="Such as relu3_3, over the preset's."),
+        typer.Option(
+            metavar="LAYER", help="Content layer in place of the preset's, such as relu3_3."
+        ),
     ] = None
     style_layers: Annotated[
         str | None,
         typer.Option(
             metavar="LAYERS",
-            help="Such as relu1_2,relu2_2; likewise.",
+            help="Style layers in place of the preset's, such as relu1_2,relu2_2.",
         ),
     ] = None
     style_balance: Annotated[
-        float, typer.Option(metavar="FACTOR", help="2 doubles the weight of style.")
+        float, typer.Option(metavar="FACTOR", help="Weight of style; 2 doubles it.")
     ] = 1.0
 
     def check(self) -> None:
@@ -104,27 +106,27 @@ class SearchOptions:
     ] = None
     iterations: Annotated[
         int,
-        typer.Option(metavar="NUMBER", min=1, help="Evaluations of the objective, a size."),
+        typer.Option(metavar="NUMBER", min=1, help="Evaluations of the objective at each level."),
     ] = 500
     start: Annotated[
         Literal["noise", "content"],
-        typer.Option(metavar="noise|content", help="Begin with noise or the photograph."),
+        typer.Option(metavar="noise|content", help="Starting picture: noise or the photograph."),
     ] = "noise"
-    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Of the noise.")] = 0
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of the noise.")] = 0
     method: Annotated[
-        Literal["lbfgs", "adam"], typer.Option(metavar="lbfgs|adam", help="How to go down.")
+        Literal["lbfgs", "adam"], typer.Option(metavar="lbfgs|adam", help="Optimizer.")
     ] = "lbfgs"
     painting_size: Annotated[
         int,
-        typer.Option(metavar="PIXELS", min=32, max=4096, help="The painting's shorter side."),
+        typer.Option(metavar="PIXELS", min=32, max=4096, help="Shorter side of the painting."),
     ] = 256
     single_scale: Annotated[
-        bool, typer.Option("--single-scale", help="Do not begin large pictures small.")
+        bool, typer.Option("--single-scale", help="Optimise large pictures at full size only.")
     ] = False
     device: Device = "auto"
     bf16: Annotated[
         bool,
-        typer.Option("--bf16", help="Faster; ends a little above what f32 reaches."),
+        typer.Option("--bf16", help="Compute in bf16: faster, but a slightly higher objective."),
     ] = False
 
     def optimization(
@@ -157,17 +159,17 @@ def optimize(
     painting: Annotated[Path, typer.Argument(metavar="PAINTING", hidden=True)],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The picture to write.")
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Picture to write.")
     ],
     search: SearchOptions,
     objective: ObjectiveOptions,
     save_every: Annotated[
         int,
         typer.Option(
-            metavar="NUMBER", min=0, help="Keep the picture every so many iterations, in OUT.run."
+            metavar="NUMBER", min=0, help="Save the picture in OUT.run every NUMBER iterations."
         ),
     ] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was stopped.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped search.")] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:

@@ -33,10 +33,10 @@ class EffortOptions:
     """Flags that say how much to measure."""
 
     full: Annotated[
-        bool, typer.Option("--full/--quick", help="All of it: hours. Quick (default): minutes.")
+        bool, typer.Option("--full/--quick", help="Measure for hours; --quick takes minutes.")
     ] = False
     tiny: Annotated[
-        bool, typer.Option("--tiny", help="Seconds: shows that it works, measures nothing.")
+        bool, typer.Option("--tiny", help="Run for seconds, to show that it works.")
     ] = False
 
     def effort(self) -> "Effort":
@@ -61,21 +61,21 @@ class MaterialOptions:
     ] = None
     training: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Photographs to train on; else --photos."),
+        typer.Option(metavar="FOLDER", help="Photographs to train on; default: --photos."),
     ] = None
     paintings: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The paintings of the styles.")
+        Path, typer.Option(metavar="FOLDER", help="Folder of the styles' paintings.")
     ] = EXAMPLE_PAINTINGS
     styles: Annotated[
         list[str] | None,
-        typer.Option("--style", "-s", metavar="STYLE", help="A model; repeat for several."),
+        typer.Option("--style", "-s", metavar="STYLE", help="Style model; repeatable."),
     ] = None
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Test sets for super-resolution.")
     ] = None
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="MODEL", help="For super-resolution; repeat for several."),
+        typer.Option("--model", metavar="MODEL", help="Super-resolution model; repeatable."),
     ] = None
     boxes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Boxes around people and animals, JSON.")
@@ -112,17 +112,17 @@ def reproduce(
     claims: Annotated[list[str] | None, typer.Argument(metavar="CLAIM", hidden=True)] = None,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the results go.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
     ] = Path("benchmarks/reproduction"),
     measured: EffortOptions,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", min=0, help="Begin nothing after so many, for each target."),
+        typer.Option(
+            metavar="NUMBER", min=0, help="Minutes after which no more work on a claim begins."
+        ),
     ] = None,
     material: MaterialOptions,
-    list_claims: Annotated[
-        bool, typer.Option("--list", help="Say what there is, and end.")
-    ] = False,
+    list_claims: Annotated[bool, typer.Option("--list", help="List the claims and exit.")] = False,
 ) -> None:
     """Measure the paper's claims again: some by their names, or all.
 

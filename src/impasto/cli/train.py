@@ -41,7 +41,7 @@ MAX_SKIPPED_LISTED = 20
 app = typer.Typer(help="Train new models.", no_args_is_help=True)
 
 ModelOutput = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
+    Path, typer.Option("--output", "-o", metavar="FILE", help="Model file to write.")
 ]
 
 
@@ -55,13 +55,13 @@ class TrainingOptions:
             metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
         ),
     ] = None
-    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML recipe.")] = None
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML recipe.")] = None
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Over the recipe, such as stages.0.steps=500.",
+            help="Override a setting of the recipe, such as stages.0.steps=500.",
         ),
     ] = None
     minutes: Annotated[
@@ -74,10 +74,10 @@ class TrainingOptions:
     # The recipe checks the word, since it may name the device itself.
     device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training of this output.")
+        bool, typer.Option("--resume", help="Continue the training of this output.")
     ] = False
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew although the output is there.")
+        bool, typer.Option("--overwrite", help="Start again although the output exists.")
     ] = False
     json: Json = False
 
@@ -158,7 +158,7 @@ def train_style_command(
     output: ModelOutput = Path("my-style.onnx"),
     style_balance: Annotated[
         float | None,
-        typer.Option(metavar="FACTOR", help="2 doubles the weight of style, 0.5 halves it."),
+        typer.Option(metavar="FACTOR", help="Weight of style: 2 doubles it, 0.5 halves it."),
     ] = None,
     init: Annotated[
         str | None,
@@ -198,23 +198,23 @@ def train_super_resolution_command(
     *,
     output: ModelOutput = Path("my-sr.onnx"),
     scale: Annotated[
-        int | None, typer.Option(metavar="2|4|8", help="How many times larger; 4 unless told.")
+        int | None, typer.Option(metavar="2|4|8", help="Scale factor; default 4.")
     ] = None,
     loss: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="l1, pixel, feature or mix; l1 unless told."),
+        typer.Option(metavar="NAME", help="Loss: l1 (default), pixel, feature or mix."),
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="subpixel, paper or srcnn; subpixel unless told."),
+        typer.Option(metavar="NAME", help="Network: subpixel (default), paper or srcnn."),
     ] = None,
     degradation: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="bicubic, or blur-bicubic as in the paper."),
+        typer.Option(metavar="NAME", help="Degradation: bicubic, or the paper's blur-bicubic."),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Start from this model, also of another scale."),
+        typer.Option(metavar="MODEL", help="Model to start from, of this or another scale."),
     ] = None,
     training: TrainingOptions,
 ) -> None:
