@@ -68,7 +68,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit status.
 
-    Errors of the command line itself, such as an unknown option, take one line like all others.
+    An error of the command line itself, such as an unknown option, takes one line too.
     """
     try:
         status = app(list(arguments), prog_name="impasto", standalone_mode=False)
