@@ -58,7 +58,10 @@ def _impasto(
 
 def main() -> None:
     """Run the command line with the program's arguments, and exit."""
-    _accept_any_name()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may hold any bytes, and texts characters that the terminal lacks.
+        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
     end_as_by_ctrl_c()
     status = run(sys.argv[1:])
     let_go_of_stdout()
@@ -73,15 +76,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = app(list(arguments), prog_name="impasto", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
-        known = explain(error)
-        if known is None:
+        status = explain(error)
+        if status is None:
             raise
-        return known
     return int(status or 0)
-
-
-def _accept_any_name() -> None:
-    """Print file names of any bytes, and any text on a terminal of any encoding."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
-        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")

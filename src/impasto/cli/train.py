@@ -268,7 +268,10 @@ def training_progress(*, has_bar: bool | None = None) -> "Iterator[OnProgress]":
         def show(progress: "Progress") -> None:
             if progress.message:
                 steps.note(progress.message)
-            details = _describe(progress)
+            terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
+            seconds = progress.seconds_left
+            remaining = "" if seconds is None else f"  {time_left(round(seconds))}"
+            details = f"{terms}  {progress.pictures_per_second:.1f} images/s{remaining}"
             line = f"step {progress.step}/{progress.num_steps}  {details}"
             steps.show(
                 progress.step,
@@ -278,13 +281,6 @@ def training_progress(*, has_bar: bool | None = None) -> "Iterator[OnProgress]":
             )
 
         yield show
-
-
-def _describe(progress: "Progress") -> str:
-    terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
-    seconds = progress.seconds_left
-    remaining = "" if seconds is None else f"  {time_left(round(seconds))}"
-    return f"{terms}  {progress.pictures_per_second:.1f} images/s{remaining}"
 
 
 def _print_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
