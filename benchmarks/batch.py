@@ -3,12 +3,11 @@
 python benchmarks/batch.py --pictures 32
 
 Both sides work with as many processes as there are workers, a thread each, on the same JPEGs. The
-bare loop reads, repaints and writes, and keeps no books.
+bare loop reads, stylizes and writes, and keeps no books.
 """
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,28 +18,30 @@ import numpy as np
 from measure import publish
 from PIL import Image
 
+from impasto.system.machine import num_cores
+
 SIDE = 1024
 STYLE = "starry_night"
 
 
 def main() -> None:
-    given = argparse.ArgumentParser()
-    given.add_argument("--pictures", type=int, default=32)
-    given.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
-    given.add_argument("--bare", nargs="*", help="Run the bare loop on these files.")
-    asked = given.parse_args()
-    if asked.bare:
-        print(json.dumps(bare_loop(asked.bare)))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=num_cores())
+    parser.add_argument("--bare", nargs="*", help="run the bare loop on these files")
+    options = parser.parse_args()
+    if options.bare:
+        print(json.dumps(bare_loop(options.bare)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        files = draw(Path(folder) / "in", asked.pictures)
-        bare = in_parallel(files, asked.workers)
-        batch, whole_seconds = through_batch(Path(folder), asked.workers)
-    report(asked, bare, batch, whole_seconds)
+        files = draw(Path(folder) / "in", options.pictures)
+        bare = in_parallel(files, options.workers)
+        batch, whole_seconds = through_batch(Path(folder), options.workers)
+    report(options, bare, batch, whole_seconds)
 
 
 def draw(folder: Path, num_pictures: int) -> list[Path]:
-    """Draw photographs-like noise: blurred at several sizes, so that JPEG has work as usual."""
+    """Draw noise at several sizes, so that a JPEG takes as long as that of a photograph."""
     folder.mkdir()
     files = []
     for number in range(num_pictures):
@@ -63,8 +64,8 @@ def bare_loop(files: list[str]) -> list[float]:
     stylizer, seconds = Stylizer(STYLE, num_threads=1), []
     for number, file in enumerate([files[0], *files]):
         started = time.perf_counter()
-        target = Path(file).with_name(f".{Path(file).name}")  # hidden: no picture of the batch
-        save_picture(stylizer.stylize(load_picture(file)), target, overwrite=True)
+        output = Path(file).with_name(f".{Path(file).name}")  # hidden: no picture of the batch
+        save_picture(stylizer.stylize(load_picture(file)), output, overwrite=True)
         if number:
             seconds.append(time.perf_counter() - started)
     return seconds
@@ -101,10 +102,10 @@ def through_batch(folder: Path, num_workers: int) -> tuple[list[float], float]:
 
 
 def report(
-    asked: argparse.Namespace, bare: list[float], batch: list[float], whole_seconds: float
+    options: argparse.Namespace, bare: list[float], batch: list[float], whole_seconds: float
 ) -> None:
     bare_pace, batch_pace = len(bare) / sum(bare), len(batch) / sum(batch)
-    around = whole_seconds - sum(batch) / asked.workers
+    around = whole_seconds - sum(batch) / options.workers
     table = "\n".join(
         [
             "| | pictures a second and core |",
@@ -113,20 +114,21 @@ def report(
             f"| `impasto batch`, at work | {batch_pace:.3f} |",
             f"| ratio | {batch_pace / bare_pace:.2f} |",
             "",
-            f"{asked.pictures} JPEGs of {SIDE}², style {STYLE}, {asked.workers} workers with a "
+            f"{options.pictures} JPEGs of {SIDE}², style {STYLE}, {options.workers} workers with a "
             f"thread each; reading, decoding, encoding, writing and checksums included. Starting "
             f"and ending Ray and opening the models takes {around:.0f} s around that.",
         ]
     )
     publish(
         "batch",
-        command=f"python benchmarks/batch.py --pictures {asked.pictures} --workers {asked.workers}",
+        command=f"python benchmarks/batch.py --pictures {options.pictures} "
+        f"--workers {options.workers}",
         table=table,
         content={
             "bare_seconds": bare,
             "batch_seconds": batch,
             "whole_seconds": whole_seconds,
-            "num_workers": asked.workers,
+            "num_workers": options.workers,
         },
     )
 

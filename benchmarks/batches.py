@@ -1,30 +1,29 @@
-"""Small pictures several at a time against one by one: batches, and requests side by side.
+"""Small pictures several at a time against one by one: batches, and requests in parallel.
 
     python benchmarks/batches.py [--rounds 5]
 
-All candidates take turns, and only their ratios are to be read. Batches are those of the bare
+All candidates take turns, and only their ratios count. Batches are those of the bare
 backend, by processor time, which other work on the machine disturbs least. Batches and requests
 in a folder, with reading and writing around them, are by the clock.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from measure import publish
-from PIL import Image, ImageOps
+from pictures import write_examples
 
+from impasto.evaluation.timing import median_seconds
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.runtime.backends.choice import BackendName, open_backend
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import resolve_model
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 STYLE = "starry_night"
 SIZES = (64, 128, 256, 512)
 BATCH_SIZES = (1, 2, 4, 8)
@@ -35,7 +34,7 @@ WAYS = {
     "2 requests": (1, 2),
     "2 requests, batches of 2": (2, 2),
 }
-"""Of a folder: batch size and requests."""
+"""Batch size and requests for a folder."""
 
 NUM_PHOTOGRAPHS = 8
 COMMAND = "python benchmarks/batches.py"
@@ -46,10 +45,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     bare: dict[str, dict[int, list[float]]] = {
-        name: {size: _of_batches(name, size, rounds) for size in SIZES}
+        name: {size: _seconds_of_batches(name, size, rounds) for size in SIZES}
         for name in ("openvino", "onnxruntime")
     }
-    folders = {size: _of_folders(size, rounds) for size in SIZES}
+    folders = {size: _seconds_of_folders(size, rounds) for size in SIZES}
     lines = [
         f"Style {STYLE}, f32. One by one is 1; less is faster.",
         "",
@@ -74,40 +73,28 @@ def _row(name: str, seconds: Sequence[float]) -> str:
     return f"| {name} | {' | '.join(f'{each / seconds[0]:.2f}' for each in seconds)} |"
 
 
-def _in_turns(
-    ways: dict[Hashable, Callable[[], object]], rounds: int, clock: Callable[[], float]
-) -> list[float]:
-    """The median seconds of each way."""
-    taken: dict[Hashable, list[float]] = {name: [] for name in ways}
-    for turn in range(rounds + 1):
-        for name, way in ways.items():
-            started = clock()
-            way()
-            if turn:  # the first compiles
-                taken[name].append(clock() - started)
-    return [statistics.median(seconds) for seconds in taken.values()]
-
-
-def _of_batches(name: BackendName, size: int, rounds: int) -> list[float]:
+def _seconds_of_batches(name: BackendName, size: int, rounds: int) -> list[float]:
     backend = open_backend(resolve_model(STYLE), backend=name, precision="f32", num_threads=1)
     pictures = np.random.default_rng(0).random((max(BATCH_SIZES), 3, size, size), np.float32)
 
-    def way(batch_size: int) -> Callable[[], object]:
+    def candidate(batch_size: int) -> Callable[[], object]:
         parts = np.split(pictures, len(pictures) // batch_size)
         return lambda: [backend.run(part) for part in parts]
 
-    return _in_turns({number: way(number) for number in BATCH_SIZES}, rounds, time.process_time)
+    candidates = {str(number): candidate(number) for number in BATCH_SIZES}
+    seconds = median_seconds(candidates, num_rounds=rounds, num_warmups=1, clock=time.process_time)
+    return list(seconds.values())
 
 
-def _of_folders(size: int, rounds: int) -> list[float]:
+def _seconds_of_folders(size: int, rounds: int) -> list[float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = _make_photographs(folder, size)
+        paths = write_examples(folder, NUM_PHOTOGRAPHS, size, size)
 
-        def write(path: Path, painting: Picture) -> None:
-            save_picture(painting, folder / f"{path.stem}.out.jpg", overwrite=True)
+        def write(path: Path, stylized: Picture) -> None:
+            save_picture(stylized, folder / f"{path.stem}.out.jpg", overwrite=True)
 
-        def way(batch_size: int, num_requests: int) -> Callable[[], object]:
+        def candidate(batch_size: int, num_requests: int) -> Callable[[], object]:
             stylizer = Stylizer(
                 STYLE, precision="f32", batch_size=batch_size, num_requests=num_requests
             )
@@ -121,18 +108,8 @@ def _of_folders(size: int, rounds: int) -> list[float]:
                 )
             )
 
-        ways: dict[Hashable, Callable[[], object]] = {
-            name: way(*numbers) for name, numbers in WAYS.items()
-        }
-        return _in_turns(ways, rounds, time.perf_counter)
-
-
-def _make_photographs(folder: Path, size: int) -> list[Path]:
-    given = [Image.open(path).convert("RGB") for path in sorted(EXAMPLES.iterdir())]
-    paths = [folder / f"{index:02}.jpg" for index in range(NUM_PHOTOGRAPHS)]
-    for index, path in enumerate(paths):
-        ImageOps.fit(given[index % len(given)], (size, size)).save(path, quality=92)
-    return paths
+        candidates = {name: candidate(*numbers) for name, numbers in WAYS.items()}
+        return list(median_seconds(candidates, num_rounds=rounds, num_warmups=1).values())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What writing convolutions otherwise saves: time and memory of shipped models with it and without.
+"""Time and memory of shipped models with and without the rewriting of convolutions.
 
     python benchmarks/cheaper_graph.py [--rounds 7]
 
@@ -6,14 +6,14 @@ See `impasto.runtime.backends.cheaper_graph`. Each peak of memory is of a proces
 """
 
 import argparse
-import subprocess
-import sys
 from typing import Any, cast
 
 import numpy as np
 import openvino
-from measure import circumstances_of_speed, median_seconds, publish
+from measure import circumstances_of_speed, publish
+from processes import peak_megabytes
 
+from impasto.evaluation.timing import median_seconds
 from impasto.runtime.backends import openvino_backend
 from impasto.runtime.backends.cheaper_graph import make_cheaper
 from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision
@@ -21,12 +21,9 @@ from impasto.zoo.registry import resolve_model
 
 MODELS = ("starry_night", "srcnn_x4", "paper_feature_x4")
 SIZES = ((256, 256), (512, 512), (341, 512), (1024, 1024))
-PEAK = """
-import sys
+BATCH_OF_ONE = """
 import cheaper_graph
 cheaper_graph.batch_of_one(*sys.argv[1:])
-status = open("/proc/self/status").read()  # what getrusage says began with the parent's
-print(status.partition("VmHWM:")[2].split()[0])
 """
 
 
@@ -52,7 +49,10 @@ def main() -> None:
                     for kind in ("plain", "cheaper")
                 }
                 seconds = median_seconds(calls, num_rounds=rounds)
-                peaks = {kind: _peak(name, precision, kind, size) for kind in calls}
+                peaks = {
+                    kind: peak_megabytes(BATCH_OF_ONE, name, precision, kind, *size)
+                    for kind in calls
+                }
                 plain, cheaper = seconds["plain"], seconds["cheaper"]
                 lines.append(
                     f"| {name} | {size[1]}×{size[0]} | {precision} | {1e3 * plain:.0f} | "
@@ -91,12 +91,6 @@ def _call(backend: OpenVinoBackend, batch: np.ndarray) -> Any:
 def batch_of_one(name: str, precision: str, kind: str, height: str, width: str) -> None:
     """Run a model once; for the processes whose memory is measured."""
     _backend(name, precision, kind).run(_noise((int(height), int(width))))
-
-
-def _peak(name: str, precision: str, kind: str, size: tuple[int, int]) -> float:
-    command = [sys.executable, "-c", PEAK, name, precision, kind, *map(str, size)]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=sys.path[0])
-    return int(run.stdout) / 1024
 
 
 if __name__ == "__main__":

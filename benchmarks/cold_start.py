@@ -8,20 +8,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from measure import median_seconds, publish
-from PIL import Image
+from measure import publish
+from pictures import write_noise
+
+from impasto.evaluation.timing import median_seconds
 
 COMMAND = "python benchmarks/cold_start.py"
-WANTED = {"impasto --help": 0.5, "impasto stylize, 512²": 1.5}
+GOALS = {"impasto --help": 0.5, "impasto stylize, 512²": 1.5}
 
 
 def main() -> None:
     impasto = str(Path(sys.executable).with_name("impasto"))
     with tempfile.TemporaryDirectory() as folder:
         photo, picture = Path(folder) / "photo.jpg", Path(folder) / "picture.jpg"
-        noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC).save(photo)
+        write_noise(photo, 512, 512, detail=32)
         stylize = ["stylize", str(photo), "-s", "starry_night", "-o", str(picture), "--overwrite"]
         seconds = median_seconds(
             {
@@ -32,7 +32,7 @@ def main() -> None:
             num_rounds=9,
         )
     lines = ["| command | seconds | wanted under |", "|---|---|---|"]
-    lines += [f"| {k} | {v:.2f} | {WANTED.get(k, '')} |" for k, v in seconds.items()]
+    lines += [f"| {k} | {v:.2f} | {GOALS.get(k, '')} |" for k, v in seconds.items()]
     publish("cold_start", command=COMMAND, table="\n".join(lines), content={"seconds": seconds})
 
 

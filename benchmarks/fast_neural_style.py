@@ -61,7 +61,7 @@ def build_published() -> nn.Module:
 
 
 def build_twin(published: nn.Module) -> StyleTransferNetwork:
-    """Return our network of the same widths with the same weights; a tanh at its end is more."""
+    """Return our network of the same widths with the same weights; it adds a tanh at the end."""
     ours = StyleTransferNetwork(NetworkArchitecture(channels=CHANNELS)).eval()
     weights = list(published.state_dict().values())
     names = list(ours.state_dict())

@@ -1,8 +1,8 @@
-"""How soon the first picture is there, with and without compiled models on disk.
+"""Time to the first picture, with and without compiled models on disk.
 
     python benchmarks/first_picture.py
 
-Each time a new process opens a style and paints one picture; the imports are not counted.
+Each time a new process opens a style and stylizes one picture; imports are not counted.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""A folder of photographs through `impasto stylize`, against the bare backend: where time goes.
+"""A folder of photographs through `impasto stylize`, against the bare backend: where the time goes.
 
     python benchmarks/folder.py [--photographs 200]
 
-JPEGs of one megapixel, made from examples/photos. The bare backend is given preloaded arrays. What
-reading, the picture's preparation and writing take alone is measured on some of them, so that it
-can be seen how much of it hides behind the model.
+JPEGs of one megapixel, from examples/photos. The bare backend takes arrays from memory. Reading,
+preparing and writing are measured alone on some of them: the difference to the command's time is
+what hides behind the model.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from measure import publish
-from PIL import Image, ImageOps
+from pictures import write_examples
 
 from impasto.cli.main import run
 from impasto.images.files.io import load_picture, save_picture
@@ -26,10 +26,9 @@ from impasto.runtime.predictor import Predictor, network_batch
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import resolve_model
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
 WIDTH, HEIGHT = 1152, 896
 STYLE = "starry_night"
-WANTED = 0.85
+GOAL = 0.85
 COMMAND = "python benchmarks/folder.py"
 
 
@@ -40,10 +39,10 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        paths = _make_photographs(folder / "photos", arguments.photographs)
+        paths = write_examples(folder / "photos", arguments.photographs, WIDTH, HEIGHT)
         before = _bare_seconds(paths[0], arguments.bare)
         started = time.perf_counter()
-        words = ["stylize", folder / "photos", "-s", STYLE, "-o", folder / "painted", "--json"]
+        words = ["stylize", folder / "photos", "-s", STYLE, "-o", folder / "stylized", "--json"]
         with contextlib.redirect_stdout(io.StringIO()):
             status = run([str(word) for word in words])
         whole = (time.perf_counter() - started) / len(paths)
@@ -60,7 +59,7 @@ def main() -> None:
         f"| the bare backend on arrays, before and after | {bare:.3f} |",
         *(f"| {name}, alone | {seconds:.3f} |" for name, seconds in alone.items()),
         "",
-        f"{share:.0%} of the bare backend's throughput (wanted: {WANTED:.0%}). Reading and writing "
+        f"{share:.0%} of the bare backend's throughput (wanted: {GOAL:.0%}). Reading and writing "
         f"would take {sum(alone.values()) / whole:.0%} of the command's time by themselves; "
         f"{max(0.0, (bare + sum(alone.values()) - whole) / sum(alone.values())):.0%} of that was "
         "hidden behind the model.",
@@ -71,17 +70,6 @@ def main() -> None:
         table="\n".join(lines),
         content={"whole": whole, "bare": bare, "alone": alone, "share": share},
     )
-
-
-def _make_photographs(folder: Path, number: int) -> list[Path]:
-    folder.mkdir()
-    given = [Image.open(path).convert("RGB") for path in sorted(EXAMPLES.iterdir())]
-    fitted = [ImageOps.fit(image, (WIDTH, HEIGHT)) for image in given]
-    paths = [folder / f"{index:03}.jpg" for index in range(number)]
-    for index, path in enumerate(paths):
-        turned = fitted[index % len(fitted)]
-        (turned if index // len(fitted) % 2 else ImageOps.mirror(turned)).save(path, quality=92)
-    return paths
 
 
 def _bare_seconds(path: Path, number: int) -> float:
@@ -98,11 +86,11 @@ def _bare_seconds(path: Path, number: int) -> float:
 def _alone(paths: list[Path], folder: Path) -> dict[str, float]:
     card = Stylizer(STYLE).card
     pictures = [load_picture(path) for path in paths]
-    target = folder / "alone.jpg"
+    output = folder / "alone.jpg"
     steps: dict[str, Callable[[int], object]] = {
         "reading": lambda i: load_picture(paths[i]),
         "preparing": lambda i: network_batch(card, pictures[i].rgb[np.newaxis]),
-        "writing": lambda i: save_picture(pictures[i], target, overwrite=True),
+        "writing": lambda i: save_picture(pictures[i], output, overwrite=True),
     }
     seconds = {}
     for name, step in steps.items():

@@ -1,15 +1,13 @@
-"""What photographs larger than a screen cost: time a megapixel, memory, and folders of all sizes.
+"""Large photographs and folders of many sizes: time a megapixel, and memory.
 
     python benchmarks/large_photographs.py                  # some ten minutes on two quiet cores
     python benchmarks/large_photographs.py --megapixels 24 --sizes 200
 
-Each row is one `impasto stylize` in a process of its own. The system tells its processor time and
-its peak memory. Photographs are those of examples/, laid side by side.
+Each row is one `impasto stylize` in a process of its own. The system says its processor time and
+its peak memory. Photographs are those of examples/, side by side.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from measure import publish
+from pictures import mosaic
 from PIL import Image
-from tiling import photographs
+from processes import run_impasto
 
 PHONE = (4032, 3024)
 STYLE = "starry_night"
@@ -30,7 +29,7 @@ class Row:
     """One run of the command.
 
     Attributes:
-        what: was stylized.
+        what: the picture or the folder, in words.
         settings: of the command.
         megapixels: of all pictures together.
         cpu_seconds: of the process, all threads together.
@@ -48,7 +47,7 @@ class Row:
 
 def write_photograph(path: Path, width: int, height: int) -> None:
     """A JPEG of this size."""
-    square = Image.fromarray((photographs(2048) * 255).astype(np.uint8))
+    square = Image.fromarray((mosaic(2048) * 255).astype(np.uint8))
     whole = Image.new("RGB", (width, height))
     for top in range(0, height, 2048):
         for left in range(0, width, 2048):
@@ -58,7 +57,7 @@ def write_photograph(path: Path, width: int, height: int) -> None:
 
 def write_sizes(folder: Path, num: int) -> float:
     """Small photographs of as many different sizes; their megapixels."""
-    source = Image.fromarray((photographs(512) * 255).astype(np.uint8))
+    source = Image.fromarray((mosaic(512) * 255).astype(np.uint8))
     folder.mkdir()
     sizes = [(64 + number % 50 * 4, 64 + number // 50 * 4) for number in range(num)]
     for width, height in sizes:
@@ -67,24 +66,17 @@ def write_sizes(folder: Path, num: int) -> float:
 
 
 def run(source: Path, output: Path, what: str, megapixels: float, *settings: str) -> Row:
-    """Run the command in a child."""
+    """Stylize a file or a folder."""
     words = ["stylize", str(source), "--style", STYLE, "-o", str(output), "--overwrite", *settings]
-    with subprocess.Popen(
-        [sys.executable, "-m", "impasto", *words], stdout=subprocess.DEVNULL
-    ) as child:
-        before = os.times().elapsed
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = os.times().elapsed - before
-        child.returncode = status
-    if status:
-        raise SystemExit(f"impasto {' '.join(words)} failed")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Row(what, " ".join(settings), megapixels, cpu, seconds, usage.ru_maxrss * 1024)
+    usage = run_impasto(words)
+    return Row(
+        what, " ".join(settings), megapixels, usage.cpu_seconds, usage.seconds, usage.peak_bytes
+    )
 
 
-def measured(folder: Path, megapixels: list[float], num_sizes: int) -> Iterator[Row]:
+def rows_of(folder: Path, megapixels: list[float], num_sizes: int) -> Iterator[Row]:
     """The rows, the first being what the others are compared with."""
-    photo, output = folder / "photo.jpg", folder / "result.jpg"
+    photo, output = folder / "photo.jpg", folder / "stylized.jpg"
     write_photograph(photo, *PHONE)
     million = PHONE[0] * PHONE[1] / 1e6
     for settings in (("--tile", "off"), (), ("--memory", "1G"), ("--tile", "1024")):
@@ -107,7 +99,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=2000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        rows = list(measured(Path(folder), options.megapixels, options.sizes))
+        rows = list(rows_of(Path(folder), options.megapixels, options.sizes))
     whole = rows[0].cpu_seconds / rows[0].megapixels
     table = [
         f"`impasto stylize --style {STYLE}`; processor time a megapixel over that of a phone's "

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 from measure import circumstances_of_speed, publish
+from pictures import noise
 
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import resolve_model
@@ -68,7 +68,7 @@ def main() -> None:
 def _measure(
     size: int, predictors: dict[str, Predictor], theirs: "subprocess.Popen[str]", rounds: int
 ) -> dict[str, float]:
-    picture = np.random.default_rng(0).random((size, size, 3), dtype=np.float32)
+    picture = noise(size, size)
     assert theirs.stdin is not None
     assert theirs.stdout is not None
     times: dict[str, list[float]] = {"lite": [], **{name: [] for name in predictors}}

@@ -1,28 +1,25 @@
-"""What every benchmark here shares: results printed and kept, with who measured where and when."""
+"""Results of benchmarks: printed, and kept with the circumstances of the measurement."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from impasto.evaluation.circumstances import circumstances, processor
-from impasto.evaluation.timing import median_seconds
-
-__all__ = ["circumstances_of_speed", "median_seconds", "processor", "publish"]
+from impasto.evaluation.circumstances import circumstances
+from impasto.system.machine import num_cores, processor_flags
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def circumstances_of_speed() -> str:
     """Say what this processor cannot show, and that all candidates had the same cores."""
-    flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].partition("\n")[0].split()
-    names = {"bf16": "avx512_bf16", "VNNI": "vnni"}
-    missing = [name for name, flag in names.items() if not any(flag in word for word in flags)]
-    note = f"All candidates took turns on the same {len(os.sched_getaffinity(0))} core(s)."
+    flags = {"bf16": "avx512_bf16", "VNNI": "vnni"}
+    present = processor_flags()
+    missing = [name for name, flag in flags.items() if not any(flag in each for each in present)]
+    note = f"All candidates took turns on the same {num_cores()} core(s)."
     if missing:
         note += (
-            f" This processor has no {' and no '.join(missing)}: what is wanted of bf16 and int8 "
-            "is of one that has, and is not measured here."
+            f" This processor has no {' and no '.join(missing)}: the goals of bf16 and int8 "
+            "are for one that has, and are not measured here."
         )
     return note
 

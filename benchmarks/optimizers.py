@@ -6,8 +6,8 @@ The objective is the one that the shipped Starry Night was trained by; the start
 same for all. SciPy keeps the bounds by itself; torch's L-BFGS has no bounds, so its pixels are
 clamped before each evaluation. Each keeps the same number of pairs. Beside each objective is how
 many evaluations the shipped network's one pass equals. Every photograph is also optimised in bf16,
-unless told otherwise, and the picture that comes of it judged in float32; processors without bf16
-take many times as long for that.
+by default, and the objective of the result is computed in float32; processors without bf16 take
+many times as long for that.
 """
 
 import argparse
@@ -38,14 +38,14 @@ NUM_PAIRS = 50
 
 
 class Recorder:
-    """An objective that keeps each value it returned."""
+    """An objective that records its values."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, objective: Judge) -> None:
+        self.objective = objective
         self.values: list[float] = []
 
     def __call__(self, picture: Tensor) -> LossTerms:
-        terms = self.judge(picture)
+        terms = self.objective(picture)
         self.values.append(float(terms.total.detach()))
         return terms
 
@@ -57,7 +57,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Ending:
-    """The lowest objective of an optimiser, and how many evaluations the network's equals."""
+    """The lowest objective of an optimiser, and its evaluations to reach the network's."""
 
     objective: float
     network_equals: int | None
@@ -75,58 +75,62 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--iterations", type=int, default=200)
     parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=True)
-    given = parser.parse_args()
+    options = parser.parse_args()
     (style,) = load_styles([STYLE], ROOT / "examples" / "paintings")
     kinds = ["start", "network", "projected L-BFGS", "SciPy L-BFGS-B", "torch L-BFGS"]
-    kinds += ["in bf16"] if given.bf16 else []
+    kinds += ["in bf16"] if options.bf16 else []
     lines = [f"| photograph | {' | '.join(kinds)} |", "|---" * (1 + len(kinds)) + "|"]
     content = {}
     for name in PHOTOS:
-        photograph = square(ROOT / "examples" / "photos" / name, given.size)
-        found = compare(style, photograph, given.iterations)
-        if given.bf16:
-            found["bf16"] = in_bf16(style, photograph, given.iterations)
-        lines.append(f"| {name} | " + " | ".join(map(told, found.values())) + " |")
+        photograph = square(ROOT / "examples" / "photos" / name, options.size)
+        objectives = compare(style, photograph, options.iterations)
+        if options.bf16:
+            objectives["bf16"] = in_bf16(style, photograph, options.iterations)
+        lines.append(f"| {name} | " + " | ".join(map(in_words, objectives.values())) + " |")
         content[name] = {
             kind: asdict(value) if isinstance(value, Ending) else value
-            for kind, value in found.items()
+            for kind, value in objectives.items()
         }
     lines.append("")
     lines.append(
-        f"{given.size}², objective of {STYLE} after {given.iterations} evaluations, lower is "
+        f"{options.size}², objective of {STYLE} after {options.iterations} evaluations, lower is "
         "better; in brackets, after how many it is as low as the shipped network's."
     )
     publish(
         "optimizers",
-        command=f"python benchmarks/optimizers.py --size {given.size} "
-        f"--iterations {given.iterations}{'' if given.bf16 else ' --no-bf16'}",
+        command=f"python benchmarks/optimizers.py --size {options.size} "
+        f"--iterations {options.iterations}{'' if options.bf16 else ' --no-bf16'}",
         table="\n".join(lines),
         content={"objectives": content},
     )
 
 
-def told(value: float | Ending) -> str:
+def in_words(value: float | Ending) -> str:
     return str(value) if isinstance(value, Ending) else f"{value:.4f}"
 
 
 def compare(
     style: TrainedStyle, photograph: np.ndarray, iterations: int
 ) -> dict[str, float | Ending]:
-    judge, start = style.judge(photograph), noise_for(photograph)
-    network = terms_of(judge, style.stylized(photograph))["total"]
-    optimizers = {"ours": ours, "scipy": scipys, "torch": torchs}
+    objective, start = style.judge(photograph), noise_for(photograph)
+    network = terms_of(objective, style.stylized(photograph))["total"]
+    optimizers = {
+        "ours": optimize_with_ours,
+        "scipy": optimize_with_scipy,
+        "torch": optimize_with_torch,
+    }
     endings = {}
     for name, optimize in optimizers.items():
-        recorder = Recorder(judge)
+        recorder = Recorder(objective)
         optimize(recorder, start, iterations)
         endings[name] = Ending.of(recorder.values[:iterations], network)
     return {"start": recorder.values[0], "network": network, **endings}
 
 
 def in_bf16(style: TrainedStyle, photograph: np.ndarray, iterations: int) -> float:
-    """Ours, computed in bf16, judged in float32 at the end."""
+    """The objective in float32 of the picture that ours reaches in bf16."""
     half = Recorder(style.judge(photograph, bf16=True))
-    picture = ours(half, noise_for(photograph), iterations)
+    picture = optimize_with_ours(half, noise_for(photograph), iterations)
     with torch.no_grad():
         return float(style.judge(photograph)(picture).total)
 
@@ -136,7 +140,7 @@ def noise_for(photograph: np.ndarray) -> Tensor:
     return white_noise(height, width, seed=0)
 
 
-def ours(objective: Recorder, start: Tensor, iterations: int) -> Tensor:
+def optimize_with_ours(objective: Recorder, start: Tensor, iterations: int) -> Tensor:
     settings = OptimizationSettings(num_iterations=iterations, history_size=NUM_PAIRS)
     optimizer = PictureOptimizer(objective, start, settings)
     while not optimizer.is_done:
@@ -144,14 +148,14 @@ def ours(objective: Recorder, start: Tensor, iterations: int) -> Tensor:
     return optimizer.picture
 
 
-def scipys(objective: Recorder, start: Tensor, iterations: int) -> None:
-    def as_it_asks(flat: np.ndarray) -> tuple[float, np.ndarray]:
+def optimize_with_scipy(objective: Recorder, start: Tensor, iterations: int) -> None:
+    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         point = torch.from_numpy(flat.astype(np.float32)).view_as(start)
         value, gradient = objective.with_gradient(point)
         return value, gradient.numpy().ravel().astype(np.float64)
 
     minimize(
-        as_it_asks,
+        value_and_gradient,
         start.numpy().ravel().astype(np.float64),
         jac=True,
         method="L-BFGS-B",
@@ -166,7 +170,7 @@ def scipys(objective: Recorder, start: Tensor, iterations: int) -> None:
     )
 
 
-def torchs(objective: Recorder, start: Tensor, iterations: int) -> None:
+def optimize_with_torch(objective: Recorder, start: Tensor, iterations: int) -> None:
     point = start.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([point], lr=1.0, max_iter=1, history_size=NUM_PAIRS)
 

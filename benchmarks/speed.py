@@ -1,4 +1,4 @@
-"""How fast pictures are painted: one run, alternating, medians, ratios.
+"""Time to stylize a picture: one run, alternating, medians, ratios.
 
     python benchmarks/speed.py [--rounds 7]
 
@@ -9,12 +9,13 @@ processor computes in. The weights are random, since speed does not depend on th
 
 import argparse
 
-import numpy as np
 import openvino
 import torch
 from fast_neural_style import build_published, build_twin, stylize
-from measure import circumstances_of_speed, median_seconds, publish
+from measure import circumstances_of_speed, publish
+from pictures import noise
 
+from impasto.evaluation.timing import median_seconds
 from impasto.export.model_export import model_bytes
 from impasto.export.quantization import calibrate
 from impasto.export.quantized_graph import quantize_graph, with_metadata
@@ -25,7 +26,7 @@ from impasto.zoo.registry import resolve_model
 
 SIZES = (256, 512, 1024)
 STYLE = "starry_night"
-TARGETS = {
+GOALS = {
     "ours bf16": (2.3, 3.1, 3.9),
     "ours int8": (4.3, 5.8, 7.5),
     "shipped bf16": (7, 8, 11),
@@ -59,17 +60,16 @@ def main() -> None:
 
 def _predictors(name: str, model: ModelFile) -> dict[str, Predictor]:
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    found = {f"{name} f32": Predictor(model, precision="f32")}
+    predictors = {f"{name} f32": Predictor(model, precision="f32")}
     if "BF16" in capabilities:
-        found[f"{name} bf16"] = Predictor(model, precision="bf16")
-    found[f"{name} int8"] = Predictor(_quantized(model), precision="int8")
-    return found
+        predictors[f"{name} bf16"] = Predictor(model, precision="bf16")
+    predictors[f"{name} int8"] = Predictor(_quantized(model), precision="int8")
+    return predictors
 
 
 def _quantized(model: ModelFile) -> ModelFile:
-    """All but the first convolution in 8 bits, whatever the picture: only its speed is asked."""
-    pictures = [np.random.default_rng(0).random((256, 256, 3), dtype=np.float32)]
-    calibration = calibrate(model, pictures)
+    """All but the first convolution in 8 bits, calibrated on noise: only its speed counts."""
+    calibration = calibrate(model, [noise(256, 256)])
     data = quantize_graph(model.data, calibration, in_float=[next(iter(calibration.work))])
     record = QuantizationRecord(
         made_from=model.sha256, activation_bits=8, weight_bits=7, photographs="noise",
@@ -83,7 +83,7 @@ def _quantized(model: ModelFile) -> ModelFile:
 def _measure(
     size: int, published: torch.nn.Module, predictors: dict[str, Predictor], rounds: int
 ) -> dict[str, float]:
-    picture = np.random.default_rng(0).random((size, size, 3), dtype=np.float32)
+    picture = noise(size, size)
     tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous()
     candidates = {EAGER: lambda: stylize(published, tensor)}
     for name, predictor in predictors.items():
@@ -100,12 +100,12 @@ def _table(rows: list[dict[str, float]], columns: list[str]) -> str:
         "|" + "---|" * (len(columns) + 1),
     ]
     for row in rows:
-        place = SIZES.index(int(row["size"]))
+        index = SIZES.index(int(row["size"]))
         cells = []
         for column in columns:
             ratio = row[EAGER] / row[column]
-            wanted = TARGETS.get(column, (None, None, None))[place]
-            note = f"{ratio:.2f}" + (f"; {wanted}" if wanted else "")
+            goal = GOALS.get(column, (None, None, None))[index]
+            note = f"{ratio:.2f}" + (f"; {goal}" if goal else "")
             cells.append(f"{row[column]:.3f} ({note})")
         lines.append(f"| {int(row['size'])}² | " + " | ".join(cells) + " |")
     lines += ["", circumstances_of_speed()]

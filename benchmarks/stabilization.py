@@ -1,12 +1,12 @@
-"""Flicker with and without `--stabilize`, on clips whose motion is known.
+"""Flicker with and without `--stabilize`, on videos whose motion is known.
 
     python benchmarks/stabilization.py
 
-The clips are rendered from photographs: a pan, a zoom, a rotation, a cut-out that moves over a
+The videos are rendered from photographs: a pan, a zoom, a rotation, a cut-out that moves over a
 background, and a still camera with sensor noise; all but the last without noise. The warping error
-is the root mean square difference between a repainted frame and the one before, moved along the
+is the root mean square difference between a stylized frame and the one before, moved along the
 true flow, over the pixels that are seen in both. Sharpness is the root mean square gradient of the
-repainted frames, as a share of that without `--stabilize`: blurring would be no cure.
+stylized frames, as a share of that without `--stabilize`: blurring would be no cure.
 """
 
 import argparse
@@ -34,8 +34,8 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Clip:
-    """Frames, and from each but the first the flow to the one before with where it holds."""
+class Video:
+    """Frames; for each but the first, the flow to the frame before, and where that is seen."""
 
     name: str
     frames: list[Array]
@@ -48,10 +48,10 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", default=STYLES)
     parser.add_argument("--frames", type=int, default=NUM_FRAMES)
     options = parser.parse_args()
-    clips = [make(options.frames) for make in (pan, zoom, rotation, cut_out, noise)]
-    rows = [row for style in options.styles for row in _measure_style(style, clips)]
+    videos = [make(options.frames) for make in (pan, zoom, rotation, cut_out, noise)]
+    rows = [row for style in options.styles for row in _measure_style(style, videos)]
     head = (
-        "| style | clip | error of the clip itself | without | with `--stabilize` | ratio "
+        "| style | video | error of the video itself | without | with `--stabilize` | ratio "
         "| sharpness kept |"
     )
     lines = [head, "|---|---|---|---|---|---|---|"]
@@ -68,32 +68,32 @@ def main() -> None:
     publish("stabilization", command=COMMAND, table=table, content={"rows": rows})
 
 
-def _measure_style(style: str, clips: list[Clip]) -> list[dict[str, object]]:
+def _measure_style(style: str, videos: list[Video]) -> list[dict[str, object]]:
     stylizer = Stylizer(style, precision="f32")
 
-    def paint(rgb: Array) -> Array:
+    def stylize(rgb: Array) -> Array:
         return stylizer.stylize(Picture(rgb)).rgb
 
     rows: list[dict[str, object]] = []
-    for clip in clips:
-        plain = [paint(frame) for frame in clip.frames]
-        steady = list(map(Stabilizer(paint), clip.frames))
+    for video in videos:
+        plain = [stylize(frame) for frame in video.frames]
+        steady = list(map(Stabilizer(stylize), video.frames))
         rows.append(
             {
                 "style": style,
-                "clip": clip.name,
-                "itself": warping_error(clip.frames, clip),
-                "without": warping_error(plain, clip),
-                "with": warping_error(steady, clip),
+                "clip": video.name,
+                "itself": warping_error(video.frames, video),
+                "without": warping_error(plain, video),
+                "with": warping_error(steady, video),
                 "sharpness": sharpness(steady) / sharpness(plain),
             }
         )
     return rows
 
 
-def warping_error(frames: list[Array], clip: Clip) -> float:
+def warping_error(frames: list[Array], video: Video) -> float:
     squares, count = 0.0, 0
-    for before, frame, flow, seen in zip(frames, frames[1:], clip.flows, clip.seen, strict=False):
+    for before, frame, flow, seen in zip(frames, frames[1:], video.flows, video.seen, strict=False):
         difference = (frame - warp(before, flow))[seen]
         squares += float(np.square(difference, dtype=np.float64).sum())
         count += difference.size
@@ -105,23 +105,23 @@ def sharpness(frames: list[Array]) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def pan(num_frames: int) -> Clip:
+def pan(num_frames: int) -> Video:
     """The camera moves by 2.3 and 0.7 pixels a frame."""
     return _camera("pan", "china.jpg", [(1, t * (2.3 + 0.7j)) for t in range(num_frames)])
 
 
-def zoom(num_frames: int) -> Clip:
-    """It comes closer by 1 % a frame."""
+def zoom(num_frames: int) -> Video:
+    """The camera comes closer by 1 % a frame."""
     return _camera("zoom", "flower.jpg", [(0.99**t, 0) for t in range(num_frames)])
 
 
-def rotation(num_frames: int) -> Clip:
-    """It turns by half a degree a frame."""
-    turns = np.exp(1j * np.deg2rad(0.5 * np.arange(num_frames)))
-    return _camera("rotation", "coffee.png", [(turn, 0) for turn in turns])
+def rotation(num_frames: int) -> Video:
+    """The camera rotates by half a degree a frame."""
+    rotations = np.exp(1j * np.deg2rad(0.5 * np.arange(num_frames)))
+    return _camera("rotation", "coffee.png", [(factor, 0) for factor in rotations])
 
 
-def noise(num_frames: int) -> Clip:
+def noise(num_frames: int) -> Video:
     """A still camera whose sensor is noisy."""
     still = _camera("still, noisy", "chelsea.png", _still(num_frames))
     rng = np.random.default_rng(0)
@@ -129,10 +129,10 @@ def noise(num_frames: int) -> Clip:
         np.clip(frame + NOISE * rng.standard_normal(frame.shape), 0, 1).astype(np.float32)
         for frame in still.frames
     ]
-    return Clip(still.name, noisy, still.flows, still.seen)
+    return Video(still.name, noisy, still.flows, still.seen)
 
 
-def cut_out(num_frames: int) -> Clip:
+def cut_out(num_frames: int) -> Video:
     """A disc out of another photograph moves by 3 and 1 pixels a frame over a still background."""
     background = _camera("", "china.jpg", _still(1)).frames[0]
     other = _camera("", "astronaut.png", _still(1)).frames[0]
@@ -150,11 +150,11 @@ def cut_out(num_frames: int) -> Clip:
         uncovered = before & ~disc
         flows.append(flow)
         seen.append(~uncovered & ~_edge_of(disc) & ~_edge_of(before) & is_inside(flow))
-    return Clip("cut-out", frames, flows, seen)
+    return Video("cut-out", frames, flows, seen)
 
 
 def _edge_of(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels within two of an edge, which blends both sides."""
+    """Pixels within two of the mask's edge, where both sides are blended."""
     padded = np.pad(mask, 2, mode="edge")
     shifted = [padded[r : r + HEIGHT, c : c + WIDTH] for r in range(5) for c in range(5)]
     return np.any(shifted, axis=0) & ~np.all(shifted, axis=0)
@@ -164,31 +164,33 @@ def _still(num_frames: int) -> list[tuple[complex, complex]]:
     return [(1, 0)] * num_frames
 
 
-def _camera(name: str, photo: str, places: list[tuple[complex, complex]]) -> Clip:
-    """A clip of a plane photograph.
+def _camera(name: str, photo: str, positions: list[tuple[complex, complex]]) -> Video:
+    """A video of a plane photograph.
 
     Args:
-        places: of the camera, frame by frame: the pixel at z = column + i·row, counted from the
+        positions: of the camera, frame by frame: the pixel at z = column + i·row, counted from the
             middle, shows the photograph at factor · z + shift.
     """
     picture = resize_longer_side(load_picture(PHOTOS / photo), 2 * WIDTH).rgb
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     z = columns - (WIDTH - 1) / 2 + 1j * (rows - (HEIGHT - 1) / 2)
-    frames = [_seen_at(picture, factor * z + shift) for factor, shift in places]
+    frames = [_seen_at(picture, factor * z + shift) for factor, shift in positions]
     flows = []
-    for (factor, shift), (factor_before, shift_before) in zip(places[1:], places, strict=False):
+    for (factor, shift), (factor_before, shift_before) in zip(
+        positions[1:], positions, strict=False
+    ):
         flow = (factor * z + shift - shift_before) / factor_before - z
         flows.append(np.stack([flow.real, flow.imag], axis=-1).astype(np.float32))
-    return Clip(name, frames, flows, [is_inside(flow) for flow in flows])
+    return Video(name, frames, flows, [is_inside(flow) for flow in flows])
 
 
-def _seen_at(picture: Array, places: NDArray[np.complexfloating]) -> Array:
-    """The picture at places counted from its middle."""
+def _seen_at(picture: Array, positions: NDArray[np.complexfloating]) -> Array:
+    """The picture at positions counted from its middle."""
     height, width = picture.shape[:2]
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     flow = np.zeros((height, width, 2), np.float32)
-    flow[:HEIGHT, :WIDTH, 0] = places.real + (width - 1) / 2 - columns
-    flow[:HEIGHT, :WIDTH, 1] = places.imag + (height - 1) / 2 - rows
+    flow[:HEIGHT, :WIDTH, 0] = positions.real + (width - 1) / 2 - columns
+    flow[:HEIGHT, :WIDTH, 1] = positions.imag + (height - 1) / 2 - rows
     return np.ascontiguousarray(warp(picture, flow)[:HEIGHT, :WIDTH].clip(0, 1))
 
 

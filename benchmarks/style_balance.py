@@ -3,7 +3,7 @@
     python benchmarks/style_balance.py PAINTING... --photos DIR --test-photos DIR
 
 Trains a short style for each painting with the defaults, then measures how much nearer to the
-painting it brings photographs it has not seen, and draws what it makes of some of them.
+painting it brings photographs it has not seen, and draws some of them stylized.
 """
 
 import argparse

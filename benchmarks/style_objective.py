@@ -5,7 +5,7 @@
 The objective is the default preset's, scaled as the first model's card has it, so that one
 number compares all; photographs at 256² as `style_terms.py` says, times at 256² and 512². Peaks are
 the spectrum's at 2 and 4 pixels, as in `style_probe.py`, the median over its pictures. The sheet
-beside the table has a photograph of `examples/`, repainted by each model, and a crop at 4:1.
+beside the table has a photograph of `examples/`, stylized by each model, and a crop at 4:1.
 `runs/widths.sh` and `runs/time_and_photos.sh` train the models.
 """
 
@@ -13,11 +13,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from measure import RESULTS, median_seconds, publish
+from measure import RESULTS, publish
+from pictures import EXAMPLES, noise
 from style_probe import examine, probe_pictures
 from style_terms import PRESET, StyleTerms, total_variation
 
 from impasto.evaluation.photographs import Pixels, square, stylized
+from impasto.evaluation.timing import median_seconds
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, list_pictures, save_picture
 from impasto.runtime.predictor import Predictor
@@ -26,8 +28,8 @@ from impasto.zoo.registry import resolve_model
 
 SIZE = 256
 SPEED_SIZES = (256, 512)
-SHOWN = Path(__file__).parents[1] / "examples" / "photos" / "chelsea.png"
-CROP, ENLARGED = slice(96, 160), 4
+SHEET_PHOTOGRAPH = EXAMPLES / "chelsea.png"
+CROP, MAGNIFICATION = slice(96, 160), 4
 
 
 def main() -> None:
@@ -71,7 +73,7 @@ def main() -> None:
         "",
         f"Means over {len(photos)} photographs at {SIZE}².",
         "",
-        f"![A photograph, repainted by each, and a crop at {ENLARGED}:1]({arguments.name}.jpg)",
+        f"![A photograph, stylized by each, and a crop at {MAGNIFICATION}:1]({arguments.name}.jpg)",
     ]
     save_picture(sheet(predictors), RESULTS / f"{arguments.name}.jpg", quality=85, overwrite=True)
     publish(
@@ -81,7 +83,7 @@ def main() -> None:
         content={
             "weighted": weighted,
             "peaks": peaks,
-            "seconds": {str(size): found for size, found in seconds.items()},
+            "seconds": {str(size): medians for size, medians in seconds.items()},
         },
     )
 
@@ -113,15 +115,15 @@ def weighted_terms(
 
 
 def median_peaks(predictor: Predictor) -> tuple[float, ...]:
-    findings = [examine(stylized(predictor, picture)) for picture in probe_pictures().values()]
-    return tuple(np.median([finding.peaks for finding in findings], axis=0).tolist())
+    measured = [examine(stylized(predictor, picture)) for picture in probe_pictures().values()]
+    return tuple(np.median([artefacts.peaks for artefacts in measured], axis=0).tolist())
 
 
 def sheet(predictors: dict[str, Predictor]) -> Picture:
-    photograph = square(SHOWN, SIZE)
+    photograph = square(SHEET_PHOTOGRAPH, SIZE)
     pictures = [photograph, *(stylized(each, photograph) for each in predictors.values())]
     crops = [
-        picture[CROP, CROP].repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+        picture[CROP, CROP].repeat(MAGNIFICATION, axis=0).repeat(MAGNIFICATION, axis=1)
         for picture in pictures
     ]
     labels = ["photograph", *predictors]
@@ -129,7 +131,7 @@ def sheet(predictors: dict[str, Predictor]) -> Picture:
 
 
 def speed(predictors: dict[str, Predictor], size: int) -> dict[str, float]:
-    picture = np.random.default_rng(0).random((size, size, 3), dtype=np.float32)
+    picture = noise(size, size)
     runs = {name: (lambda p=predictor: p(picture)) for name, predictor in predictors.items()}
     return median_seconds(runs, num_rounds=9)
 

@@ -38,7 +38,7 @@ NIGHT_PHOTOGRAPH = ROOT / "examples" / "photos" / "china.jpg"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Artefacts:
     spots: int
     largest_spot: int
     border: float
@@ -60,10 +60,10 @@ def main() -> None:
         predictor = Predictor(resolve_model(model))
         name = Path(model).stem
         results = {kind: stylized(predictor, picture) for kind, picture in pictures.items()}
-        findings = {kind: examine(result) for kind, result in results.items()}
-        findings["the painting itself"] = examine(square(painting_of(name), SIZE))
-        lines += [row(name, kind, finding) for kind, finding in findings.items()]
-        content[name] = {kind: vars(finding) for kind, finding in findings.items()}
+        measured = {kind: examine(result) for kind, result in results.items()}
+        measured["the painting itself"] = examine(square(painting_of(name), SIZE))
+        lines += [row(name, kind, artefacts) for kind, artefacts in measured.items()]
+        content[name] = {kind: vars(artefacts) for kind, artefacts in measured.items()}
         sheet.append(list(results.values()))
     labels = ["as given", *(Path(model).stem for model in models)]
     drawn = contact_sheet(sheet, cell_size=SIZE, row_labels=labels, column_labels=list(pictures))
@@ -77,15 +77,15 @@ def main() -> None:
 
 
 def painting_of(name: str) -> Path:
-    """Of a shipped style; the runs of a style are called after it: `starry_night_24`."""
+    """The painting of a style; a run of it is named after it, such as `starry_night_24`."""
     paintings = sorted((ROOT / "examples" / "paintings").iterdir(), key=lambda file: file.stem)
     return next(file for file in paintings if name.startswith(file.stem))
 
 
-def row(name: str, kind: str, finding: Finding) -> str:
-    peaks = " | ".join(f"{peak:.2f}" for peak in finding.peaks)
-    spots = f"{finding.spots} ({finding.largest_spot})" if finding.spots else "0"
-    return f"| {name} | {kind} | {spots} | {finding.border:+.3f} | {peaks} |"
+def row(name: str, kind: str, artefacts: Artefacts) -> str:
+    peaks = " | ".join(f"{peak:.2f}" for peak in artefacts.peaks)
+    spots = f"{artefacts.spots} ({artefacts.largest_spot})" if artefacts.spots else "0"
+    return f"| {name} | {kind} | {spots} | {artefacts.border:+.3f} | {peaks} |"
 
 
 def probe_pictures() -> dict[str, Pixels]:
@@ -104,10 +104,10 @@ def probe_pictures() -> dict[str, Pixels]:
     }
 
 
-def examine(picture: Pixels) -> Finding:
+def examine(picture: Pixels) -> Artefacts:
     luminance = picture @ WEIGHTS
     spots = spot_sizes(luminance)
-    return Finding(
+    return Artefacts(
         spots=len(spots),
         largest_spot=max(spots, default=0),
         border=border_step(luminance),

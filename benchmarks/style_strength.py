@@ -33,7 +33,7 @@ UNTOUCHED = "untouched"
 
 @dataclass
 class Row:
-    """What one style made of every photograph at one size; styles are photographs × paintings."""
+    """Losses of every photograph in one style at one size; styles: photographs × paintings."""
 
     content: list[float] = field(default_factory=list)
     variation: list[float] = field(default_factory=list)
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", help="default: every shipped style")
     parser.add_argument("--paintings", type=Path, required=True)
     parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--limit", type=int, help="use only so many photographs")
+    parser.add_argument("--limit", type=int, help="number of photographs to use")
     arguments = parser.parse_args()
     shipped = [entry.name for entry in list_models(task="style-transfer") if entry.released]
     models = arguments.models or shipped
@@ -56,7 +56,9 @@ def main() -> None:
     rows = {size: rows_at(size, predictors, terms, photos) for size in SIZES}
     before = json.loads((RESULTS / "style_strength.json").read_text())
     if (before["num_photographs"], before["paintings"]) == (len(photos), terms.names):
-        rows = {size: as_rows(before["rows"][str(size)]) | found for size, found in rows.items()}
+        rows = {
+            size: as_rows(before["rows"][str(size)]) | measured for size, measured in rows.items()
+        }
     tables = [
         strength_table(rows, terms.names),
         *(confusion(rows[s], terms.names, s) for s in SIZES),
@@ -69,7 +71,7 @@ def main() -> None:
         content={
             "num_photographs": len(photos),
             "paintings": terms.names,
-            "rows": {str(size): as_lists(found) for size, found in rows.items()},
+            "rows": {str(size): as_lists(of_size) for size, of_size in rows.items()},
         },
     )
 
@@ -96,9 +98,9 @@ def strength_table(rows: dict[int, dict[str, Row]], paintings: list[str]) -> str
         "| total variation, untouched | total variation | own painting nearest |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for size, found in rows.items():
-        before = found[UNTOUCHED]
-        for name, row in found.items():
+    for size, of_size in rows.items():
+        before = of_size[UNTOUCHED]
+        for name, row in of_size.items():
             if name == UNTOUCHED:
                 continue
             own = paintings.index(name)
@@ -115,7 +117,7 @@ def strength_table(rows: dict[int, dict[str, Row]], paintings: list[str]) -> str
     return "\n".join(lines)
 
 
-def confusion(found: dict[str, Row], paintings: list[str], size: int) -> str:
+def confusion(rows: dict[str, Row], paintings: list[str], size: int) -> str:
     """How many photographs have each painting as their nearest."""
     lines = [
         f"Nearest of {len(paintings)} paintings by style loss at {size}², in photographs:",
@@ -123,21 +125,21 @@ def confusion(found: dict[str, Row], paintings: list[str], size: int) -> str:
         "| style | " + " | ".join(paintings) + " |",
         "|---|" + "---|" * len(paintings),
     ]
-    for name, row in found.items():
+    for name, row in rows.items():
         nearest = np.array(row.styles).argmin(axis=1)
         counts = [int((nearest == index).sum()) for index in range(len(paintings))]
         lines.append(f"| {name} | " + " | ".join(str(count or "·") for count in counts) + " |")
     return "\n".join(lines)
 
 
-def as_lists(found: dict[str, Row]) -> dict[str, dict[str, list[Any]]]:
+def as_lists(rows: dict[str, Row]) -> dict[str, dict[str, list[Any]]]:
     return {
         name: {
             "content": [float(f"{value:.6g}") for value in row.content],
             "total_variation": [float(f"{value:.6g}") for value in row.variation],
             "styles": [[float(f"{v:.5g}") for v in styles] for styles in row.styles],
         }
-        for name, row in found.items()
+        for name, row in rows.items()
     }
 
 

@@ -2,10 +2,9 @@
 
     python benchmarks/super_resolution.py --data DIR [--models FOLDER] [--scales 4 8]
 
-DIR holds the folders Set5, Set14 and BSD100. Models are found by their names, `faithful_x4` and so
-on, in FOLDER or else among those that can be called by name; those that are not there are left
-out. The paper's rows are compared by their difference to its own bicubic: at ×8 it follows another
-protocol, so that only differences can be.
+DIR holds the folders Set5, Set14 and BSD100. Models are looked up by name (`faithful_x4` and so
+on) in FOLDER, or else among the named models; missing ones are left out. The paper's rows are
+compared by their difference to its own bicubic, since at ×8 it follows another protocol.
 """
 
 import argparse
@@ -68,18 +67,19 @@ def _evaluate(scale: int, arguments: argparse.Namespace) -> Evaluation:
     if not arguments.without_features:
         measures.insert(1, feature_measure(protocol))
     enlargers = [bicubic_enlarger(scale)]
-    enlargers += [found for family in FAMILIES if (found := _find(family, scale, arguments.models))]
+    models = (_find(family, scale, arguments.models) for family in FAMILIES)
+    enlargers += [model for model in models if model is not None]
     sets = [find_pictures(arguments.data / name, scale=scale) for name in arguments.sets]
-    drawing = ComparisonSheet() if arguments.sheet is not None and scale == 4 else None
+    sheet = ComparisonSheet() if arguments.sheet is not None and scale == 4 else None
     result = evaluate(
         sets,
         enlargers,
         measures,
         protocol=protocol,
-        on_picture=None if drawing is None else drawing.add,
+        on_picture=None if sheet is None else sheet.add,
     )
-    if drawing is not None:
-        save_picture(Picture(rgb=drawing.draw()), arguments.sheet, overwrite=True)
+    if sheet is not None:
+        save_picture(Picture(rgb=sheet.draw()), arguments.sheet, overwrite=True)
     return result
 
 

@@ -1,17 +1,15 @@
-"""Tiles against whole pictures: how near, whether seams show, and what large pictures cost.
+"""Tiles against whole pictures: their difference, seams, and the cost of large pictures.
 
     python benchmarks/tiling.py     # 2048², every shipped style, and 100 megapixels
     python benchmarks/tiling.py --styles starry_night --megapixels 12 24
 
-Large pictures are made by laying the photographs of examples/ side by side, and are transformed by
-the command line in a process of its own, whose peak memory the system tells. What is left out
-(`--styles` without names, `--megapixels` without numbers) stays as it was measured before.
+Large pictures are the photographs of examples/, side by side. The command line transforms them in a
+process of its own, whose peak memory the system says. Rows that are left out (`--styles` without
+names, `--megapixels` without numbers) stay as they were measured before.
 """
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,32 +17,20 @@ from pathlib import Path
 
 import numpy as np
 from measure import RESULTS, publish
+from pictures import mosaic
 from PIL import Image
+from processes import run_impasto
 
-from impasto.images.files.io import load_picture
-from impasto.images.resize import resize_lanczos
 from impasto.runtime.predictor import Predictor
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
 
-PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 UPSCALER = "faithful_x4"
-NAMES = ("china.jpg", "coffee.png", "flower.jpg", "chelsea.png")
-
-
-def photographs(side: int) -> np.ndarray:
-    """Four photographs in a square: parts that differ much, so that tiles would."""
-    half = side // 2
-    quarters = [
-        resize_lanczos(load_picture(PHOTOS / name).rgb, width=half, height=half).clip(0, 1)
-        for name in NAMES
-    ]
-    return np.vstack([np.hstack(quarters[:2]), np.hstack(quarters[2:])])
 
 
 def compare(model: ModelFile, rgb: np.ndarray, tile: int) -> dict[str, float]:
-    """Transform a picture whole and in tiles; say how far apart, and how long it took."""
+    """Transform a picture whole and in tiles; return their difference and their times."""
     whole_predictor = Predictor(model)
     whole_predictor(rgb)  # compiled, as the stages of tiles are below
     started = time.process_time()
@@ -60,7 +46,7 @@ def compare(model: ModelFile, rgb: np.ndarray, tile: int) -> dict[str, float]:
     started = time.process_time()
     for part in predictor.parts(source, grid, memory=2**31):
         rows, columns = (
-            slice(place.start * scale, place.stop * scale) for place in (part.rows, part.columns)
+            slice(span.start * scale, span.stop * scale) for span in (part.rows, part.columns)
         )
         tiled[rows, columns] = part.rgb
     seconds = time.process_time() - started
@@ -87,26 +73,16 @@ def steps(rgb: np.ndarray, borders: list[int]) -> tuple[float, float]:
 
 
 def large_photograph(path: Path, megapixels: float) -> tuple[int, int]:
-    """Write a JPEG of so many megapixels, 3:2, whose sides are multiples of nothing."""
+    """Write a JPEG of about this many megapixels, 3:2, with odd sides."""
     import pyvips
 
     height = int((megapixels * 1e6 / 1.5) ** 0.5) | 1
     width = int(height * 1.5) | 1
-    tile = (photographs(2048) * 255).astype(np.uint8)
+    tile = (mosaic(2048) * 255).astype(np.uint8)
     square = pyvips.Image.new_from_memory(tile.tobytes(), 2048, 2048, 3, "uchar")
     across, down = -(-width // 2048), -(-height // 2048)
     square.replicate(across, down).crop(0, 0, width, height).jpegsave(str(path), Q=92)
     return width, height
-
-
-def run_command(arguments: list[str]) -> tuple[float, float]:
-    """Run the command line in a child; return its seconds and its peak memory in bytes."""
-    started = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "impasto", *arguments])
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"impasto {' '.join(arguments)} failed")
-    return time.perf_counter() - started, usage.ru_maxrss * 1024
 
 
 def large(folder: Path, megapixels: float, upscaled: float) -> list[dict[str, object]]:
@@ -120,21 +96,21 @@ def large(folder: Path, megapixels: float, upscaled: float) -> list[dict[str, ob
         if not size:
             continue
         width, height = large_photograph(folder / "large.jpg", size)
-        target = folder / f"result.{suffix}"
-        arguments = [command, str(folder / "large.jpg"), *options, "-o", str(target)]
-        seconds, peak = run_command([*arguments, "--memory", "1G", "--overwrite"])
+        output = folder / f"output.{suffix}"
+        words = [command, str(folder / "large.jpg"), *options, "-o", str(output)]
+        usage = run_impasto([*words, "--memory", "1G", "--overwrite"])
         rows.append(
             {
                 "command": f"{command} to {suffix}",
                 "width": width,
                 "height": height,
-                "seconds": seconds,
-                "peak_bytes": peak,
-                "file_bytes": target.stat().st_size,
-                "is_big_tiff": suffix == "tif" and _is_big_tiff(target),
+                "seconds": usage.seconds,
+                "peak_bytes": usage.peak_bytes,
+                "file_bytes": output.stat().st_size,
+                "is_big_tiff": suffix == "tif" and _is_big_tiff(output),
             }
         )
-        target.unlink()
+        output.unlink()
     return rows
 
 
@@ -155,12 +131,12 @@ def main() -> None:
     parser.add_argument("--skip-upscaler", action="store_true")
     options = parser.parse_args()
     compared = {
-        name: compare(resolve_model(name), photographs(options.side), options.tile)
+        name: compare(resolve_model(name), mosaic(options.side), options.tile)
         for name in options.styles
     }
     if not options.skip_upscaler:
         compared[UPSCALER] = compare(
-            resolve_model(UPSCALER), photographs(options.side // 4), options.side // 8
+            resolve_model(UPSCALER), mosaic(options.side // 4), options.side // 8
         )
     with tempfile.TemporaryDirectory(dir=".") as folder:
         rows = [row for size in options.megapixels for row in large(Path(folder), size, 0)] + [
@@ -171,18 +147,18 @@ def main() -> None:
     measured = {row["command"] for row in rows}
     rows = [row for row in before["large"] if row["command"] not in measured] + rows
     table = [
-        f"Tiles against the whole picture, {options.side}² (enlarged: to that), both in "
+        f"Tiles against the whole picture, {options.side}² (upscaled: to that), both in "
         f"{TiledPredictor(resolve_model(UPSCALER)).precision}:\n",
         "| model | tiles | dB | greatest difference, grey levels | step at tile borders, tiled "
         "(whole) | step elsewhere | CPU time, tiled over whole |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, found in compared.items():
-        ratio = found["tiled_cpu_seconds"] / found["whole_cpu_seconds"]
+    for name, row in compared.items():
+        ratio = row["tiled_cpu_seconds"] / row["whole_cpu_seconds"]
         table.append(
-            f"| {name} | {found['tiles']} | {found['psnr']:.1f} | {found['grey_levels']:.2f} "
-            f"| {found['step_at_borders']:.3f} ({found['step_at_borders_whole']:.3f}) "
-            f"| {found['step_elsewhere']:.3f} | {ratio:.2f} |"
+            f"| {name} | {row['tiles']} | {row['psnr']:.1f} | {row['grey_levels']:.2f} "
+            f"| {row['step_at_borders']:.3f} ({row['step_at_borders_whole']:.3f}) "
+            f"| {row['step_elsewhere']:.3f} | {ratio:.2f} |"
         )
     table += [
         "\nFrom file to file, `--memory 1G`:\n",

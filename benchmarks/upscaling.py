@@ -1,4 +1,4 @@
-"""How fast super-resolution ×4 is: ours beside bicubic, SRCNN and the paper's network, in one run.
+"""Time of super-resolution ×4: ours, bicubic, SRCNN and the paper's network, in one run.
 
     python benchmarks/upscaling.py
 
@@ -9,22 +9,21 @@ picture, several gigabytes.
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from inference import PEAK_SCRIPT
-from measure import median_seconds, publish
+from measure import publish
 from numpy.typing import NDArray
+from pictures import noise, write_noise
 from PIL import Image
+from processes import RUN_IMPASTO, peak_megabytes
 
 import impasto
 from impasto.evaluation.report import table
+from impasto.evaluation.timing import median_seconds
 from impasto.export.model_export import model_bytes
 from impasto.images.resize import imresize
 from impasto.networks.architecture import (
@@ -40,7 +39,7 @@ from impasto.zoo.card import Licences, ModelCard, TrainingRecord
 from impasto.zoo.model_file import model_from_bytes
 
 SCALE, SIZE, LARGE_SIZE = 4, 256, 1024
-PEAK_TARGET_MB = 1500
+PEAK_GOAL_MB = 1500
 OURS, PILLOW = "ours", "bicubic, Pillow, 8 bits"
 ARCHITECTURES: dict[str, SuperResolutionArchitecture] = {
     OURS: SubpixelArchitecture(scale=SCALE),
@@ -73,7 +72,7 @@ def main() -> None:
     if peak is not None:
         note += (
             f" Peak memory of the whole process, ours, at {LARGE_SIZE}² pixels: {peak} MB (wanted: "
-            f"under {PEAK_TARGET_MB})."
+            f"under {PEAK_GOAL_MB})."
         )
     publish(
         "upscaling",
@@ -94,7 +93,7 @@ def _measure(
     predictors = {
         name: Predictor(model_from_bytes(data), precision=precision) for name, data in files.items()
     }
-    picture = np.random.default_rng(0).random((SIZE, SIZE, 3), dtype=np.float32)
+    picture = noise(SIZE, SIZE)
     image = Image.fromarray((picture * 255).astype(np.uint8))
     large = (SIZE * SCALE, SIZE * SCALE)
     candidates = {
@@ -138,15 +137,9 @@ def _peak_memory_mb(data: bytes, precision: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         model, photo = Path(folder) / "fresh.onnx", Path(folder) / "photo.png"
         model.write_bytes(data)
-        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-        size = (LARGE_SIZE, LARGE_SIZE)
-        Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(photo)
-        words = ["upscale", photo, "-m", model, "--precision", precision, "-o"]
-        run = subprocess.run(
-            [sys.executable, "-c", PEAK_SCRIPT, *map(str, words), f"{folder}/large.png"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-    return int(json.loads(run.stderr.strip().splitlines()[-1])["peak_mb"])
+        write_noise(photo, LARGE_SIZE, LARGE_SIZE, detail=64)
+        words = ("upscale", photo, "-m", model, "--precision", precision)
+        return round(peak_megabytes(RUN_IMPASTO, *words, "-o", f"{folder}/large.png"))
 
 
 if __name__ == "__main__":

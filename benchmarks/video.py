@@ -1,10 +1,10 @@
-"""What a film costs beside its network: reading, colours, writing.
+"""The cost of a video beside its network: reading, colours, writing.
 
     python benchmarks/video.py
 
-A film that pans over a photograph is repainted with the style and with --strength 0, which does
-all but the network. Times are the processor's, of all threads together, so that other programs on
-the machine count little; frames per second are what a clock says, and worth nothing on a busy one.
+A video that pans over a photograph is stylized, and passed through at --strength 0, which does all
+but the network. Times are the processor's, of all threads together, so that other programs on the
+machine count little; frames per second are by the clock, and mean nothing on a busy machine.
 """
 
 import argparse
@@ -16,14 +16,15 @@ from pathlib import Path
 import av
 import numpy as np
 from measure import circumstances_of_speed, publish
+from pictures import EXAMPLES
 
 from impasto.images.files.io import load_picture, resize_longer_side
 from impasto.runtime.stylizer import Stylizer
 from impasto.runtime.video.transform import stylize_video
 
-PHOTO = Path(__file__).parents[1] / "examples" / "photos" / "china.jpg"
+PHOTO = EXAMPLES / "china.jpg"
 STYLE = "starry_night"
-WANTED = {256: 30, 512: 15}
+GOALS = {256: 30, 512: 15}
 """Frames a second, by size."""
 
 
@@ -39,13 +40,13 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for stylizer in (Stylizer(STYLE), Stylizer(STYLE, precision="int8")):
-            for size, wanted in WANTED.items():
+            for size, goal in GOALS.items():
                 row = _measure(Path(folder), stylizer, size, num_frames)
                 rows.append({"precision": stylizer.precision, **row})
                 lines.append(
                     f"| {size}² | {stylizer.precision} | {1000 * row['whole']:.0f} "
                     f"| {1000 * row['beside']:.1f} | {row['beside'] / row['whole']:.0%} "
-                    f"| {row['frames_per_second']:.1f} | {wanted} |"
+                    f"| {row['frames_per_second']:.1f} | {goal} |"
                 )
     note = (
         f"`{STYLE}`, {num_frames} frames, from H.264 to H.264, no sound. {circumstances_of_speed()}"

@@ -1,9 +1,10 @@
-"""Impasto's losses in a training loop of one's own: any network, any loss network, no recipe.
+"""Impasto's losses in your own training loop: any network, any loss network, no recipe.
 
     python examples/own_training_loop.py
 
-Trains a small network for a few steps on the example photographs, first judged by VGG-16, then by
-a loss network made here. It shows how the parts fit together; a style takes thousands of steps.
+Trains a small network for a few steps on the example photographs, first with VGG-16 as the loss
+network, then with one defined here. It shows how the parts fit together; a style takes thousands of
+steps.
 Needs the extra `train`.
 """
 
@@ -29,9 +30,9 @@ NUM_STEPS = 20
 
 
 class RandomPyramid(nn.Module):
-    """A loss network of one's own: fixed random filters at three scales.
+    """A loss network of your own: fixed random filters at three levels of a pyramid.
 
-    All that the losses ask of a loss network: N×3×H×W pictures in [0, 1] to features by name.
+    The losses need one thing of it: from N×3×H×W pictures in [0, 1] to features by name.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ def main() -> None:
 
 
 def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -> None:
-    """Take a few steps with a network that knows nothing, on one batch."""
+    """Take a few steps with an untrained network, on one batch."""
     total_variation_loss = TotalVariationLoss(reduction="mean")
     network = nn.Sequential(
         nn.Conv2d(3, 16, 9, padding=4, padding_mode="reflect"),
@@ -83,15 +84,15 @@ def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -
         nn.Sigmoid(),
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    # A loss says little by itself, so each is divided by what it is where nothing was learnt.
+    # The losses differ by orders of magnitude, so each is divided by its value before training.
     with torch.no_grad():
         flat = photographs.mean(dim=(2, 3), keepdim=True).expand_as(photographs)
-        content_scale = content_loss(flat, photographs)
-        style_scale = style_loss(photographs)
+        content_normaliser = content_loss(flat, photographs)
+        style_normaliser = style_loss(photographs)
     for step in range(1, NUM_STEPS + 1):
         stylized = network(photographs)
-        content = content_loss(stylized, photographs) / content_scale
-        style = style_loss(stylized) / style_scale
+        content = content_loss(stylized, photographs) / content_normaliser
+        style = style_loss(stylized) / style_normaliser
         total = content + style + 0.1 * total_variation_loss(stylized)
         optimizer.zero_grad()
         total.backward()

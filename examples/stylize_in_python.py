@@ -1,4 +1,4 @@
-"""A photograph repainted from Python: a file, a Pillow picture and an array.
+"""Stylize photographs from Python: a file, a Pillow picture and an array.
 
     python examples/stylize_in_python.py
 
@@ -17,7 +17,7 @@ PHOTOS = Path(__file__).parent / "photos"
 
 
 def main() -> None:
-    """Repaint three photographs, given in three ways."""
+    """Stylize three photographs, given in three ways."""
     style = sys.argv[1] if len(sys.argv) > 1 else "starry_night"
     stylizer = impasto.Stylizer(style)  # opens the model once; call it as often as you like
     print(f"{stylizer.card.title}, computed in {stylizer.precision}")
@@ -26,8 +26,8 @@ def main() -> None:
     picture = stylizer(PHOTOS / "chelsea.png")
     picture.save("chelsea-stylized.jpg", quality=92)
 
-    # So does a Pillow picture. Its longer side becomes `size` first, which sets how large the
-    # brush strokes are in it; strength and keep_colors give the photograph some of itself back.
+    # So does a Pillow picture. Its longer side is resized to `size` first, which sets the size of
+    # the brush strokes; strength below 1 and keep_colors keep more of the photograph.
     photograph = Image.open(PHOTOS / "coffee.png")
     picture = stylizer(photograph, size=480, strength=0.8, keep_colors=True)
     picture.save("coffee-stylized.jpg", quality=92)

@@ -1,9 +1,9 @@
-"""Why not compare pixels: one photograph moved, blurred and noisy, as different losses see it.
+"""Why not compare pixels: losses of one photograph moved, blurred and noisy.
 
     python examples/what_the_losses_see.py
 
-Blur and noise are made just as strong as the move by the pixel loss. To the eye the moved
-photograph is the same as before, the others are not; deep features of VGG-16 agree with the eye.
+Blur and noise are as strong as the move in the pixel loss. To the eye the moved photograph is the
+same as before, and the others are not; deep features of VGG-16 agree with the eye.
 Prints a table and writes what-the-losses-see.jpg. Needs the extra `train`.
 """
 

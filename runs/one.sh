@@ -1,7 +1,7 @@
 #!/bin/sh
-# One training that the other scripts share: runs/one.sh FILE ARGUMENTS OF impasto train style
+# One training, for the other scripts: runs/one.sh FILE ARGUMENTS OF impasto train style
 # TASK=sr trains super-resolution instead.
-# A file that is there is left; an unfinished training goes on.
+# A file that exists is not trained again; an unfinished training continues.
 set -eu
 output=$1
 shift

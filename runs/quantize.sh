@@ -1,6 +1,7 @@
 #!/bin/sh
-# The quantized form of every shipped style, for --precision int8, beside its file:
-# runs/quantize.sh PHOTOS CHECK. One that cannot be made near enough says so, and gets none.
+# Quantize every shipped style for --precision int8: runs/quantize.sh PHOTOS CHECK
+# The int8 model is written beside its file; a style that would lose too much prints so, and gets
+# none.
 set -u
 photos=$1
 check=$2

@@ -1,9 +1,9 @@
 #!/bin/sh
-# What two minutes are best spent on: runs/short_trainings.sh PHOTOS OUT
-# From nothing or from a shipped style on, in batches of 1, 2 or 4, at several learning rates: each
-# sees 160 crops of 128² and then 20 of 256², one core's work of two minutes. Files are called
-# PAINTING/START-BATCH-RATE.onnx. Half an hour on one core; then benchmarks/style_objective.py
-# compares them.
+# Compare trainings of two minutes: runs/short_trainings.sh PHOTOS OUT
+# They start from nothing or from a shipped style, in batches of 1, 2 or 4, at several learning
+# rates. Each sees 160 crops of 128² and then 20 of 256², two minutes' work of one core. Files are
+# called PAINTING/START-BATCH-RATE.onnx. Half an hour on one core; then
+# benchmarks/style_objective.py compares them.
 set -eu
 [ $# -eq 2 ] || { echo "usage: runs/short_trainings.sh PHOTOS OUT" >&2; exit 2; }
 photos=$1 out=$2

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Train shipped styles again, each with its recipe: runs/styles.sh PHOTOS OUT [NAME...]
-# A recipe that starts from another model (`initialise_from`) has that one's recipe run first. First
-# and second legs take about an hour on two cores, the last one nine minutes on a shared H200, or a
-# night.
-# Without names, all; one that is there is passed over, and one that was stopped goes on.
+# Where a recipe starts from another model (`initialise_from`), that model's recipe runs first: the
+# first and second legs take about an hour on two cores, the last nine minutes on a shared H200, or
+# a night on two cores.
+# Without names, all; a style that exists is skipped, and a stopped training continues.
 set -eu
 [ $# -ge 2 ] || { echo "usage: runs/styles.sh PHOTOS OUT [NAME...]" >&2; exit 2; }
 photos=$1 out=$2

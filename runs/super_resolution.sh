@@ -1,7 +1,7 @@
 #!/bin/sh
 # Train super-resolution again, each with its recipe: runs/super_resolution.sh PHOTOS OUT [NAME...]
-# Some six hours on two cores for all. One that is there is passed over, one that was stopped goes
-# on. A recipe that starts from another model finds it in OUT, so keep the order below.
+# About six hours on two cores for all. A model that exists is skipped, and a stopped training
+# continues. A recipe that starts from another model looks for it in OUT, so keep the order below.
 set -eu
 [ $# -ge 2 ] || { echo "usage: runs/super_resolution.sh PHOTOS OUT [NAME...]" >&2; exit 2; }
 photos=$1 out=$2

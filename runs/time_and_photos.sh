@@ -1,8 +1,8 @@
 #!/bin/sh
-# How long, on how many photographs, and from where: runs/time_and_photos.sh PHOTOS OUT
+# Compare times, numbers of photographs and starts: runs/time_and_photos.sh PHOTOS OUT
 # Trains starry_night from nothing for 2 to 60 minutes, and for 10 on 100 and on 1,000 of the
-# photographs; and from another style on, as `--minutes` does, for 2 to 20. Some two and a half
-# hours; then benchmarks/style_objective.py compares them.
+# photographs; and from another style, as `--minutes` does, for 2 to 20. About two and a half hours;
+# then benchmarks/style_objective.py compares them.
 set -eu
 [ $# -eq 2 ] || { echo "usage: runs/time_and_photos.sh PHOTOS OUT" >&2; exit 2; }
 photos=$1 out=$2

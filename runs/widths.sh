@@ -1,7 +1,7 @@
 #!/bin/sh
-# How wide a network has to be, and the paper's own, on two paintings: runs/widths.sh PHOTOS OUT
+# Compare widths of networks, and the paper's own, on two paintings: runs/widths.sh PHOTOS OUT
 # The same seed and order of photographs, 2,400 steps of small crops and 300 of larger ones; the
-# narrow one once more with twice the steps. Ten trainings side by side took nine minutes on an H200
+# narrow one once more with twice the steps. Ten trainings in parallel took nine minutes on an H200
 # (on two cores: days; a painting may be named third). benchmarks/style_objective.py compares them.
 set -eu
 [ $# -ge 2 ] || { echo "usage: runs/widths.sh PHOTOS OUT [PAINTING...]" >&2; exit 2; }

@@ -43,8 +43,8 @@ def main() -> None:
     for style in GALLERY:
         stylizer = Stylizer(style)
         painting = load_picture(ROOT / "examples" / "paintings" / f"{style}.jpg")
-        repainted = (stylizer.stylize(photo) for photo in photos)
-        gallery.append([square(painting), *map(square, repainted)])
+        stylized = [stylizer.stylize(photo) for photo in photos]
+        gallery.append([square(painting), *map(square, stylized)])
     sheet = Picture(rgb=contact_sheet(gallery, cell_size=320))
     save_picture(sheet, folder / "gallery.jpg", quality=70, overwrite=True)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE
+from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE
 from impasto.images.colour import rgb_to_ycbcr
 from impasto.runtime import stylizer as runtime
 from impasto.runtime.backends.openvino_backend import OpenVinoBackend

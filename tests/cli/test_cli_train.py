@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from impasto.cli.train import DEFAULT_START, PlainLines, ProgressBar, _tell_skipped
+from impasto.cli.train import DEFAULT_START, _print_skipped, training_progress
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
 from impasto.training.run import TrainingOutcome
@@ -34,7 +34,7 @@ def train(impasto, tmp_path, painting, photos):
 
 
 def test_plain_lines_show_losses_speed_and_time_left(capsys):
-    with PlainLines() as report:
+    with training_progress(has_bar=False) as report:
         report(STEP)
         report(EVENT)
     said = capsys.readouterr()
@@ -47,7 +47,7 @@ def test_plain_lines_show_losses_speed_and_time_left(capsys):
 
 def test_progress_bar_shows_the_same_with_events_above_it(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    with ProgressBar() as report:
+    with training_progress(has_bar=True) as report:
         report(STEP)
         report(EVENT)
     said = capsys.readouterr()
@@ -60,13 +60,13 @@ def test_progress_bar_shows_the_same_with_events_above_it(capsys, monkeypatch):
 
 
 def test_progress_bar_that_gets_no_report_shows_nothing(capsys):
-    with ProgressBar():
+    with training_progress(has_bar=True):
         pass
     assert capsys.readouterr().err.strip() == ""
 
 
 def test_skipped_files_are_listed_up_to_twenty(capsys):
-    _tell_skipped(tuple(SkippedPhotograph(f"{index}.jpg", "damaged") for index in range(25)))
+    _print_skipped(tuple(SkippedPhotograph(f"{index}.jpg", "damaged") for index in range(25)))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "25 files were skipped:"
     assert lines[1:21] == [f"  {index}.jpg: damaged" for index in range(20)]
@@ -74,7 +74,7 @@ def test_skipped_files_are_listed_up_to_twenty(capsys):
 
 
 def test_nothing_skipped_is_not_worth_a_line(capsys):
-    _tell_skipped(())
+    _print_skipped(())
     assert capsys.readouterr().err == ""
 
 

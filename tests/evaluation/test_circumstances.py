@@ -25,3 +25,12 @@ def test_candidates_are_run_in_turns():
     assert order == ["a", "b"] * 4
     assert set(seconds) == {"a", "b"}
     assert min(seconds.values()) >= 0
+
+
+def test_seconds_are_the_median_by_the_clock():
+    # Started and ended at (0, 1), (1, 3) and (3, 103): 1, 2 and 100 seconds.
+    times = iter([0.0, 1.0, 1.0, 3.0, 3.0, 103.0])
+    seconds = median_seconds(
+        {"a": lambda: None}, num_rounds=3, num_warmups=0, clock=lambda: next(times)
+    )
+    assert seconds == {"a": 2.0}

@@ -18,9 +18,8 @@ from impasto.cli.display.console import (
 )
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
-from impasto.cli.files.transform import Json, Precision, Quality, tell_of_special
-from impasto.cli.stylize import KeepColors, Size, Strength
-from impasto.cli.upscale import Scale
+from impasto.cli.files.transform import tell_of_special
+from impasto.cli.options import Json, KeepColors, Precision, Quality, Scale, Size, Strength
 
 if TYPE_CHECKING:
     from rich.progress import Progress

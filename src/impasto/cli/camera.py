@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.display.console import print_note
-from impasto.cli.stylize import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
+from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
 
 Styles = Annotated[
     list[str],

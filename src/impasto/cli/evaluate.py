@@ -1,255 +1,330 @@
-"""`impasto evaluate`: how near super-resolution comes to the truth, as a table."""
+"""`impasto evaluate`: super-resolution models measured on test pictures, as a table.
 
+Flags and outputs live here; the measuring is `impasto.evaluation`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from impasto.cli.display.console import print_error, print_json, print_result, usage_error
-from impasto.cli.files.transform import Json, Overwrite
+from impasto.cli.display.progress import PictureProgress
+from impasto.cli.options import Json, Overwrite, with_option_records
 from impasto.files import exists_already
 
 if TYPE_CHECKING:
-    from impasto.evaluation.benchmark import Evaluation
-    from impasto.evaluation.comparison import ComparisonSheet
-    from impasto.evaluation.measures import Measure
-    from impasto.evaluation.picture_sets import PictureSet
-    from impasto.evaluation.upscalers import Enlarger
-    from impasto.metrics.fidelity import Protocol
-
-USUAL_SCALE = 4
-
-
-def evaluate(
-    *,
-    data: Annotated[
-        list[Path],
-        typer.Option("--data", metavar="DIR", help="A folder of high-resolution test pictures."),
-    ],
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="A model's name or file; repeatable."),
-    ] = None,
-    scale: Annotated[
-        int | None,
-        typer.Option(metavar="NUMBER", min=2, max=16, help="The first model's own, or else 4."),
-    ] = None,
-    degradation: Annotated[
-        Literal["bicubic", "blur-bicubic"],
-        typer.Option(metavar="bicubic|blur-bicubic", help="How low resolutions are made."),
-    ] = "bicubic",
-    low_resolution: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="DIR", help="Low resolutions to use instead; one for each --data."),
-    ] = None,
-    match_histogram: Annotated[
-        bool, typer.Option("--match-histogram", help="Also measure each model with it.")
-    ] = False,
-    features: Annotated[
-        bool, typer.Option("--features", help="Also distances in VGG-16's features.")
-    ] = False,
-    spectrum: Annotated[
-        bool, typer.Option("--spectrum", help="Also the spectrum at periods of 2 and 4 pixels.")
-    ] = False,
-    lpips_weights: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Also LPIPS, by these weights; repeatable."),
-    ] = None,
-    per_image: Annotated[
-        bool, typer.Option("--per-image", help="Also a row for each picture.")
-    ] = False,
-    sheet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw crops side by side.")
-    ] = None,
-    crop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME:x,y,w,h", help="What to show; else where detail is lost."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Also write it here.")
-    ] = None,
-    into_card: Annotated[
-        bool, typer.Option("--into-card", help="Also write the means into the models' cards.")
-    ] = False,
-    precision: Annotated[
-        Literal["auto", "f32", "bf16"],
-        typer.Option(metavar="auto|f32|bf16", help="Of the models' arithmetic."),
-    ] = "f32",
-    overwrite: Overwrite = False,
-    json: Json = False,
-) -> None:
-    """Measure super-resolution models against the truth, bicubic enlargement first.
-
-    Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
-    """
-    from impasto.evaluation.picture_sets import find_pictures
-    from impasto.evaluation.upscalers import open_enlargers
-    from impasto.metrics.fidelity import Protocol
-
-    _check_places(output, sheet, crop, overwrite=overwrite)
-    files = _files_to_score(model or []) if into_card else []
-    lows = _paired_folders(data, low_resolution)
-    scale = scale or _own_scale(model or [])
-    sets = [
-        find_pictures(folder, scale=scale, low_resolution=low)
-        for folder, low in zip(data, lows, strict=True)
-    ]
-    drawing = _comparison(sheet, crop, sets)
-    enlargers = open_enlargers(
-        model or [], scale=scale, precision=precision, matches_histogram=match_histogram
-    )
-    protocol = Protocol(scale, "files" if low_resolution else degradation)
-    measures = _measures(protocol, spectrum, features, lpips_weights)
-    evaluation = _run(sets, enlargers, measures, protocol, drawing)
-    _tell(evaluation, output, overwrite=overwrite, json=json, per_image=per_image)
-    for file in files:
-        _score(file, evaluation)
-    if drawing is not None and sheet is not None:
-        _draw(drawing, sheet, overwrite=overwrite)
-
-
-def _files_to_score(models: list[str]) -> list[Path]:
-    files = [Path(model) for model in models]
-    if not files or not all(file.suffix == ".onnx" and file.is_file() for file in files):
-        raise usage_error(
-            "--into-card changes model files; give each --model as a file that is there"
-        )
-    if len({file.stem for file in files}) < len(files):
-        raise usage_error(
-            "--into-card knows models by the names of their files; give no name twice"
-        )
-    return files
-
-
-def _score(file: Path, evaluation: "Evaluation") -> None:
-    from impasto.evaluation.report import card_scores
-    from impasto.export.model_export import write_scores
-
-    write_scores(file, card_scores(evaluation, file.stem))
-
-
-def _check_places(
-    output: Path | None, sheet: Path | None, crop: list[str] | None, *, overwrite: bool
-) -> None:
-    from impasto.images.files.output import check_target
-
-    if crop and sheet is None:
-        raise usage_error("--crop is for a comparison sheet; add --sheet FILE")
-    if sheet is not None:
-        check_target(sheet, overwrite=overwrite)
-    if output is not None and output.suffix.lower() not in (".md", ".json"):
-        raise usage_error(f"-o was given {output}; expected a name that ends in .md or .json")
-    if output is not None and not output.parent.is_dir():
-        raise usage_error(f"{output} cannot be written: the folder {output.parent} does not exist")
-    if output is not None and output.exists() and not overwrite:
-        raise exists_already(output)
-
-
-def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | None]:
-    if low and len(low) != len(data):
-        raise usage_error(
-            f"--low-resolution was given {len(low)} times and --data {len(data)} times; expected "
-            "one for each, in the same order"
-        )
-    return list(low) if low else [None] * len(data)
-
-
-def _own_scale(models: list[str]) -> int:
-    from impasto.evaluation.upscalers import BICUBIC
-    from impasto.runtime.upscaler import resolve_upscaling_model
-
-    own = (resolve_upscaling_model(model).card.scale for model in models if model != BICUBIC)
-    return next(own, USUAL_SCALE)
-
-
-def _comparison(
-    sheet: Path | None, crop: list[str] | None, sets: list["PictureSet"]
-) -> "ComparisonSheet | None":
-    from impasto.evaluation.comparison import ComparisonSheet, Crop
-
-    if sheet is None:
-        return None
-    drawing = ComparisonSheet([Crop.parse(text) for text in crop or ()])
-    drawing.check(sets)
-    return drawing
-
-
-def _measures(
-    protocol: "Protocol", with_spectrum: bool, with_features: bool, lpips: list[Path] | None
-) -> list["Measure"]:
-    from impasto.evaluation.measures import fidelity, spectrum
-
-    measures = [fidelity(protocol)]
-    if lpips:
-        from impasto.evaluation.lpips import lpips_measure, read_lpips
-
-        measures.append(lpips_measure(protocol, read_lpips(lpips)))
-    if with_features:
-        from impasto.evaluation.features import feature_measure
-
-        measures.append(feature_measure(protocol))
-    if with_spectrum:
-        measures.append(spectrum(protocol))
-    return measures
-
-
-def _run(
-    sets: list["PictureSet"],
-    enlargers: list["Enlarger"],
-    measures: list["Measure"],
-    protocol: "Protocol",
-    drawing: "ComparisonSheet | None",
-) -> "Evaluation":
-    from collections.abc import Mapping
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from impasto.cli.display.progress import PictureProgress
+    from impasto.evaluation.benchmark import Evaluation
+    from impasto.evaluation.comparison import ComparisonSheet
+    from impasto.evaluation.measures import Measure
+    from impasto.evaluation.picture_sets import PictureSet, TestPicture
+    from impasto.evaluation.upscalers import Enlarger
+    from impasto.metrics.fidelity import Protocol
+
+DEFAULT_SCALE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSetOptions:
+    """Flags that choose the test pictures and their low resolutions."""
+
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data", metavar="DIR", help="Folder of high-resolution test pictures; repeatable."
+        ),
+    ]
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER", min=2, max=16, help="Scale factor; default: the first model's, or 4."
+        ),
+    ] = None
+    degradation: Annotated[
+        Literal["bicubic", "blur-bicubic"],
+        typer.Option(
+            metavar="bicubic|blur-bicubic", help="Degradation that makes the low resolutions."
+        ),
+    ] = "bicubic"
+    low_resolution: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR", help="Folder of low resolutions to use instead; one for each --data."
+        ),
+    ] = None
+
+    def picture_sets(self, scale: int) -> "list[PictureSet]":
+        """The pictures of each folder, paired with their low resolutions.
+
+        Raises:
+            typer.Exit: not one folder of low resolutions for each of `data`.
+            PictureFileError: a folder without pictures, or a picture without its low resolution.
+        """
+        from impasto.evaluation.picture_sets import find_pictures
+
+        no_lows: list[Path | None] = [None] * len(self.data)
+        lows = self.low_resolution or no_lows
+        if len(lows) != len(self.data):
+            raise usage_error(
+                f"--low-resolution was given {len(lows)} times and --data {len(self.data)} times; "
+                "expected one for each, in the same order"
+            )
+        return [
+            find_pictures(folder, scale=scale, low_resolution=low)
+            for folder, low in zip(self.data, lows, strict=True)
+        ]
+
+    def protocol(self, scale: int) -> "Protocol":
+        """How pictures are degraded and compared."""
+        from impasto.metrics.fidelity import Protocol
+
+        return Protocol(scale, "files" if self.low_resolution else self.degradation)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Flags that choose the models, and how they run."""
+
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="Model's name or file; repeatable."),
+    ] = None
+    match_histogram: Annotated[
+        bool,
+        typer.Option(
+            "--match-histogram", help="Measure each model again with its histogram matched."
+        ),
+    ] = False
+    precision: Annotated[
+        Literal["auto", "f32", "bf16"],
+        typer.Option(metavar="auto|f32|bf16", help="Arithmetic precision of the models."),
+    ] = "f32"
+    into_card: Annotated[
+        bool, typer.Option("--into-card", help="Write the means into the models' cards.")
+    ] = False
+
+    def files_to_score(self) -> list[Path]:
+        """The model files whose cards take the scores.
+
+        Raises:
+            typer.Exit: a model that is no file, or two files of one name.
+        """
+        if not self.into_card:
+            return []
+        files = [Path(model) for model in self.model or ()]
+        if not files or not all(file.suffix == ".onnx" and file.is_file() for file in files):
+            raise usage_error(
+                "--into-card changes model files; give each --model as a file that is there"
+            )
+        if len({file.stem for file in files}) < len(files):
+            raise usage_error(
+                "--into-card knows models by the names of their files; give no name twice"
+            )
+        return files
+
+    def first_scale(self) -> int:
+        """The scale of the first model, or the default without one."""
+        from impasto.evaluation.upscalers import BICUBIC
+        from impasto.runtime.upscaler import resolve_upscaling_model
+
+        models = (model for model in self.model or () if model != BICUBIC)
+        scales = (resolve_upscaling_model(model).card.scale for model in models)
+        return next(scales, DEFAULT_SCALE)
+
+    def open(self, scale: int) -> "list[Enlarger]":
+        """Bicubic and the models, ready to run."""
+        from impasto.evaluation.upscalers import open_enlargers
+
+        return open_enlargers(
+            self.model or [],
+            scale=scale,
+            precision=self.precision,
+            matches_histogram=self.match_histogram,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureOptions:
+    """Flags that add measures to PSNR and SSIM."""
+
+    features: Annotated[
+        bool, typer.Option("--features", help="Measure distances between VGG-16's features.")
+    ] = False
+    spectrum: Annotated[
+        bool, typer.Option("--spectrum", help="Measure the spectrum at periods of 2 and 4 pixels.")
+    ] = False
+    lpips_weights: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Measure LPIPS with these weights; repeatable."),
+    ] = None
+
+    def measures(self, protocol: "Protocol") -> "list[Measure]":
+        """The measures, in the order of the table's columns."""
+        from impasto.evaluation.measures import fidelity, spectrum
+
+        measures = [fidelity(protocol)]
+        if self.lpips_weights:
+            from impasto.evaluation.lpips import lpips_measure, read_lpips
+
+            measures.append(lpips_measure(protocol, read_lpips(self.lpips_weights)))
+        if self.features:
+            from impasto.evaluation.features import feature_measure
+
+            measures.append(feature_measure(protocol))
+        if self.spectrum:
+            measures.append(spectrum(protocol))
+        return measures
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """Flags of the table and the comparison sheet."""
+
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="OUT", help="File for the table, .md or .json."),
+    ] = None
+    per_image: Annotated[bool, typer.Option("--per-image", help="Add a row for each picture.")] = (
+        False
+    )
+    sheet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Comparison sheet of crops to draw.")
+    ] = None
+    crop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:x,y,w,h",
+            help="Crop for the sheet; default: where most detail is lost; repeatable.",
+        ),
+    ] = None
+    overwrite: Overwrite = False
+    json: Json = False
+
+    def check(self) -> None:
+        """Refuse outputs that could not be written.
+
+        Raises:
+            typer.Exit: crops without a sheet, an unknown suffix, or a missing folder.
+            ImpastoError: a file that exists, or a sheet that no picture format fits.
+        """
+        from impasto.images.files.output import check_target
+
+        if self.crop and self.sheet is None:
+            raise usage_error("--crop is for a comparison sheet; add --sheet FILE")
+        if self.sheet is not None:
+            check_target(self.sheet, overwrite=self.overwrite)
+        output = self.output
+        if output is None:
+            return
+        if output.suffix.lower() not in (".md", ".json"):
+            raise usage_error(f"-o was given {output}; expected a name that ends in .md or .json")
+        if not output.parent.is_dir():
+            raise usage_error(
+                f"{output} cannot be written: the folder {output.parent} does not exist"
+            )
+        if output.exists() and not self.overwrite:
+            raise exists_already(output)
+
+    def comparison(self, sets: "list[PictureSet]") -> "ComparisonSheet | None":
+        """The sheet, still empty, if one is to be drawn.
+
+        Raises:
+            SettingError: a crop that is in none of the pictures.
+        """
+        from impasto.evaluation.comparison import ComparisonSheet, Crop
+
+        if self.sheet is None:
+            return None
+        comparison = ComparisonSheet([Crop.parse(text) for text in self.crop or ()])
+        comparison.check(sets)
+        return comparison
+
+    def publish(self, evaluation: "Evaluation") -> None:
+        """Write the table to its file, if there is one, and print it."""
+        import json
+
+        from impasto.evaluation.report import to_json, to_markdown
+        from impasto.files import write_whole
+
+        content = to_json(evaluation)
+        text = to_markdown(evaluation, per_picture=self.per_image)
+        if self.output is not None:
+            is_json = self.output.suffix.lower() == ".json"
+            written = json.dumps(content, indent=2) + "\n" if is_json else text
+            write_whole(self.output, written.encode(), replace=self.overwrite)
+        if self.json:
+            print_json(content)
+        else:
+            print_result(text.rstrip("\n"))
+
+    def draw(self, comparison: "ComparisonSheet") -> None:
+        """Draw the sheet with the crops that were added to it."""
+        from impasto.images.files.io import Picture, save_picture
+        from impasto.images.files.output import save_or_keep
+
+        assert self.sheet is not None
+        picture = Picture(rgb=comparison.draw())
+        save_or_keep(lambda path: save_picture(picture, path, overwrite=self.overwrite), self.sheet)
+
+
+@with_option_records
+def evaluate(
+    *,
+    tested: PictureSetOptions,
+    models: ModelOptions,
+    measured: MeasureOptions,
+    report: ReportOptions,
+) -> None:
+    """Measure super-resolution models on test pictures, beside bicubic enlargement.
+
+    Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
+    """
+    report.check()
+    files = models.files_to_score()
+    scale = tested.scale or models.first_scale()
+    sets = tested.picture_sets(scale)
+    comparison = report.comparison(sets)
+    protocol = tested.protocol(scale)
+    enlargers = models.open(scale)
+    evaluation = _evaluate(sets, enlargers, measured.measures(protocol), protocol, comparison)
+    report.publish(evaluation)
+    _score(files, evaluation)
+    if comparison is not None:
+        report.draw(comparison)
+
+
+def _evaluate(
+    sets: "list[PictureSet]",
+    enlargers: "list[Enlarger]",
+    measures: "list[Measure]",
+    protocol: "Protocol",
+    comparison: "ComparisonSheet | None",
+) -> "Evaluation":
+    """Measure with a bar; crops for the sheet are taken on the way."""
     from impasto.evaluation.benchmark import evaluate, mismatch_warnings
-    from impasto.evaluation.picture_sets import TestPicture
 
     for warning in mismatch_warnings(enlargers, protocol):
         print_error(warning)
     with PictureProgress(sum(len(tested.places) for tested in sets)) as progress:
 
         def on_picture(
-            name: str, picture: TestPicture, enlarged: Mapping[str, NDArray[np.float32]]
+            name: str, picture: "TestPicture", enlarged: "Mapping[str, NDArray[np.float32]]"
         ) -> None:
-            if drawing is not None:
-                drawing.add(name, picture, enlarged)
+            if comparison is not None:
+                comparison.add(name, picture, enlarged)
             progress.advance()
 
         return evaluate(sets, enlargers, measures, protocol=protocol, on_picture=on_picture)
 
 
-def _tell(
-    evaluation: "Evaluation",
-    output: Path | None,
-    *,
-    overwrite: bool,
-    json: bool,
-    per_image: bool,
-) -> None:
-    import json as json_module
+def _score(files: list[Path], evaluation: "Evaluation") -> None:
+    from impasto.evaluation.report import card_scores
+    from impasto.export.model_export import write_scores
 
-    from impasto.evaluation.report import to_json, to_markdown
-    from impasto.files import write_whole
-
-    content, text = to_json(evaluation), to_markdown(evaluation, per_picture=per_image)
-    if output is not None:
-        is_json = output.suffix.lower() == ".json"
-        written = json_module.dumps(content, indent=2) + "\n" if is_json else text
-        write_whole(output, written.encode(), replace=overwrite)
-    if json:
-        print_json(content)
-    else:
-        print_result(text.rstrip("\n"))
-
-
-def _draw(drawing: "ComparisonSheet", sheet: Path, *, overwrite: bool) -> None:
-    from impasto.images.files.io import Picture, save_picture
-    from impasto.images.files.output import save_or_keep
-
-    drawn = Picture(rgb=drawing.draw())
-    save_or_keep(lambda place: save_picture(drawn, place, overwrite=overwrite), sheet)
+    for file in files:
+        write_scores(file, card_scores(evaluation, file.stem))

@@ -39,8 +39,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
         print_result(f"impasto {__version__}")
         raise typer.Exit
 
@@ -53,12 +53,15 @@ def _impasto(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Repaint photographs in the style of paintings, and train new styles."""
+    """Stylize photographs after paintings, upscale them, and train new models."""
 
 
 def main() -> None:
     """Run the command line with the program's arguments, and exit."""
-    _accept_any_name()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may hold any bytes, and texts characters that the terminal lacks.
+        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
     end_as_by_ctrl_c()
     status = run(sys.argv[1:])
     let_go_of_stdout()
@@ -68,20 +71,12 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit status.
 
-    Errors of the command line itself, such as an unknown option, take one line like all others.
+    An error of the command line itself, such as an unknown option, takes one line too.
     """
     try:
         status = app(list(arguments), prog_name="impasto", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
-        known = explain(error)
-        if known is None:
+        status = explain(error)
+        if status is None:
             raise
-        return known
     return int(status or 0)
-
-
-def _accept_any_name() -> None:
-    """Let file names be printed whatever bytes they are of, and texts whatever the terminal."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
-        sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")

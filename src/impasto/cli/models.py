@@ -1,5 +1,10 @@
-"""`impasto models`: what there is, what it is, and the user's own."""
+"""`impasto models`: list models, show their cards, add, convert and remove the user's own.
 
+Flags and printing live here; models are found by `impasto.zoo.registry`, and converted by
+`impasto.export`.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +18,7 @@ from impasto.cli.display.console import (
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
+from impasto.cli.options import Json, Overwrite, with_option_records
 from impasto.files import exists_already
 
 if TYPE_CHECKING:
@@ -21,7 +27,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None)
 
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", hidden=True)]
 ModelFileArgument = Annotated[Path, typer.Argument(metavar="FILE", hidden=True)]
+ModelOutput = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT", help="Model file to write.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -31,15 +41,13 @@ def list_all(
     *,
     sheet: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also draw what each style makes of a photograph."),
+        typer.Option(metavar="FILE", help="Contact sheet to draw: a photograph in each style."),
     ] = None,
     photo: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="The photograph for the sheet, in place of a cat."),
+        typer.Option(metavar="PHOTO", help="Photograph for the sheet; default: a cat."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a sheet that exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List models, show their cards, add and remove your own.
@@ -57,7 +65,10 @@ def list_all(
 
     entries = list_models()
     if sheet is not None:
-        _draw_sheet(entries, sheet, photo=photo, overwrite=overwrite)
+        from impasto.runtime.thumbnails import save_thumbnail_sheet
+
+        for problem in save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite):
+            print_note(f"impasto: left out of the sheet: {problem}")
     if json:
         print_json([_row(entry) for entry in entries])
     else:
@@ -69,28 +80,28 @@ def list_all(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    model: ModelArgument,
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the whole card as JSON.")] = False,
 ) -> None:
     """Print a model's card.
 
-    MODEL is a name, a file or an address.
+    MODEL is a name, a file or a URL.
     """
     from impasto.zoo.registry import is_released, resolve_model, told_name
 
-    found = resolve_model(fetched(model))
+    file = resolve_model(fetched(model))
     if json:
-        print_json(found.card.model_dump(mode="json"))
+        print_json(file.card.model_dump(mode="json"))
         return
-    size = f"{len(found.data) / 1e6:.2f} MB"
-    whose = "ships with Impasto" if is_released(found) else "your own"
-    if told_name(found) != found.card.name:
-        whose = f"your own, not the {found.card.name} that ships with Impasto"
+    size = f"{len(file.data) / 1e6:.2f} MB"
+    origin = "ships with Impasto" if is_released(file) else "your own"
+    if told_name(file) != file.card.name:
+        origin = f"your own, not the {file.card.name} that ships with Impasto"
     for label, value in (
-        *_facts(found.card),
-        ("file", f"{found.path}, {size}"),
-        ("origin", whose),
+        *_facts(file.card),
+        ("file", f"{file.path}, {size}"),
+        ("origin", origin),
     ):
         print_result(f"{label:<24}{value}")
 
@@ -101,15 +112,15 @@ def add(
     file: Annotated[str, typer.Argument(metavar="FILE", hidden=True)],
     *,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What to call it, if not as its card does.")
+        str | None, typer.Option(metavar="NAME", help="Name to add it under; default: its card's.")
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a model of that name.")
+        bool, typer.Option("--overwrite", help="Replace your model of that name.")
     ] = False,
 ) -> None:
-    """Copy a model file to your own models, to call it by name.
+    """Copy a model file to your own models, to use it by name.
 
-    FILE is a file or an address.
+    FILE is a file or a URL.
     """
     from impasto.zoo.registry import add_model
 
@@ -120,7 +131,7 @@ def add(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) -> None:
-    """Delete one of your own models, or what an address has left among the downloads."""
+    """Delete one of your own models, or a downloaded one by its URL."""
     from impasto.zoo.registry import remove_model
 
     print_result(f"removed {remove_model(name)}")
@@ -133,13 +144,11 @@ def upgrade(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="A new file; in place by default."),
+        typer.Option("--output", "-o", metavar="OUT", help="Model file to write; default: FILE."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output that exists.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Rebuild a model file's graph from its weights, in today's format."""
+    """Rebuild a model file's graph from its weights, in the current format."""
     if output is not None and output.exists() and not overwrite:
         raise exists_already(output)
     from impasto.export.model_export import upgrade_model
@@ -151,18 +160,14 @@ def upgrade(
 @app.command(no_args_is_help=True)
 @one_line_errors
 def tiles(
-    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
+    model: ModelArgument,
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The file to write.")
-    ],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output that exists.")
-    ] = False,
+    output: ModelOutput,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Write a style's graph with its statistics outside, for tiles in other runtimes.
+    """Write a style with its statistics as inputs of the graph, for tiles in other runtimes.
 
-    MODEL is a name, a file or an address. Impasto itself makes tiles of the model file.
+    MODEL is a name, a file or a URL. Impasto itself cuts tiles with any model file.
     """
     if output.exists() and not overwrite:
         raise exists_already(output)
@@ -180,18 +185,16 @@ def tiles(
 def import_(
     file: ModelFileArgument,
     *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The model file to write.")
-    ],
+    output: ModelOutput,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of the model, if not as its file.")
+        str | None, typer.Option(metavar="NAME", help="Name of the model; default: its file's.")
     ] = None,
-    title: Annotated[str | None, typer.Option(metavar="TEXT", help="Its name for people.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output that exists.")
-    ] = False,
+    title: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Title of the model, for people.")
+    ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Make a model file of a checkpoint that another program has trained.
+    """Convert a checkpoint that another program has trained to a model file.
 
     FILE is a checkpoint (.pth) of fast_neural_style in pytorch/examples.
     """
@@ -203,65 +206,70 @@ def import_(
     print_result(str(imported.path))
 
 
-@app.command(no_args_is_help=True)
-@one_line_errors
-def quantize(
-    model: Annotated[str, typer.Argument(metavar="MODEL", hidden=True)],
-    *,
-    photos: Annotated[
-        Path, typer.Option(metavar="DIR", help="Photographs that show what values occur.")
-    ],
+@dataclass(frozen=True, slots=True)
+class QuantizationOptions:
+    """Flags of a quantization: photographs, and the quality to keep."""
+
+    photos: Annotated[Path, typer.Option(metavar="DIR", help="Photographs to calibrate with.")]
     check: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Photographs to compare on, if not some of those."),
-    ] = None,
+        typer.Option(metavar="DIR", help="Photographs to compare on; default: some of --photos."),
+    ] = None
     min_psnr: Annotated[
-        float, typer.Option(metavar="DB", help="What the worst of them must reach against f32.")
-    ] = 35.0,
+        float,
+        typer.Option(metavar="DB", help="Lowest PSNR against f32 to accept on any of them."),
+    ] = 35.0
+
+
+@app.command(no_args_is_help=True)
+@one_line_errors
+@with_option_records
+def quantize(
+    model: ModelArgument,
+    *,
+    quantization: QuantizationOptions,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="NAME.int8.onnx by default."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Model file to write; default: NAME.int8.onnx."
+        ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that exists.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
-    """Make the form of a model for --precision int8.
+    """Quantize a model to int8, for --precision int8.
 
-    MODEL is a name, a file or an address. The form is written beside the file; that of a shipped
-    model goes to your own models. Nothing is trained; what harms is left in float.
+    MODEL is a name, a file or a URL. The int8 model is written beside the file; that of a shipped
+    model goes to your own models. Nothing is trained; convolutions that cost too much quality stay
+    in float.
     """
     from impasto.export.quantization import quantize_model, write_quantized
     from impasto.zoo.registry import place_of_quantized, resolve_model
 
-    found = resolve_model(fetched(model))
-    target = output if output is not None else place_of_quantized(found)
-    if target.exists() and not overwrite:
-        raise exists_already(target)
-    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=print_note)
-    write_quantized(quantized, target, replace=overwrite)
+    file = resolve_model(fetched(model))
+    path = output if output is not None else place_of_quantized(file)
+    if path.exists() and not overwrite:
+        raise exists_already(path)
+    quantized = quantize_model(
+        file,
+        quantization.photos,
+        check=quantization.check,
+        min_psnr=quantization.min_psnr,
+        tell=print_note,
+    )
+    write_quantized(quantized, path, replace=overwrite)
     rows = [
         {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
         for picture, decibels in quantized.checked
     ]
     if json:
         record = quantized.record.model_dump(mode="json")
-        print_json({"file": str(target), "quantization": record, "checked": rows})
+        print_json({"file": str(path), "quantization": record, "checked": rows})
         return
     for row in rows:
         print_result(f"{row['psnr']:6.1f} dB  {row['size']:>5}²  {row['photograph']}")
     print_result(_quantization_in_words(quantized.record))
-    print_result(str(target))
-
-
-def _draw_sheet(
-    entries: "list[ModelEntry]", sheet: Path, *, photo: Path | None, overwrite: bool
-) -> None:
-    from impasto.runtime.thumbnails import save_thumbnail_sheet
-
-    for problem in save_thumbnail_sheet(entries, sheet, photo=photo, overwrite=overwrite):
-        print_note(f"impasto: left out of the sheet: {problem}")
+    print_result(str(path))
 
 
 def _row(entry: "ModelEntry") -> dict[str, Any]:
@@ -281,11 +289,13 @@ def _print_table(entries: "list[ModelEntry]") -> None:
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         if entry.card is None:
-            what = f"cannot be used: {entry.problem}"
+            description = f"cannot be used: {entry.problem}"
         else:
             artist = entry.card.painting.artist if entry.card.painting else None
-            what = f"{entry.card.task}: {entry.card.title}" + (f", {artist}" if artist else "")
-        print_result(f"{entry.name:<{width}}  {'shipped' if entry.released else 'yours  '}  {what}")
+            description = f"{entry.card.task}: {entry.card.title}"
+            description += f", {artist}" if artist else ""
+        owner = "shipped" if entry.released else "yours  "
+        print_result(f"{entry.name:<{width}}  {owner}  {description}")
     print_note(
         f"Your own models are in {user_models_folder()}; 'impasto models add FILE' adds one."
     )
@@ -344,8 +354,9 @@ def _quantization_in_words(record: "QuantizationRecord") -> str:
 
 def _network_in_words(card: "ModelCard") -> str:
     architecture = card.architecture
-    given = architecture.channels
-    words = [architecture.kind, "-".join(map(str, given if isinstance(given, tuple) else (given,)))]
+    channels = architecture.channels
+    widths = channels if isinstance(channels, tuple) else (channels,)
+    words = [architecture.kind, "-".join(map(str, widths))]
     if hasattr(architecture, "num_residual_blocks"):
         words.append(f"{architecture.num_residual_blocks} residual blocks")
     return ", ".join(words)

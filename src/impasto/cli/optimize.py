@@ -1,7 +1,11 @@
-"""`impasto optimize`: a photograph and a painting in, the picture that suits both out, slowly."""
+"""`impasto optimize`: one picture, optimised towards a photograph and a painting.
+
+Flags and progress live here; the optimisation is `impasto.optimization.run`'s.
+"""
 
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,26 +15,86 @@ from impasto.cli.display.console import (
     EXIT_OF_SIGNALS,
     print_error,
     print_json,
-    print_note,
     print_result,
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
+from impasto.cli.display.progress import PacedLines
+from impasto.cli.options import Device, Json, Overwrite, with_option_records
 
 if TYPE_CHECKING:
     from impasto.optimization.picture_optimizer import OptimizationProgress
-    from impasto.optimization.run import ObjectiveSettings
+    from impasto.optimization.run import ObjectiveSettings, StyleOptimization
 
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def optimize(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", hidden=True)],
-    painting: Annotated[Path, typer.Argument(metavar="PAINTING", hidden=True)],
-    *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="The picture to write.")
-    ],
+@dataclass(frozen=True, slots=True)
+class ObjectiveOptions:
+    """Flags that choose the objective."""
+
+    preset: Annotated[
+        Literal["default", "arxiv", "eccv", "released"],
+        typer.Option(metavar="NAME", help="Objective: default, arxiv, eccv or released."),
+    ] = "default"
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Use the objective that this style was trained with."),
+    ] = None
+    content_layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYER", help="Content layer in place of the preset's, such as relu3_3."
+        ),
+    ] = None
+    style_layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LAYERS",
+            help="Style layers in place of the preset's, such as relu1_2,relu2_2.",
+        ),
+    ] = None
+    style_balance: Annotated[
+        float, typer.Option(metavar="FACTOR", help="Weight of style; 2 doubles it.")
+    ] = 1.0
+
+    def check(self) -> None:
+        """Refuse what `like` already says.
+
+        Raises:
+            typer.Exit: with status 2, after a line that names the flag.
+        """
+        if self.like is None:
+            return
+        if self.content_layer or self.style_layers or self.preset != "default":
+            raise usage_error("--like takes preset and layers from the model; leave them out")
+        if self.style_balance != 1.0:
+            raise usage_error("--like takes the balance from the model; leave --style-balance out")
+
+    def settings(self) -> "ObjectiveSettings":
+        """The objective of the preset or of the trained style.
+
+        Raises:
+            ImpastoError: an unknown layer, or a model without an objective.
+        """
+        from impasto.optimization.run import objective_of, objective_settings
+        from impasto.zoo.registry import resolve_model
+
+        if self.like is not None:
+            return objective_of(resolve_model(fetched(self.like), task="style-transfer").card)
+        layers = self.style_layers
+        return objective_settings(
+            self.preset,
+            content_layer=self.content_layer,
+            style_layers=None if layers is None else tuple(layers.replace(" ", "").split(",")),
+            style_balance=self.style_balance,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """Flags of the search: sizes, start, steps, arithmetic."""
+
     size: Annotated[
         int | None,
         typer.Option(
@@ -39,173 +103,159 @@ def optimize(
             max=8192,
             help="Resize the photograph's longer side to this first.",
         ),
-    ] = None,
+    ] = None
     iterations: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Evaluations of the objective, a size.")
-    ] = 500,
+        int,
+        typer.Option(metavar="NUMBER", min=1, help="Evaluations of the objective at each level."),
+    ] = 500
     start: Annotated[
         Literal["noise", "content"],
-        typer.Option(metavar="noise|content", help="Begin with noise or the photograph."),
-    ] = "noise",
+        typer.Option(metavar="noise|content", help="Starting picture: noise or the photograph."),
+    ] = "noise"
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of the noise.")] = 0
     method: Annotated[
-        Literal["lbfgs", "adam"], typer.Option(metavar="lbfgs|adam", help="How to go down.")
-    ] = "lbfgs",
-    preset: Annotated[
-        Literal["default", "arxiv", "eccv", "released"],
-        typer.Option(metavar="NAME", help="default, arxiv, eccv or released."),
-    ] = "default",
-    like: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="The objective that this style was trained by."),
-    ] = None,
-    content_layer: Annotated[
-        str | None, typer.Option(metavar="LAYER", help="Such as relu3_3, over the preset's.")
-    ] = None,
-    style_layers: Annotated[
-        str | None, typer.Option(metavar="LAYERS", help="Such as relu1_2,relu2_2; likewise.")
-    ] = None,
-    style_balance: Annotated[
-        float, typer.Option(metavar="FACTOR", help="2 doubles the weight of style.")
-    ] = 1.0,
+        Literal["lbfgs", "adam"], typer.Option(metavar="lbfgs|adam", help="Optimizer.")
+    ] = "lbfgs"
     painting_size: Annotated[
         int,
-        typer.Option(metavar="PIXELS", min=32, max=4096, help="The painting's shorter side."),
-    ] = 256,
+        typer.Option(metavar="PIXELS", min=32, max=4096, help="Shorter side of the painting."),
+    ] = 256
     single_scale: Annotated[
-        bool, typer.Option("--single-scale", help="Do not begin large pictures small.")
-    ] = False,
+        bool, typer.Option("--single-scale", help="Optimise large pictures at full size only.")
+    ] = False
+    device: Device = "auto"
+    bf16: Annotated[
+        bool,
+        typer.Option("--bf16", help="Compute in bf16: faster, but a slightly higher objective."),
+    ] = False
+
+    def optimization(
+        self, photo: Path, painting: Path, objective: ObjectiveOptions
+    ) -> "StyleOptimization":
+        """The optimisation of a photograph towards a painting."""
+        from impasto.images.files.io import load_picture
+        from impasto.optimization.picture_optimizer import OptimizationSettings
+        from impasto.optimization.run import StyleOptimization
+
+        return StyleOptimization(
+            photograph=load_picture(photo, longer_side=self.size),
+            painting=painting,
+            objective=objective.settings(),
+            settings=OptimizationSettings(
+                method=self.method, num_iterations=self.iterations, seed=self.seed
+            ),
+            size=self.size,
+            start=self.start,
+            painting_short_side=self.painting_size,
+            multi_scale=not self.single_scale,
+            device=self.device,
+            bf16=self.bf16,
+        )
+
+
+@with_option_records
+def optimize(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", hidden=True)],
+    painting: Annotated[Path, typer.Argument(metavar="PAINTING", hidden=True)],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Picture to write.")
+    ],
+    search: SearchOptions,
+    objective: ObjectiveOptions,
     save_every: Annotated[
         int,
         typer.Option(
-            metavar="NUMBER", min=0, help="Keep the picture every so many iterations, in OUT.run."
+            metavar="NUMBER", min=0, help="Save the picture in OUT.run every NUMBER iterations."
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Of the noise.")] = 0,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(metavar="auto|cpu|cuda", help="auto takes a GPU where there is one."),
-    ] = "auto",
-    bf16: Annotated[
-        bool, typer.Option("--bf16", help="Faster; ends a little above what f32 reaches.")
-    ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it was stopped.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a stopped search.")] = False,
+    overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
-    """Search for the picture that joins a photograph's content and a painting's style.
+    """Optimise a picture towards a photograph's content and a painting's style.
 
-    PHOTO is the photograph, PAINTING the painting: the method of Gatys et al., which takes minutes
-    for every picture where a trained style takes a fraction of a second. It needs no training, and
-    shows what a style could become. Ctrl-C saves; --resume goes on.
+    PHOTO is the photograph, PAINTING the painting. The method of Gatys et al. takes minutes for
+    every picture where a trained style takes a fraction of a second. It needs no training, and
+    shows what a style could become. Ctrl-C saves the search; --resume continues it.
     """
-    from impasto.images.files.io import Picture, load_picture, save_picture
+    from impasto.images.files.io import save_picture
     from impasto.images.files.output import check_target, save_or_keep
-    from impasto.optimization.picture_optimizer import OptimizationSettings
-    from impasto.optimization.run import StyleOptimization, optimize_photograph
-    from impasto.tensors import to_array
+    from impasto.optimization.run import optimize_photograph
     from impasto.training.interruption import stop_on_signals
 
-    if like is not None and (content_layer or style_layers or preset != "default"):
-        raise usage_error("--like takes preset and layers from the model; leave them out")
+    objective.check()
     check_target(output, overwrite=overwrite)
     folder = output.with_name(output.name + ".run")
-    wanted = StyleOptimization(
-        photograph=load_picture(photo, longer_side=size),
-        painting=painting,
-        objective=_objective(like, preset, content_layer, style_layers, style_balance),
-        settings=OptimizationSettings(method=method, num_iterations=iterations, seed=seed),
-        size=size,
-        start=start,
-        painting_short_side=painting_size,
-        multi_scale=not single_scale,
-        device=device,
-        bf16=bf16,
-    )
-    reporter = _Reporter(iterations)
-
-    def keep(progress: "OptimizationProgress") -> None:
-        reporter(progress)
-        if save_every and reporter.passed(progress, save_every):
-            folder.mkdir(parents=True, exist_ok=True)
-            rgb = to_array(progress.picture)
-            name = f"scale-{progress.scale}-iteration-{progress.num_iterations:05d}.png"
-            save_picture(Picture(rgb=rgb), folder / name, overwrite=True)
-
     checkpoint, stop = folder / "state.safetensors", threading.Event()
-    with stop_on_signals(stop) as heard:
+    optimization = search.optimization(photo, painting, objective)
+    recorder = _Recorder(search.iterations, folder, save_every=save_every)
+    with stop_on_signals(stop) as signals:
         picture = optimize_photograph(
-            wanted,
+            optimization,
             checkpoint=checkpoint,
             resume=resume,
-            on_progress=keep,
+            on_progress=recorder,
             stop_requested=stop.is_set,
         )
     if picture is None:
         print_error(f"stopped and saved in {folder}; go on with the same command and --resume")
-        raise typer.Exit(EXIT_OF_SIGNALS + heard.first)
-    save_or_keep(lambda place: save_picture(picture, place, overwrite=overwrite), output)
+        raise typer.Exit(EXIT_OF_SIGNALS + signals.first)
+    save_or_keep(lambda path: save_picture(picture, path, overwrite=overwrite), output)
     checkpoint.unlink(missing_ok=True)
     if json:
-        print_json({"picture": str(output), **reporter.outcome()})
+        print_json({"picture": str(output), **recorder.summary()})
     else:
         print_result(str(output))
 
 
-def _objective(
-    like: str | None,
-    preset: str,
-    content_layer: str | None,
-    style_layers: str | None,
-    style_balance: float,
-) -> "ObjectiveSettings":
-    from impasto.optimization.run import objective_of, objective_settings
-    from impasto.zoo.registry import resolve_model
+class _Recorder:
+    """Receives the progress: prints lines, saves pictures on the way, keeps the last report.
 
-    if like is not None:
-        if style_balance != 1.0:
-            raise usage_error("--like takes the balance from the model; leave --style-balance out")
-        return objective_of(resolve_model(fetched(like), task="style-transfer").card)
-    layers = None if style_layers is None else tuple(style_layers.replace(" ", "").split(","))
-    return objective_settings(
-        preset, content_layer=content_layer, style_layers=layers, style_balance=style_balance
-    )
+    Args:
+        num_iterations: of each level.
+        folder: for the pictures on the way.
+        save_every: iterations between two of them; 0 saves none.
+    """
 
-
-class _Reporter:
-    """Lines on stderr every few seconds, and what is told at the end."""
-
-    def __init__(self, num_iterations: int) -> None:
+    def __init__(self, num_iterations: int, folder: Path, *, save_every: int) -> None:
         self._num_iterations = num_iterations
+        self._folder = folder
+        self._save_every = save_every
+        self._lines = PacedLines(SECONDS_BETWEEN_LINES)
         self._started = time.monotonic()
-        self._next_line = 0.0
         self._last: OptimizationProgress | None = None
-        self._kept = (0, 0)
+        self._last_save = (0, 0)
 
     def __call__(self, progress: "OptimizationProgress") -> None:
         self._last = progress
-        is_last = progress.num_iterations >= self._num_iterations
-        if time.monotonic() < self._next_line and not is_last:
-            return
-        self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
         height, width = progress.picture.shape[2:]
         terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.terms.items())
-        print_note(
+        self._lines.print(
             f"{width}×{height}  iteration {progress.num_iterations}/{self._num_iterations}  "
-            f"lowest {progress.value:.4g}  {terms}"
+            f"lowest {progress.value:.4g}  {terms}",
+            is_last=progress.num_iterations >= self._num_iterations,
         )
+        if self._save_every:
+            self._save_if_due(progress)
 
-    def passed(self, progress: "OptimizationProgress", every: int) -> bool:
-        """Whether a multiple of `every` iterations was passed since this was last true."""
-        now = (progress.scale, progress.num_iterations // every)
-        if now <= self._kept:
-            return False
-        self._kept = now
-        return progress.num_iterations >= every
+    def _save_if_due(self, progress: "OptimizationProgress") -> None:
+        from impasto.images.files.io import Picture, save_picture
+        from impasto.tensors import to_array
 
-    def outcome(self) -> dict[str, object]:
-        """What was reached, for JSON."""
+        # L-BFGS evaluates several times a step, so a report may skip the exact multiple.
+        save = (progress.scale, progress.num_iterations // self._save_every)
+        if save <= self._last_save:
+            return
+        self._last_save = save
+        if progress.num_iterations >= self._save_every:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            name = f"scale-{progress.scale}-iteration-{progress.num_iterations:05d}.png"
+            picture = Picture(rgb=to_array(progress.picture))
+            save_picture(picture, self._folder / name, overwrite=True)
+
+    def summary(self) -> dict[str, object]:
+        """The last report, for JSON."""
         assert self._last is not None
         return {
             "iterations": self._last.num_iterations,

@@ -1,8 +1,12 @@
-"""`impasto reproduce`: the claims of the paper and of the report, measured again."""
+"""`impasto reproduce`: the claims of the paper and of the report, measured again.
+
+Flags and printing live here; the measurements are `impasto.reproduction`'s.
+"""
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +17,7 @@ from impasto.cli.display.console import (
     print_result,
     usage_error,
 )
+from impasto.cli.options import Device, with_option_records
 from impasto.errors import DataError, ImpastoError, TrainingInterrupted
 
 if TYPE_CHECKING:
@@ -23,143 +28,179 @@ EXAMPLE_PAINTINGS = Path("examples/paintings")
 ALL = "all"
 
 
-def reproduce(
-    targets: Annotated[list[str] | None, typer.Argument(metavar="TARGET", hidden=True)] = None,
-    *,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the results go.")
-    ] = Path("benchmarks/reproduction"),
+@dataclass(frozen=True, slots=True)
+class EffortOptions:
+    """Flags that say how much to measure."""
+
     full: Annotated[
-        bool, typer.Option("--full/--quick", help="All of it: hours. Quick (default): minutes.")
-    ] = False,
+        bool, typer.Option("--full/--quick", help="Measure for hours; --quick takes minutes.")
+    ] = False
     tiny: Annotated[
-        bool, typer.Option("--tiny", help="Seconds: shows that it works, measures nothing.")
-    ] = False,
-    minutes: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", min=0, help="Begin nothing after so many, for each target."),
-    ] = None,
+        bool, typer.Option("--tiny", help="Run for seconds, to show that it works.")
+    ] = False
+
+    def effort(self) -> "Effort":
+        """The effort that was asked for.
+
+        Raises:
+            typer.Exit: both flags were given.
+        """
+        if self.tiny and self.full:
+            raise usage_error("--tiny and --full were both given; use only one")
+        if self.tiny:
+            return "tiny"
+        return "full" if self.full else "quick"
+
+
+@dataclass(frozen=True, slots=True)
+class MaterialOptions:
+    """Flags that say what to measure on: photographs, paintings, models, the device."""
+
     photos: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Photographs to measure on.")
-    ] = None,
+    ] = None
     training: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Photographs to train on; else --photos.")
-    ] = None,
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Photographs to train on; default: --photos."),
+    ] = None
     paintings: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The paintings of the styles.")
-    ] = EXAMPLE_PAINTINGS,
+        Path, typer.Option(metavar="FOLDER", help="Folder of the styles' paintings.")
+    ] = EXAMPLE_PAINTINGS
     styles: Annotated[
         list[str] | None,
-        typer.Option("--style", "-s", metavar="STYLE", help="A model; repeat for several."),
-    ] = None,
+        typer.Option("--style", "-s", metavar="STYLE", help="Style model; repeatable."),
+    ] = None
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Test sets for super-resolution.")
-    ] = None,
+    ] = None
     models: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="MODEL", help="For super-resolution; repeat for several."),
-    ] = None,
+        typer.Option("--model", metavar="MODEL", help="Super-resolution model; repeatable."),
+    ] = None
     boxes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Boxes around people and animals, JSON.")
-    ] = None,
-    device: Annotated[
-        Literal["auto", "cpu", "cuda"],
-        typer.Option(metavar="auto|cpu|cuda", help="auto takes a GPU where there is one."),
-    ] = "auto",
-    list_targets: Annotated[
-        bool, typer.Option("--list", help="Say what there is, and end.")
-    ] = False,
-) -> None:
-    """Measure the claims of the paper again, one TARGET for each, or all of them.
+    ] = None
+    device: Device = "auto"
 
-    Each writes TARGET.md, TARGET.json and pictures, and keeps what it measured in TARGET.run: the
-    same command goes on after a stop, and does nothing twice.
+    def settings(self, effort: "Effort") -> "Settings":
+        """What every claim is measured with.
+
+        Raises:
+            DataError: a folder has no photographs.
+        """
+        from impasto.reproduction.claim import Settings
+
+        measured = self.photos or EXAMPLE_PHOTOS
+        # Published pictures show the examples, not the user's own photographs.
+        published = EXAMPLE_PHOTOS if EXAMPLE_PHOTOS.is_dir() else measured
+        return Settings(
+            effort=effort,
+            photos=_pictures(measured),
+            shown=_pictures(published),
+            training=self.training or measured,
+            paintings=self.paintings,
+            styles=tuple(self.styles) if self.styles else None,
+            data=self.data,
+            models=tuple(self.models or ()),
+            boxes=self.boxes,
+            device=self.device,
+        )
+
+
+@with_option_records
+def reproduce(
+    claims: Annotated[list[str] | None, typer.Argument(metavar="CLAIM", hidden=True)] = None,
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder for the results.")
+    ] = Path("benchmarks/reproduction"),
+    measured: EffortOptions,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER", min=0, help="Minutes after which no more work on a claim begins."
+        ),
+    ] = None,
+    material: MaterialOptions,
+    list_claims: Annotated[bool, typer.Option("--list", help="List the claims and exit.")] = False,
+) -> None:
+    """Measure the paper's claims again: some by their names, or all.
+
+    Each writes CLAIM.md, CLAIM.json and pictures. Measurements stay in CLAIM.run: the same command
+    continues after a stop, and measures nothing twice.
     """
     from impasto.reproduction.catalogue import TARGETS, find_target
-    from impasto.reproduction.claim import Settings
 
-    if list_targets:
-        for name, target in TARGETS.items():
-            print_result(f"{name}: {target.CLAIM}")
+    if list_claims:
+        for name, claim in TARGETS.items():
+            print_result(f"{name}: {claim.CLAIM}")
         return
-    if not targets:
-        raise usage_error(f"no target was given; expected all, or some of {', '.join(TARGETS)}")
-    if tiny and full:
-        raise usage_error("--tiny and --full were both given; use only one")
-    names = list(TARGETS) if ALL in targets else list(dict.fromkeys(targets))
+    if not claims:
+        raise usage_error(f"no claim was given; expected all, or some of {', '.join(TARGETS)}")
+    effort = measured.effort()
+    names = list(TARGETS) if ALL in claims else list(dict.fromkeys(claims))
     for name in names:
         find_target(name)
-    effort: Effort = "tiny" if tiny else "full" if full else "quick"
-    shown = EXAMPLE_PHOTOS if EXAMPLE_PHOTOS.is_dir() else photos
-    measured = photos or EXAMPLE_PHOTOS
-    settings = Settings(
-        effort=effort,
-        photos=_pictures(measured),
-        shown=_pictures(shown or measured),
-        training=training or measured,
-        paintings=paintings,
-        styles=tuple(styles) if styles else None,
-        data=data,
-        models=tuple(models or ()),
-        boxes=boxes,
-        device=device,
-    )
-    _run_all(names, settings, output, minutes)
+    _measure_all(names, material.settings(effort), output, minutes)
 
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
     from impasto.images.files.io import list_pictures
 
-    found = tuple(list_pictures(folder)) if folder.is_dir() else ()
-    if not found:
+    paths = tuple(list_pictures(folder)) if folder.is_dir() else ()
+    if not paths:
         raise DataError(
             f"there are no photographs in {folder}; give --photos with a folder of some"
         )
-    return found
+    return paths
 
 
-def _run_all(names: list[str], settings: "Settings", output: Path, minutes: float | None) -> None:
-    """Measure targets; one that lacks something ends a single one, and is noted among several."""
-    from impasto.reproduction.catalogue import reproduce as measure
+def _measure_all(
+    names: list[str], settings: "Settings", output: Path, minutes: float | None
+) -> None:
+    """Measure claims; an error ends the command for a single one, and is noted among several."""
+    from impasto.reproduction import catalogue
 
-    failed = 0
+    num_failed = 0
     for name in names:
         print_note(f"{name} ({settings.effort})")
         try:
-            command = _command(name, settings)
-            files = measure(name, settings, output, command=command, minutes=minutes, tell=_unit)
+            files = catalogue.reproduce(
+                name,
+                settings,
+                output,
+                command=_command(name, settings),
+                minutes=minutes,
+                tell=lambda unit: print_note(f"  {unit}"),
+            )
         except TrainingInterrupted:
             raise
         except ImpastoError as error:
             if len(names) == 1:
                 raise
-            failed += 1
+            num_failed += 1
             print_error(f"{name}: {error}")
         else:
             for file in files:
                 print_result(str(file))
-    if failed:
-        print_error(f"{len(names) - failed} done, {failed} failed")
+    if num_failed:
+        print_error(f"{len(names) - num_failed} done, {num_failed} failed")
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
-def _unit(words: str) -> None:
-    print_note(f"  {words}")
-
-
 def _command(name: str, settings: "Settings") -> str:
-    """The command without the folders of this machine."""
+    """The command without the folders of this machine: it is published with the results."""
     words = ["impasto", "reproduce", name, f"--{settings.effort}"]
-    folders = {
+    paths = {
         "--photos": settings.photos[0].parent,
         "--training": settings.training,
         "--data": settings.data,
         "--boxes": settings.boxes,
     }
-    for option, place in folders.items():
-        is_default = option == "--training" and place == folders["--photos"]
-        if place is not None and place != EXAMPLE_PHOTOS and not is_default:
-            words += [option, place.name]
+    for option, path in paths.items():
+        is_default = option == "--training" and path == paths["--photos"]
+        if path is not None and path != EXAMPLE_PHOTOS and not is_default:
+            words += [option, path.name]
     for option, values in (("--style", settings.styles), ("--model", settings.models)):
         for value in values or ():
             words += [option, Path(value).name]

@@ -1,16 +1,16 @@
 """`impasto stylize`: photographs and films in, repainted ones out."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.downloads import fetched
 from impasto.cli.files.steps import Transformation, Writing, asked_bits
-from impasto.cli.files.transform import (
+from impasto.cli.files.transform import transform_files
+from impasto.cli.options import (
     Backend,
     BatchSize,
     Bits,
     Json,
+    KeepColors,
     Lossless,
     Memory,
     Output,
@@ -19,10 +19,13 @@ from impasto.cli.files.transform import (
     Precision,
     Quality,
     Requests,
+    Size,
     SkipExisting,
+    Stabilize,
+    Strength,
+    Style,
     Tile,
     tile_of,
-    transform_files,
 )
 
 if TYPE_CHECKING:
@@ -31,36 +34,6 @@ if TYPE_CHECKING:
     from impasto.runtime.tiles.grid import Progress
     from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
     from impasto.runtime.video.transform import VideoSummary
-
-# The range that runtime.stylizer accepts; importing it would make --help slow.
-MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
-
-Style = Annotated[
-    str,
-    typer.Option(
-        "--style",
-        "-s",
-        metavar="STYLE",
-        help="A style's name (see 'impasto models'), file or address.",
-    ),
-]
-Size = Annotated[
-    int | None,
-    typer.Option(
-        metavar="PIXELS",
-        min=MINIMUM_SIZE,
-        max=MAXIMUM_SIZE,
-        help="Resize the longer side to this first.",
-    ),
-]
-Strength = Annotated[
-    float,
-    typer.Option(metavar="SHARE", min=0, max=1, help="0 is the photograph, 1 the full style."),
-]
-KeepColors = Annotated[
-    bool, typer.Option("--keep-colors", help="Keep the photograph's colours, paint its light.")
-]
-Stabilize = Annotated[bool, typer.Option("--stabilize", help="Let a film flicker less.")]
 
 
 def stylize(

@@ -1,7 +1,11 @@
-"""`impasto train`: a painting becomes a style, photographs become super-resolution."""
+"""`impasto train`: a style from a painting, super-resolution from photographs.
+
+Flags, checks and progress live here; the training is `impasto.training.run`'s.
+"""
 
 import math
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,22 +20,125 @@ from impasto.cli.display.console import (
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
+from impasto.cli.display.progress import CountProgress, PacedLines, time_left
+from impasto.cli.options import Json, with_option_records
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
-    from impasto.training.progress import Progress
+    from impasto.training.progress import OnProgress, Progress
+    from impasto.training.recipe_file import Recipe
     from impasto.zoo.card import Task
 
 NETWORK_KINDS = {"paper": "paper-super-resolution"}
-"""What the command line calls by a shorter name than recipes do."""
+"""Kinds of networks that the command line calls by a shorter name than recipes do."""
 
 DEFAULT_START = "composition_vii"
-"""The shipped style that a training for so many minutes goes on from unless told otherwise: in two
-minutes it takes another painting further than five to ten from nothing do (measured)."""
+"""The shipped style that a training with `--minutes` starts from by default: after two minutes it
+is nearer to another painting than a training from nothing is after five to ten (measured)."""
 
-MAX_SKIPPED_SHOWN = 20
+MAX_SKIPPED_LISTED = 20
 
 app = typer.Typer(help="Train new models.", no_args_is_help=True)
+
+ModelOutput = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="Model file to write.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """Flags of every training."""
+
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
+        ),
+    ] = None
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML recipe.")] = None
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a setting of the recipe, such as stages.0.steps=500.",
+        ),
+    ] = None
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="Plan the steps for this time on this machine."),
+    ] = None
+    seed: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Seed of weights, order and crops.")
+    ] = None
+    # The recipe checks the word, since it may name the device itself.
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the training of this output.")
+    ] = False
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start again although the output exists.")
+    ] = False
+    json: Json = False
+
+    @property
+    def sections(self) -> set[str]:
+        """Sections of the recipe that `--set` changes."""
+        return {each.partition("=")[0].partition(".")[0].strip() for each in self.settings or ()}
+
+    @property
+    def chooses_network(self) -> bool:
+        """Whether a recipe or `--set` says what the training starts from."""
+        return self.recipe is not None or not self.sections.isdisjoint(
+            {"network", "initialise_from"}
+        )
+
+    def check(self) -> None:
+        """Refuse a training without photographs, or one whose length cannot be planned.
+
+        Raises:
+            typer.Exit: with status 2, after one line.
+        """
+        is_new = not self.resume and self.recipe is None
+        if is_new and self.photos is None and "photos" not in self.sections:
+            raise usage_error(
+                "no photographs were given; add --photos DIR, a folder of photographs"
+            )
+        if self.minutes is None:
+            return
+        if not 0 < self.minutes < math.inf:
+            raise usage_error(
+                f"--minutes was given {self.minutes:g}; expected a number above 0, such as 30"
+            )
+        if "stages" in self.sections:
+            raise usage_error("--minutes plans the stages; leave it out, or the --set of stages")
+
+    def load_recipe(self, output: Path, task: "Task", flags: dict[str, Any]) -> "Recipe":
+        """The recipe of a new training, or of the one that is resumed.
+
+        Args:
+            output: the model file, beside which a run is resumed.
+            task: that the recipe must be for.
+            flags: the command's own, by the recipe's dotted keys with `__` for the dot; None where
+                one was not given.
+
+        Raises:
+            typer.Exit: flags beside `--resume`, or a run of another task.
+            ImpastoError: no run to resume, or an impossible recipe.
+        """
+        from impasto.training.recipe_file import load_recipe
+        from impasto.training.run import resumed_recipe
+
+        flags |= {"photos__path": self.photos, "seed": self.seed, "device": self.device}
+        if not self.resume:
+            return load_recipe(self.recipe, self.settings or [], task=task, **flags)
+        has_flags = any(value is not None for value in (*flags.values(), self.minutes))
+        if self.recipe or self.settings or has_flags:
+            raise usage_error("--resume goes on with the recipe of the run; give only -o beside it")
+        recipe = resumed_recipe(output)
+        if recipe.task != task:
+            raise usage_error(f"{output} is a training of {recipe.task}; resume it as that")
+        return recipe
 
 
 @app.callback()
@@ -41,299 +148,148 @@ def _train() -> None:
 
 @app.command("style", no_args_is_help=True)
 @one_line_errors
+@with_option_records
 def train_style_command(
     painting: Annotated[
         Path | None,
-        typer.Argument(metavar="painting", help="The painting; a recipe may name it instead."),
+        typer.Argument(metavar="painting", help="Painting to learn; a recipe may name it instead."),
     ] = None,
     *,
-    photos: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
-    ] = Path("my-style.onnx"),
-    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML recipe.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Over the recipe, such as stages.0.steps=500."
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Plan for so much time on this machine; starts from a shipped style unless told.",
-        ),
-    ] = None,
+    output: ModelOutput = Path("my-style.onnx"),
     style_balance: Annotated[
         float | None,
-        typer.Option(metavar="FACTOR", help="2 doubles the weight of style, 0.5 halves it."),
+        typer.Option(metavar="FACTOR", help="Weight of style: 2 doubles it, 0.5 halves it."),
     ] = None,
     init: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Start from this model, by name, file or address; or from none."
+            metavar="MODEL",
+            help="Model to start from: a name, file or URL, or none. "
+            f"With --minutes, {DEFAULT_START} by default.",
         ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Of weights, order and crops.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training of this output.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew although the output is there.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    training: TrainingOptions,
 ) -> None:
     """Learn a painting's style: writes a model file, and logs and contact sheets beside it.
 
-    Ctrl-C saves and says how to go on.
+    Ctrl-C saves the training; --resume continues it.
     """
-    settings = settings or []
-    if init is None and minutes is not None and not _says_what_network(recipe, settings):
+    is_new = not training.resume and training.recipe is None
+    if is_new and painting is None and "painting" not in training.sections:
+        raise usage_error(
+            "no painting was given; expected impasto train style PAINTING --photos DIR"
+        )
+    training.check()
+    if init is None and training.minutes is not None and not training.chooses_network:
         init = DEFAULT_START
-    given: dict[str, Any] = {
+    flags: dict[str, Any] = {
         "painting__file": painting,
-        "photos__path": photos,
         "objective__style_balance": style_balance,
         "initialise_from": None if init is None else fetched(init),
-        "seed": seed,
-        "device": device,
     }
-    if not resume and recipe is None:
-        _check_inputs(painting, photos, settings)
-    asked = _Asked(output, recipe, settings, minutes, resume, overwrite, json)
-    _train_model(asked, given, task="style-transfer", try_it="impasto stylize PHOTO --style")
+    recipe = training.load_recipe(output, "style-transfer", flags)
+    _train_model(recipe, output, training, try_it="impasto stylize PHOTO --style")
 
 
 @app.command("sr", no_args_is_help=True)
 @one_line_errors
+@with_option_records
 def train_super_resolution_command(
     *,
-    photos: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Folder of photographs to train on, nested or tar shards."
-        ),
-    ] = None,
+    output: ModelOutput = Path("my-sr.onnx"),
     scale: Annotated[
-        int | None, typer.Option(metavar="2|4|8", help="How many times larger; 4 unless told.")
+        int | None, typer.Option(metavar="2|4|8", help="Scale factor; default 4.")
     ] = None,
     loss: Annotated[
-        str | None, typer.Option(metavar="NAME", help="l1, pixel, feature or mix; l1 unless told.")
+        str | None,
+        typer.Option(metavar="NAME", help="Loss: l1 (default), pixel, feature or mix."),
     ] = None,
     network: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="subpixel, paper or srcnn; subpixel unless told."),
+        typer.Option(metavar="NAME", help="Network: subpixel (default), paper or srcnn."),
     ] = None,
     degradation: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="bicubic, or blur-bicubic as in the paper."),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The model file to write.")
-    ] = Path("my-sr.onnx"),
-    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML recipe.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Over the recipe, such as stages.0.steps=500."
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(metavar="NUMBER", help="Plan the steps for so much time on this machine."),
+        typer.Option(metavar="NAME", help="Degradation: bicubic, or the paper's blur-bicubic."),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Start from this model, also of another scale."),
+        typer.Option(metavar="MODEL", help="Model to start from, of this or another scale."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Of weights, order and patches.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the training of this output.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew although the output is there.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    training: TrainingOptions,
 ) -> None:
     """Learn super-resolution: writes a model file, and logs and contact sheets beside it.
 
-    Ctrl-C saves and says how to go on.
+    Ctrl-C saves the training; --resume continues it.
     """
-    given: dict[str, Any] = {
-        "photos__path": photos,
+    training.check()
+    flags: dict[str, Any] = {
         "network__kind": None if network is None else NETWORK_KINDS.get(network, network),
         "network__scale": scale,
         "objective__loss": loss,
         "degradation": degradation,
         "initialise_from": None if init is None else fetched(init),
-        "seed": seed,
-        "device": device,
     }
-    if not resume and recipe is None and photos is None:
-        raise usage_error("no photographs were given; add --photos DIR, a folder of photographs")
-    asked = _Asked(output, recipe, settings or [], minutes, resume, overwrite, json)
-    _train_model(asked, given, task="super-resolution", try_it="impasto upscale PHOTO --model")
+    recipe = training.load_recipe(output, "super-resolution", flags)
+    _train_model(recipe, output, training, try_it="impasto upscale PHOTO --model")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What every training can be asked for."""
+def _train_model(recipe: "Recipe", output: Path, options: TrainingOptions, *, try_it: str) -> None:
+    from impasto.training.run import train_model
 
-    output: Path
-    recipe: Path | None
-    settings: list[str]
-    minutes: float | None
-    resume: bool
-    overwrite: bool
-    json: bool
-
-
-def _train_model(asked: _Asked, given: dict[str, Any], *, task: "Task", try_it: str) -> None:
-    changed = [name for name, value in given.items() if value is not None]
-    _check_minutes(asked.minutes, asked.settings)
-    if asked.resume and (asked.recipe or asked.settings or changed or asked.minutes is not None):
-        raise usage_error("--resume goes on with the recipe of the run; give only -o beside it")
-    from impasto.training.recipe_file import load_recipe
-    from impasto.training.run import resumed_recipe, train_model
-
-    if asked.resume:
-        full = resumed_recipe(asked.output)
-        if full.task != task:
-            raise usage_error(f"{asked.output} is a training of {full.task}; resume it as that")
-    else:
-        full = load_recipe(asked.recipe, asked.settings, task=task, **given)
-    with _reporter() as report:
+    with training_progress() as on_progress:
         outcome = train_model(
-            full,
-            asked.output,
-            minutes=asked.minutes,
-            resume=asked.resume,
-            overwrite=asked.overwrite,
-            on_progress=report,
-            on_skipped=_tell_skipped,
+            recipe,
+            output,
+            minutes=options.minutes,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            on_progress=on_progress,
+            on_skipped=_print_skipped,
         )
-    if outcome.model is None:
+    if outcome.model is None:  # only the main process of several has one
         return
-    if asked.json:
+    if options.json:
         card = outcome.model.card.model_dump(mode="json")
-        print_json({"model": str(asked.output), "run": str(outcome.folder), "card": card})
+        print_json({"model": str(output), "run": str(outcome.folder), "card": card})
     else:
-        print_result(str(asked.output))
+        print_result(str(output))
         print_note(f"Logs, curve and contact sheets: {outcome.folder}")
-        print_note(f"Try it: {try_it} {asked.output} -o OUT")
+        print_note(f"Try it: {try_it} {output} -o OUT")
 
 
-def _check_minutes(minutes: float | None, settings: list[str]) -> None:
-    if minutes is None:
-        return
-    if not 0 < minutes < math.inf:
-        raise usage_error(f"--minutes was given {minutes:g}; expected a number above 0, such as 30")
-    if "stages" in _sections(settings):
-        raise usage_error("--minutes plans the stages; leave it out, or the --set of stages")
+@contextmanager
+def training_progress(*, has_bar: bool | None = None) -> "Iterator[OnProgress]":
+    """Yield what reports a training: a bar with events above it on a terminal, else lines."""
+    with CountProgress(
+        "training", lines=PacedLines(), is_transient=False, has_bar=has_bar
+    ) as steps:
+
+        def show(progress: "Progress") -> None:
+            if progress.message:
+                steps.note(progress.message)
+            terms = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
+            seconds = progress.seconds_left
+            remaining = "" if seconds is None else f"  {time_left(round(seconds))}"
+            details = f"{terms}  {progress.pictures_per_second:.1f} images/s{remaining}"
+            line = f"step {progress.step}/{progress.num_steps}  {details}"
+            steps.show(
+                progress.step,
+                progress.num_steps,
+                details=details if progress.losses else "",
+                line="" if progress.message else line,
+            )
+
+        yield show
 
 
-def _says_what_network(recipe: Path | None, settings: list[str]) -> bool:
-    return recipe is not None or not _sections(settings).isdisjoint({"network", "initialise_from"})
-
-
-def _sections(settings: list[str]) -> set[str]:
-    return {setting.partition("=")[0].partition(".")[0].strip() for setting in settings}
-
-
-def _check_inputs(painting: Path | None, photos: Path | None, settings: list[str]) -> None:
-    sections = _sections(settings)
-    if painting is None and "painting" not in sections:
-        raise usage_error(
-            "no painting was given; expected impasto train style PAINTING --photos DIR"
-        )
-    if photos is None and "photos" not in sections:
-        raise usage_error("no photographs were given; add --photos DIR, a folder of photographs")
-
-
-def _reporter() -> "ProgressBar | PlainLines":
-    return ProgressBar() if sys.stderr.isatty() else PlainLines()
-
-
-class PlainLines:
-    """Progress as lines, for logs and pipes."""
-
-    def __enter__(self) -> "PlainLines":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-    def __call__(self, progress: "Progress") -> None:
-        """Write one line."""
-        print_note(
-            progress.message or f"step {progress.step}/{progress.num_steps}  {_describe(progress)}"
-        )
-
-
-class ProgressBar:
-    """Progress as a bar on a terminal, from the first report on: only one process reports."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bar = RichProgress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}"),
-            console=Console(stderr=True),
-        )
-        self._task = self._bar.add_task("", total=None, losses="")
-
-    def __enter__(self) -> "ProgressBar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, progress: "Progress") -> None:
-        """Move the bar, or write an event above it."""
-        self._bar.start()
-        if progress.message:
-            self._bar.console.print(progress.message, highlight=False, markup=False)
-        self._bar.update(self._task, completed=progress.step, total=progress.num_steps)
-        if progress.losses:
-            self._bar.update(self._task, losses=_describe(progress))
-
-
-def _describe(progress: "Progress") -> str:
-    losses = "  ".join(f"{name} {value:.4g}" for name, value in progress.losses.items())
-    left = "" if progress.seconds_left is None else f"  {_duration(progress.seconds_left)} left"
-    return f"{losses}  {progress.pictures_per_second:.1f} images/s{left}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _tell_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
+def _print_skipped(skipped: "tuple[SkippedPhotograph, ...]") -> None:
     if not skipped:
         return
     print_note(
         "1 file was skipped:" if len(skipped) == 1 else f"{len(skipped)} files were skipped:"
     )
-    for photograph in skipped[:MAX_SKIPPED_SHOWN]:
+    for photograph in skipped[:MAX_SKIPPED_LISTED]:
         print_note(f"  {photograph.name}: {photograph.reason}")
-    if len(skipped) > MAX_SKIPPED_SHOWN:
-        print_note(f"  and {len(skipped) - MAX_SKIPPED_SHOWN} more")
+    if len(skipped) > MAX_SKIPPED_LISTED:
+        print_note(f"  and {len(skipped) - MAX_SKIPPED_LISTED} more")

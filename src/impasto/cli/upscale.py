@@ -1,17 +1,17 @@
 """`impasto upscale`: pictures in, larger pictures out."""
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.downloads import fetched
 from impasto.cli.files.steps import Transformation, Writing, asked_bits
-from impasto.cli.files.transform import (
+from impasto.cli.files.transform import transform_files
+from impasto.cli.options import (
     Backend,
     BatchSize,
     Bits,
     Json,
     Lossless,
+    MatchHistogram,
     Memory,
     Output,
     Overwrite,
@@ -19,10 +19,11 @@ from impasto.cli.files.transform import (
     Precision,
     Quality,
     Requests,
+    Scale,
     SkipExisting,
     Tile,
+    UpscalingModel,
     tile_of,
-    transform_files,
 )
 
 if TYPE_CHECKING:
@@ -30,30 +31,12 @@ if TYPE_CHECKING:
     from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
     from impasto.runtime.video.transform import VideoSummary
 
-Model = Annotated[
-    str,
-    typer.Option(
-        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name, file or address."
-    ),
-]
-Scale = Annotated[
-    int | None,
-    typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
-]
-MatchHistogram = Annotated[
-    bool,
-    typer.Option(
-        "--match-histogram",
-        help="Give each channel the distribution of values it has in the picture given.",
-    ),
-]
-
 
 def upscale(
     photos: Photos,
     *,
     output: Output,
-    model: Model = "sharp",
+    model: UpscalingModel = "sharp",
     scale: Scale = None,
     match_histogram: MatchHistogram = False,
     precision: Precision = "auto",

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+CPUINFO = Path("/proc/cpuinfo")
+"""Exists on Linux alone."""
+
 
 def processor_name() -> str:
     """The processor as it calls itself, else the name of its architecture."""
+    return _first_in_cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def processor_flags() -> frozenset[str]:
+    """The instruction sets of the processor as Linux names them; none on other systems."""
+    return frozenset(_first_in_cpuinfo("flags").split())
+
+
+def _first_in_cpuinfo(key: str) -> str:
+    """The value of the first line with this key, which is the first core's; empty without one."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return (names or [platform.processor() or platform.machine()])[0]
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def num_cores() -> int:

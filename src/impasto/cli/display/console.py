@@ -1,4 +1,7 @@
-"""How commands speak: results to stdout, everything else to stderr, errors in one line."""
+"""What commands print: results to stdout, everything else to stderr, errors in one line.
+
+Bars and paced lines are `progress`'s.
+"""
 
 import contextlib
 import json
@@ -24,14 +27,14 @@ from impasto.system import signals
 from impasto.system.visible_text import visible
 
 LAYOUT = "\n\t"
-"""What is ours in a text of several lines."""
+"""Invisible characters that our own texts use, so that they are printed as they are."""
 
 Arguments = ParamSpec("Arguments")
 
 EXIT_FAILED_FILES = 1
 EXIT_USER_ERROR = 2
 EXIT_OF_SIGNALS = 128
-"""With the number of the signal added: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
+"""Plus the number of the signal: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
 
 TRAIN_PACKAGES = {
     "torch", "lightning", "onnx", "onnxscript", "safetensors", "tensorboard", "jaxtyping",
@@ -41,29 +44,28 @@ RAY_PACKAGES = {"ray", "pyarrow", "fsspec", "pandas"}
 EXTRAS = (
     dict.fromkeys(TRAIN_PACKAGES, "train") | dict.fromkeys(RAY_PACKAGES, "ray") | {"av": "video"}
 )
-"""Packages that only an extra brings, and which."""
-
+"""Packages that only an extra installs, and the extra."""
 
 # Typer brings its own copy of click or shares an installed one; this base class is in both.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def print_note(message: str) -> None:
-    """Say something to the person, on stderr; what is invisible in it is written out.
+    """Print a message on stderr; invisible characters are written out.
 
-    Nothing happens where the terminal is gone.
+    Does nothing where the terminal is gone.
     """
     with contextlib.suppress(OSError):
         print(visible(message, but=LAYOUT), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def print_result(text: str) -> None:
-    """Print a result, on stdout; what is invisible in it is written out."""
+    """Print a result on stdout; invisible characters are written out."""
     print(visible(text, but=LAYOUT), flush=True)  # noqa: T201
 
 
 def print_path(path: str) -> None:
-    """Print the path of a result, on stdout: for a pipe as it is, whatever is in it."""
+    """Print the path of a result on stdout: byte for byte to a pipe, readable on a terminal."""
     if is_terminal(sys.stdout):
         print_result(path)
     else:
@@ -71,12 +73,12 @@ def print_path(path: str) -> None:
 
 
 def print_json(content: Any) -> None:
-    """Print a result as JSON, on stdout."""
+    """Print a result as JSON on stdout."""
     print_result(json.dumps(content, indent=2))
 
 
 def let_go_of_stdout() -> None:
-    """Send nowhere what stdout did not take, so that Python's last flush does not fail again."""
+    """Discard what stdout did not take, so that Python's last flush does not fail again."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -88,14 +90,14 @@ def let_go_of_stdout() -> None:
 
 @contextlib.contextmanager
 def silent_libraries() -> Iterator[None]:
-    """Keep what C libraries print to stderr of damaged files out of sight; our line says it.
+    """Hide what C libraries print about damaged files: our own line says what is wrong.
 
-    Python's own stderr goes on through a copy of the descriptor. The descriptor is the whole
-    process's: enter this once, around all threads.
+    Python's stderr continues through a copy of the descriptor. The descriptor belongs to the whole
+    process: enter this once, around all threads.
     """
     try:
         copy = os.dup(2)
-    except OSError:  # closed: there is nothing to see
+    except OSError:  # stderr is closed: nothing can be printed
         yield
         return
     ours = sys.stderr
@@ -121,29 +123,29 @@ def silent_libraries() -> Iterator[None]:
 def _writes_to(stream: TextIO | None, descriptor: int) -> bool:
     try:
         return stream is not None and stream.fileno() == descriptor
-    except (OSError, ValueError):  # a stream of something else than a file
+    except (OSError, ValueError):  # the stream is no file, such as a test's
         return False
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person sees or types what goes through a standard stream, which may be closed."""
+    """Whether a standard stream is a terminal; a closed one is not."""
     return stream is not None and stream.isatty()
 
 
 def print_error(message: str) -> None:
-    """Say what is wrong, on stderr, in one line whatever the message holds."""
+    """Print an error on stderr, in one line even if the message has several."""
     words = " ".join(message.split())
     print_note(f"impasto: {visible(words)}")
 
 
 def usage_error(message: str) -> typer.Exit:
-    """Say what is wrong in one line; raise what this returns."""
+    """Print what is wrong with the command; returns the exit to raise, with status 2."""
     print_error(message)
     return typer.Exit(EXIT_USER_ERROR)
 
 
 def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
-    """Let a command end with one line, never a traceback, on whatever a user can cause."""
+    """Let a command end with one line, never a traceback, on every error a user can cause."""
 
     @wraps(command)
     def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
@@ -159,14 +161,14 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
 
 
 def explain(error: BaseException) -> int | None:
-    """Say in one line what went wrong, and return the exit status; None for a bug of ours."""
-    ended_by = signals.signal_behind(error)
+    """Print one line about an error, and return the exit status; None for a bug of ours."""
+    signal_number = signals.signal_behind(error)
     match error:
-        case _ if ended_by is not None:
-            print_error(_how_it_ended(error))
-            return EXIT_OF_SIGNALS + ended_by
+        case _ if signal_number is not None:
+            print_error(_ending(error))
+            return EXIT_OF_SIGNALS + signal_number
         case BrokenPipeError():
-            return EXIT_FAILED_FILES  # nobody listens any more
+            return EXIT_FAILED_FILES  # no reader to print to
         case VideoInterrupted():
             print_error(str(error))
             return EXIT_OF_SIGNALS + signal.SIGINT
@@ -181,8 +183,8 @@ def explain(error: BaseException) -> int | None:
     return EXIT_USER_ERROR
 
 
-def _how_it_ended(error: BaseException) -> str:
-    """What is said after a signal; cleaning up may have failed, where a terminal is gone."""
+def _ending(error: BaseException) -> str:
+    """The message after a signal; another error may come first, where a terminal is gone."""
     match error:
         case signals.Terminated():
             return f"ended by {error}"
@@ -206,8 +208,8 @@ def _message_of(error: BaseException) -> str | None:
         case MemoryError():
             message = "there is not enough memory for this; use smaller pictures"
         case OSError():
-            place = "reading or writing" if error.filename is None else error.filename
-            message = f"{place} failed ({reason_of(error)})"
+            subject = "reading or writing" if error.filename is None else error.filename
+            message = f"{subject} failed ({reason_of(error)})"
         case _ if isinstance(error, USAGE_ERROR):
             message = _usage_message(error)
     return message

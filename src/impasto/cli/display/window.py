@@ -1,4 +1,4 @@
-"""A window that shows pictures one after the other, by tkinter of Python's standard library."""
+"""A window that shows one picture after another, by tkinter of Python's standard library."""
 
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ class Window:
     """An open window.
 
     Args:
-        title: of the window.
+        title: text of the title bar.
 
     Raises:
         CameraError: there is no screen to open it on, or no tkinter.
@@ -32,7 +32,7 @@ class Window:
         except tkinter.TclError as error:
             raise CameraError(
                 f"there is no window to show the camera in ({error}); run this where there is a "
-                "screen, or repaint a film with 'impasto stylize'"
+                "screen, or stylize a video with 'impasto stylize'"
             ) from error
         self._root.title(title)
         self._label = tkinter.Label(self._root, borderwidth=0)
@@ -60,7 +60,9 @@ class Window:
         from impasto.images.formats.conversion import picture_to_pil
         from impasto.images.picture import Picture
 
-        self._photo = ImageTk.PhotoImage(picture_to_pil(Picture(rgb)))  # kept, or it would vanish
+        self._photo = ImageTk.PhotoImage(
+            picture_to_pil(Picture(rgb))
+        )  # referenced, or tkinter drops it
         self._label.configure(image=self._photo)
         self._root.title(caption)
         self._root.update()

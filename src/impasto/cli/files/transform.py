@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -32,64 +32,6 @@ from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.runtime.pipeline import Outcome as Done
-    from impasto.runtime.tiles.memory_budget import Tile as TileSize
-
-Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
-Output = Annotated[
-    str,
-    typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, or - for a pipe."),
-]
-Precision = Annotated[
-    Literal["auto", "f32", "bf16", "int8"],
-    typer.Option(
-        metavar="auto|f32|bf16|int8",
-        help="Of the arithmetic; auto is what the processor is fast in, of f32 and bf16.",
-    ),
-]
-Backend = Annotated[
-    Literal["auto", "openvino", "onnxruntime", "torch"],
-    typer.Option(
-        metavar="auto|openvino|onnxruntime|torch", help="What runs the model; auto is OpenVINO."
-    ),
-]
-Quality = Annotated[
-    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF, HEIC and films.")
-]
-Lossless = Annotated[
-    bool, typer.Option("--lossless", help="Of WebP and HEIC files, whatever the quality.")
-]
-Bits = Annotated[
-    Literal["auto", "8", "16"],
-    typer.Option(
-        metavar="auto|8|16", help="Per channel of PNG and TIFF; auto is the photograph's."
-    ),
-]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Pass over pictures that are there already.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
-Tile = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|off|PIXELS",
-        help="Cut pictures into tiles: auto where memory asks for it, or always, so large.",
-    ),
-]
-Memory = Annotated[
-    str,
-    typer.Option(
-        metavar="auto|SIZE",
-        help="Memory for the program, such as 1G or 512M; auto = 60 % of what is free.",
-    ),
-]
-BatchSize = Annotated[
-    int,
-    typer.Option(metavar="N", min=1, help="So many pictures of one size at once, if they fit."),
-]
-Requests = Annotated[
-    int, typer.Option(metavar="N", min=1, help="So many computed side by side, if they fit.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +183,6 @@ def _note_done(job: Job, result: dict[str, Any], outcome: Outcome, steps: Steps)
     outcome.done.append(result)
     if not steps.writing.json and job.target != PIPE:
         steps.progress.say(job.target)
-
-
-def tile_of(text: str) -> "TileSize":
-    """What --tile means: a word, or a number of pixels; other words are refused further down."""
-    return int(text) if text.isdecimal() else text  # type: ignore[return-value]
 
 
 def _check_folder(folder: Path) -> None:

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any, Protocol
 
 from impasto.cli.display.console import print_note
-from impasto.cli.display.progress import PictureProgress
-from impasto.cli.display.video_progress import ClipProgress
+from impasto.cli.display.progress import PictureProgress, video_progress
 from impasto.cli.files.jobs import Job
 
 if TYPE_CHECKING:
@@ -47,13 +46,13 @@ def run_clip(
     Raises:
         ImpastoError: as `transform` does.
     """
-    with ClipProgress(job.source, beside=progress) as clip_progress:
+    with video_progress(job.source, beside=progress) as on_progress:
         made = transform(
             job.source,
             job.target,
             quality=quality,
             overwrite=overwrite,
-            on_progress=clip_progress.show,
+            on_progress=on_progress,
         )
     for note in made.notes:
         print_note(f"{job.source}: {note}")

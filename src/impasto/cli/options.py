@@ -1,0 +1,208 @@
+"""Flags that several commands share, and records of them that a command takes as one argument.
+
+Importing the runtime here would make --help slow: records are turned into its settings when the
+command runs.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+# The range that runtime.stylizer accepts.
+MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
+
+Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", metavar="OUT", help="A file, a folder, or - for a pipe."),
+]
+Style = Annotated[
+    str,
+    typer.Option(
+        "--style",
+        "-s",
+        metavar="STYLE",
+        help="A style's name (see 'impasto models'), file or address.",
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        metavar="PIXELS",
+        min=MINIMUM_SIZE,
+        max=MAXIMUM_SIZE,
+        help="Resize the longer side to this first.",
+    ),
+]
+Strength = Annotated[
+    float,
+    typer.Option(metavar="SHARE", min=0, max=1, help="0 is the photograph, 1 the full style."),
+]
+KeepColors = Annotated[
+    bool, typer.Option("--keep-colors", help="Keep the photograph's colours, paint its light.")
+]
+Stabilize = Annotated[bool, typer.Option("--stabilize", help="Let a film flicker less.")]
+UpscalingModel = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name, file or address."
+    ),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
+]
+MatchHistogram = Annotated[
+    bool,
+    typer.Option(
+        "--match-histogram",
+        help="Give each channel the distribution of values it has in the picture given.",
+    ),
+]
+Precision = Annotated[
+    Literal["auto", "f32", "bf16", "int8"],
+    typer.Option(
+        metavar="auto|f32|bf16|int8",
+        help="Of the arithmetic; auto is what the processor is fast in, of f32 and bf16.",
+    ),
+]
+Backend = Annotated[
+    Literal["auto", "openvino", "onnxruntime", "torch"],
+    typer.Option(
+        metavar="auto|openvino|onnxruntime|torch", help="What runs the model; auto is OpenVINO."
+    ),
+]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|PIXELS",
+        help="Cut pictures into tiles: auto where memory asks for it, or always, so large.",
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|SIZE",
+        help="Memory for the program, such as 1G or 512M; auto = 60 % of what is free.",
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, help="So many pictures of one size at once, if they fit."),
+]
+Requests = Annotated[
+    int, typer.Option(metavar="N", min=1, help="So many computed side by side, if they fit.")
+]
+Quality = Annotated[
+    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF, HEIC and films.")
+]
+Lossless = Annotated[
+    bool, typer.Option("--lossless", help="Of WebP and HEIC files, whatever the quality.")
+]
+Bits = Annotated[
+    Literal["auto", "8", "16"],
+    typer.Option(
+        metavar="auto|8|16", help="Per channel of PNG and TIFF; auto is the photograph's."
+    ),
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Pass over pictures that are there already.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(metavar="auto|cpu|cuda", help="Device; auto = a GPU if there is one, else cpu."),
+]
+
+
+def with_option_records(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take records of options, whose fields are flags of the command.
+
+    In the signature that typer reads, each parameter whose type is a dataclass is replaced by the
+    fields of the dataclass, with their annotations and defaults. A call builds the records from
+    the values of their fields, so that errors which a record raises are raised by the command.
+
+        @dataclass(frozen=True, slots=True)
+        class WritingOptions:
+            quality: Quality = 92
+            overwrite: Overwrite = False
+
+        @with_option_records
+        def upscale(photos: Photos, *, writing: WritingOptions, json: Json = False) -> None: ...
+
+    Args:
+        command: a function whose records are keyword-only parameters.
+
+    Raises:
+        ValueError: two of the flags have one name.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    records: dict[str, Any] = {
+        name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)
+    }
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name in records:
+            parameters.extend(_parameters_of_fields(records[parameter.name]))
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+
+    @wraps(command)
+    def wrapped(**values: Any) -> None:
+        for name, record in records.items():
+            values[name] = record(
+                **{field.name: values.pop(field.name) for field in dataclasses.fields(record)}
+            )
+        command(**values)
+
+    # typer reads both; `wraps` has copied those of the command.
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapped
+
+
+def _parameters_of_fields(record: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(record, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=(
+                inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+            ),
+            annotation=hints[field.name],
+        )
+        for field in dataclasses.fields(record)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class StyleOptions:
+    """How photographs are stylized; the fields of `runtime.transformation.StyleSettings`."""
+
+    size: Size = None
+    strength: Strength = 1.0
+    keep_colors: KeepColors = False
+
+
+@dataclass(frozen=True, slots=True)
+class WritingOptions:
+    """How results are written, which of them, and what is printed of them."""
+
+    quality: Quality = 92
+    lossless: Lossless = False
+    bits: Bits = "auto"
+    skip_existing: SkipExisting = False
+    overwrite: Overwrite = False
+    json: Json = False
+
+
+def tile_of(text: str) -> Any:
+    """What --tile means: a word, or a number of pixels; other words are refused further down."""
+    return int(text) if text.isdecimal() else text
