@@ -1,4 +1,4 @@
-"""`impasto evaluate` with a model that repeats each pixel, on two small pictures."""
+"""`impasto evaluate sr` with a model that repeats each pixel, on two small pictures."""
 
 import json
 
@@ -30,7 +30,7 @@ def repeating(tmp_path):
 
 
 def test_a_table_has_bicubic_and_the_models_at_their_own_scale(impasto, data, repeating):
-    done = impasto("evaluate", "--data", data, "--model", repeating, "--per-image")
+    done = impasto("evaluate", "sr", "--data", data, "--model", repeating, "--per-image")
     assert done.status == 0
     assert done.lines[0] == "## Super-resolution ×2"
     rows = [line.split(" | ")[:2] for line in done.lines if line.startswith("| Pair")]
@@ -43,23 +43,23 @@ def test_json_sheet_and_file(impasto, data, repeating, tmp_path):
     words = ("--data", data, "--data", data, "-m", "bicubic", "-m", repeating, "--scale", "2")
     sheet, report = tmp_path / "sheet.png", tmp_path / "report.md"
     places = ("--sheet", sheet, "--crop", "second:2,3,16,10", "-o", report)
-    done = impasto("evaluate", *words, "--json", *places)
+    done = impasto("evaluate", "sr", *words, "--json", *places)
     told = json.loads(done.stdout)
     assert [len(scores["models"]) for scores in told["sets"]] == [2, 2]
     assert told["protocol"]["ssim"].startswith("Wang et al. 2004")
     assert report.read_text().startswith("## Super-resolution ×2")
     with Image.open(sheet) as image:
         assert image.width > 3 * 288  # truth, bicubic, the model
-    again = impasto("evaluate", *words, "-o", report)
+    again = impasto("evaluate", "sr", *words, "-o", report)
     assert "exists already" in again.complaint
-    assert impasto("evaluate", *words, "-o", report, "--overwrite").status == 0
+    assert impasto("evaluate", "sr", *words, "-o", report, "--overwrite").status == 0
 
 
 def test_another_degradation_than_the_models_is_told_on_stderr_and_in_json(
     impasto, data, repeating
 ):
     words = ("--data", data, "-m", repeating, "--degradation", "blur-bicubic", "--json")
-    done = impasto("evaluate", *words)
+    done = impasto("evaluate", "sr", *words)
     assert done.status == 0
     assert "repeating learned from bicubic low resolution" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -68,7 +68,7 @@ def test_another_degradation_than_the_models_is_told_on_stderr_and_in_json(
 
 
 def test_features_are_columns(impasto, data):
-    done = impasto("evaluate", "--data", data, "--scale", "2", "--features", "--json")
+    done = impasto("evaluate", "sr", "--data", data, "--scale", "2", "--features", "--json")
     values = json.loads(done.stdout)["sets"][0]["models"][0]["means"]
     assert 0 < values["feature_relu1_2"] < 1
     assert "feature_relu5_3" in values
@@ -95,20 +95,20 @@ def test_what_cannot_be_done_takes_one_line(
     impasto, data, repeating, tmp_path, monkeypatch, words, message
 ):
     monkeypatch.chdir(tmp_path)
-    done = impasto("evaluate", "--data", data, "-m", repeating, *words)
+    done = impasto("evaluate", "sr", "--data", data, "-m", repeating, *words)
     assert message in done.complaint
     assert not (tmp_path / "s.png").exists()
 
 
 def test_a_set_is_asked_for(impasto):
-    assert "--data" in impasto("evaluate", "--scale", "2").complaint
+    assert "--data" in impasto("evaluate", "sr", "--scale", "2").complaint
 
 
 def test_scores_go_into_the_card_and_leave_the_model_as_it_is(impasto, data, repeating):
     from impasto.zoo.model_file import read_model_file
 
     before = read_model_file(repeating)
-    done = impasto("evaluate", "--data", data, "--model", repeating, "--into-card", "--json")
+    done = impasto("evaluate", "sr", "--data", data, "--model", repeating, "--into-card", "--json")
     assert done.status == 0
     (row,) = [m for m in json.loads(done.stdout)["sets"][0]["models"] if m["name"] == "repeating"]
     card = read_model_file(repeating).card
@@ -117,11 +117,11 @@ def test_scores_go_into_the_card_and_leave_the_model_as_it_is(impasto, data, rep
     assert scores["psnr"]["mean"] == round(row["means"]["psnr"], 4)
     assert "peak 255" in scores["psnr"]["protocol"]
     assert card.model_copy(update={"scores": {}}) == before.card
-    again = impasto("evaluate", "--data", data, "--model", repeating, "--json")
+    again = impasto("evaluate", "sr", "--data", data, "--model", repeating, "--json")
     assert json.loads(again.stdout)["sets"] == json.loads(done.stdout)["sets"]
 
 
 def test_scores_go_into_files_only(impasto, data):
-    done = impasto("evaluate", "--data", data, "--model", "faithful", "--into-card")
+    done = impasto("evaluate", "sr", "--data", data, "--model", "faithful", "--into-card")
     assert done.status == 2
     assert "give each --model as a file" in done.stderr

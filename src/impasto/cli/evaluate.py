@@ -1,6 +1,7 @@
-"""`impasto evaluate`: super-resolution models measured on test pictures, as a table.
+"""`impasto evaluate sr`: super-resolution models measured on test pictures, as a table.
 
-Flags and outputs live here; the measuring is `impasto.evaluation`'s.
+Flags and outputs live here; the measuring is `impasto.evaluation`'s. `evaluate styles` is in
+`evaluate_styles`.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from impasto.cli.display.console import print_error, print_json, print_result, usage_error
+from impasto.cli.display.console import print_error, usage_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.options import Json, Overwrite, with_option_records
-from impasto.files import exists_already
+from impasto.cli.table_output import check_table, publish_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,17 +219,7 @@ class ReportOptions:
             raise usage_error("--crop is for a comparison sheet; add --sheet FILE")
         if self.sheet is not None:
             check_target(self.sheet, overwrite=self.overwrite)
-        output = self.output
-        if output is None:
-            return
-        if output.suffix.lower() not in (".md", ".json"):
-            raise usage_error(f"-o was given {output}; expected a name that ends in .md or .json")
-        if not output.parent.is_dir():
-            raise usage_error(
-                f"{output} cannot be written: the folder {output.parent} does not exist"
-            )
-        if output.exists() and not self.overwrite:
-            raise exists_already(output)
+        check_table(self.output, overwrite=self.overwrite)
 
     def comparison(self, sets: "list[PictureSet]") -> "ComparisonSheet | None":
         """The sheet, still empty, if one is to be drawn.
@@ -246,21 +237,15 @@ class ReportOptions:
 
     def publish(self, evaluation: "Evaluation") -> None:
         """Write the table to its file, if there is one, and print it."""
-        import json
-
         from impasto.evaluation.report import to_json, to_markdown
-        from impasto.files import write_whole
 
-        content = to_json(evaluation)
-        text = to_markdown(evaluation, per_picture=self.per_image)
-        if self.output is not None:
-            is_json = self.output.suffix.lower() == ".json"
-            written = json.dumps(content, indent=2) + "\n" if is_json else text
-            write_whole(self.output, written.encode(), replace=self.overwrite)
-        if self.json:
-            print_json(content)
-        else:
-            print_result(text.rstrip("\n"))
+        publish_table(
+            to_markdown(evaluation, per_picture=self.per_image),
+            to_json(evaluation),
+            output=self.output,
+            overwrite=self.overwrite,
+            as_json=self.json,
+        )
 
     def draw(self, comparison: "ComparisonSheet") -> None:
         """Draw the sheet with the crops that were added to it."""
@@ -273,7 +258,7 @@ class ReportOptions:
 
 
 @with_option_records
-def evaluate(
+def evaluate_super_resolution(
     *,
     tested: PictureSetOptions,
     models: ModelOptions,

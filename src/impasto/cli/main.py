@@ -12,7 +12,8 @@ from impasto.cli import models, train
 from impasto.cli.batch import batch
 from impasto.cli.camera import camera
 from impasto.cli.display.console import explain, let_go_of_stdout, one_line_errors, print_result
-from impasto.cli.evaluate import evaluate
+from impasto.cli.evaluate import evaluate_super_resolution
+from impasto.cli.evaluate_styles import evaluate_styles
 from impasto.cli.invert import invert
 from impasto.cli.optimize import optimize
 from impasto.cli.reproduce import reproduce
@@ -29,12 +30,15 @@ app = typer.Typer(
 )
 app.command("stylize", no_args_is_help=True)(one_line_errors(stylize))
 app.command("upscale", no_args_is_help=True)(one_line_errors(upscale))
-app.command("evaluate", no_args_is_help=True)(one_line_errors(evaluate))
 app.command("batch", no_args_is_help=True)(one_line_errors(batch))
 app.command("camera", no_args_is_help=True)(one_line_errors(camera))
 app.command("optimize", no_args_is_help=True)(one_line_errors(optimize))
 app.command("invert", no_args_is_help=True)(one_line_errors(invert))
 app.command("reproduce", no_args_is_help=True)(one_line_errors(reproduce))
+evaluate = typer.Typer(help="Measure models on pictures.", no_args_is_help=True)
+evaluate.command("sr", no_args_is_help=True)(one_line_errors(evaluate_super_resolution))
+evaluate.command("styles", no_args_is_help=True)(one_line_errors(evaluate_styles))
+app.add_typer(evaluate, name="evaluate")
 app.add_typer(models.app, name="models")
 app.add_typer(train.app, name="train")
 
