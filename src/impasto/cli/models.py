@@ -239,7 +239,7 @@ def quantize(
     target = output if output is not None else place_of_quantized(found)
     if target.exists() and not overwrite:
         raise exists_already(target)
-    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=print_note)
+    quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, report=print_note)
     write_quantized(quantized, target, replace=overwrite)
     rows = [
         {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
