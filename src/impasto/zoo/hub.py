@@ -85,9 +85,7 @@ def hub_authorization() -> dict[str, str]:
         DownloadError: the key has characters that cannot be sent.
     """
     token = os.environ.get("HF_TOKEN", "").strip()
-    if not (
-        token.isascii() and token.isprintable()
-    ):  # http.client would quote the key in its error
+    if not (token.isascii() and token.isprintable()):  # http.client's error would quote the key
         raise DownloadError("HF_TOKEN cannot be sent, it has odd characters in it; set it anew")
     return {"Authorization": f"Bearer {token}"} if token else {}
 

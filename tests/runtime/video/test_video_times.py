@@ -7,7 +7,7 @@ import av
 import pytest
 
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.times import Clock, start_of
 from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
@@ -88,7 +88,7 @@ def test_two_readings_see_the_same_jumps(tmp_path):
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
     corrected = []
     for kinds in (("video",), ("audio",), ("video", "audio")):
-        with open_film(joined) as film:
+        with open_video(joined) as film:
             wanted = [stream for stream in film.streams if stream.type in kinds]
             packets = [
                 (packet.stream.type, packet.dts)
@@ -100,7 +100,7 @@ def test_two_readings_see_the_same_jumps(tmp_path):
 
 
 def test_a_short_lead_of_the_sound_is_no_start(film):
-    with open_film(film) as container:
+    with open_video(film) as container:
         assert start_of(container) == 0
 
 

@@ -20,8 +20,14 @@ from numpy.typing import NDArray
 from impasto.errors import CameraError
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.video.facts import ColourTags, matrix_or_guess
-from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, on_white, turn_of
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.frames import (
+    Orientation,
+    frame_to_colours,
+    has_alpha,
+    on_white,
+    orientation_of,
+)
+from impasto.runtime.video.opening import open_video
 from impasto.system.visible_text import one_line
 
 _FULL = 2
@@ -42,8 +48,8 @@ class Camera:
 
     def __init__(self, camera: str, *, size: int) -> None:
         self._size = size
-        self._is_film = Path(camera).is_file()
-        self._container = open_film(Path(camera)) if self._is_film else _open_device(camera)
+        self._is_video = Path(camera).is_file()
+        self._container = open_video(Path(camera)) if self._is_video else _open_device(camera)
         self._newest: NDArray[np.float32] | None = None
         self._news = threading.Condition()
         self._is_over = False
@@ -87,7 +93,7 @@ class Camera:
             for frame in self._container.decode(video=0):
                 seconds = float(frame.time or 0)
                 started = time.monotonic() - seconds if started is None else started
-                if self._is_film:
+                if self._is_video:
                     time.sleep(max(0.0, started + seconds - time.monotonic()))
                 rgb = self._rgb_of(frame)
                 with self._news:
@@ -103,8 +109,8 @@ class Camera:
                 self._news.notify()
 
     def _rgb_of(self, frame: VideoFrame) -> NDArray[np.float32]:
-        turn: Turn = turn_of(frame)
-        sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
+        orientation: Orientation = orientation_of(frame)
+        sides = (frame.height, frame.width) if orientation[0] else (frame.width, frame.height)
         width, height = fit_longer_side(*sides, self._size)
         is_full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
         matrix = matrix_or_guess(frame.colorspace, height=frame.height)
@@ -114,7 +120,7 @@ class Camera:
             width=width,
             height=height,
             colour=colour,
-            turn=turn,
+            orientation=orientation,
             has_alpha=has_alpha(frame),
         )
         return rgb if alpha is None else on_white(rgb, alpha)

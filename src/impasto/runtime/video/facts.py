@@ -31,7 +31,7 @@ class ColourTags:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ClipFacts:
+class VideoFacts:
     """What a clip is, as it is seen: turned upright.
 
     Attributes:
@@ -58,7 +58,7 @@ class ClipFacts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ClipFrame:
+class TimedPicture:
     """One frame.
 
     Attributes:
@@ -75,7 +75,7 @@ class ClipFrame:
 
     def with_colours(
         self, rgb: NDArray[np.float32], alpha: NDArray[np.float32] | None
-    ) -> "ClipFrame":
+    ) -> "TimedPicture":
         """The frame of the same moment with other colours, perhaps of another size."""
         return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 

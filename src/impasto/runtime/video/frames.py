@@ -24,7 +24,7 @@ _SHALLOW = {"rgb": "rgb24", "rgba": "rgba"}
 _DEEP = {"rgb": "rgb48le", "rgba": "rgba64le"}
 _BYTE, _WORD = np.float32(255), np.float32(65535)
 
-Turn = tuple[bool, bool, bool]
+Orientation = tuple[bool, bool, bool]
 """How a frame becomes upright: exchange its axes, then mirror left and right, then up and down."""
 
 
@@ -39,7 +39,13 @@ def has_alpha(frame: VideoFrame) -> bool:
 
 
 def frame_to_colours(
-    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn, has_alpha: bool
+    frame: VideoFrame,
+    *,
+    width: int,
+    height: int,
+    colour: ColourTags,
+    orientation: Orientation,
+    has_alpha: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
     """The upright frame's colours, height×width×3, and its alpha if that is asked for.
 
@@ -51,13 +57,15 @@ def frame_to_colours(
         width: wanted, once it is upright, in pixels.
         height: likewise.
         colour: of the clip.
-        turn: that makes it upright.
+        orientation: that makes it upright.
         has_alpha: of the clip.
     """
     if not has_alpha:
-        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn), None
-    sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
-    pixels = _upright_pixels(frame, sides, colour=colour, turn=turn, layout="rgba")
+        return frame_to_rgb(
+            frame, width=width, height=height, colour=colour, orientation=orientation
+        ), None
+    sides = (frame.height, frame.width) if orientation[0] else (frame.width, frame.height)
+    pixels = _upright_pixels(frame, sides, colour=colour, orientation=orientation, layout="rgba")
     picture = Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
     picture = resize_picture(picture, width=width, height=height)
     return fill_transparent(picture), picture.alpha
@@ -71,7 +79,7 @@ def on_white(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np
 
 
 def frame_to_rgb(
-    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn
+    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, orientation: Orientation
 ) -> NDArray[np.float32]:
     """The upright frame, float32 height×width×3 in [0, 1].
 
@@ -80,17 +88,24 @@ def frame_to_rgb(
         width: wanted, once it is upright, in pixels.
         height: likewise.
         colour: of the clip.
-        turn: that makes it upright.
+        orientation: that makes it upright.
     """
-    return _upright_pixels(frame, (width, height), colour=colour, turn=turn, layout="rgb")
+    return _upright_pixels(
+        frame, (width, height), colour=colour, orientation=orientation, layout="rgb"
+    )
 
 
 def _upright_pixels(
-    frame: VideoFrame, sides: tuple[int, int], *, colour: ColourTags, turn: Turn, layout: str
+    frame: VideoFrame,
+    sides: tuple[int, int],
+    *,
+    colour: ColourTags,
+    orientation: Orientation,
+    layout: str,
 ) -> NDArray[np.float32]:
     """The upright frame of this width and height, float32 H×W×3 or, as `rgba`, H×W×4."""
     is_deep = frame.format.components[0].bits > _DEEP_BITS
-    columns, rows = sides[::-1] if turn[0] else sides
+    columns, rows = sides[::-1] if orientation[0] else sides
     pixels = frame.reformat(
         width=columns,
         height=rows,
@@ -99,7 +114,7 @@ def _upright_pixels(
         src_color_range=_FULL if colour.is_full_range else _LIMITED,
         dst_color_range=_FULL,
     ).to_ndarray()
-    upright = turned(pixels, turn)
+    upright = oriented(pixels, orientation)
     rgb: NDArray[np.float32] = np.divide(upright, _WORD if is_deep else _BYTE, dtype=np.float32)
     return np.ascontiguousarray(rgb)
 
@@ -157,7 +172,7 @@ def _encodable(frame: VideoFrame, pixel_format: str, colour: ColourTags) -> Vide
     return converted
 
 
-def turn_of(frame: VideoFrame) -> Turn:
+def orientation_of(frame: VideoFrame) -> Orientation:
     """How a frame becomes upright, by its display matrix: right angles and mirrors.
 
     Source: libavutil's `display.h`; a point (x, y) is shown at (a·x + c·y, b·x + d·y), where the
@@ -172,9 +187,9 @@ def turn_of(frame: VideoFrame) -> Turn:
     return (False, a < 0, d < 0)
 
 
-def turned(pixels: NDArray[np.generic], turn: Turn) -> NDArray[np.generic]:
+def oriented(pixels: NDArray[np.generic], orientation: Orientation) -> NDArray[np.generic]:
     """Pixels H×W×C with their axes exchanged and mirrored; a view."""
-    exchanged, left_right, up_down = turn
+    exchanged, left_right, up_down = orientation
     if exchanged:
         pixels = pixels.swapaxes(0, 1)
     if left_right:

@@ -30,7 +30,7 @@ _READING = {
 }
 
 
-def open_film(path: Path) -> InputContainer:
+def open_video(path: Path) -> InputContainer:
     """Open a file that may be a film.
 
     Raises:

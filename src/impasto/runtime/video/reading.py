@@ -24,15 +24,15 @@ from impasto.files import reason_of
 from impasto.images.formats.pillow_errors import MAX_PIXELS
 from impasto.runtime.video.deinterlacing import Deinterlacer, TimedFrame
 from impasto.runtime.video.facts import (
-    ClipFacts,
-    ClipFrame,
     ColourTags,
+    TimedPicture,
+    VideoFacts,
     damage_notes,
     matrix_or_guess,
 )
-from impasto.runtime.video.frames import Turn, frame_to_colours, has_alpha, turn_of
-from impasto.runtime.video.opening import open_film
-from impasto.runtime.video.times import Clock, is_film_stream
+from impasto.runtime.video.frames import Orientation, frame_to_colours, has_alpha, orientation_of
+from impasto.runtime.video.opening import open_video
+from impasto.runtime.video.times import Clock, is_video_stream
 from impasto.system.visible_text import shown_path
 
 _FULL = 2
@@ -51,7 +51,7 @@ _RATES = Fraction(1, 3600), Fraction(1000)
 """Between which frames per second are believed; DV says 60,000."""
 
 
-class ClipReader:
+class VideoReader:
     """A clip, open for reading.
 
     Args:
@@ -71,7 +71,7 @@ class ClipReader:
         self.num_damaged = 0
         self._num_packets = 0
         self._deinterlacer = Deinterlacer()
-        self._container = open_film(Path(path))
+        self._container = open_video(Path(path))
         try:
             self._stream = self._choose_stream()
             self._decoder = _alpha_decoder(self._stream)
@@ -80,8 +80,8 @@ class ClipReader:
         except BaseException:
             self._container.close()
             raise
-        self._turn = turn_of(self._first)
-        self.facts = _facts_of(self._container, self._stream, self._first, self._turn)
+        self._orientation = orientation_of(self._first)
+        self.facts = _facts_of(self._container, self._stream, self._first, self._orientation)
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +102,7 @@ class ClipReader:
             notes.append(f"interlaced frames deinterlaced: {self._deinterlacer.num_interlaced}")
         return (*notes, *damage_notes(self.num_damaged, of="video"))
 
-    def frames(self, *, width: int, height: int) -> Iterator[ClipFrame]:
+    def frames(self, *, width: int, height: int) -> Iterator[TimedPicture]:
         """All frames, once, in the order they are shown, each later than the one before.
 
         Args:
@@ -115,7 +115,7 @@ class ClipReader:
         decoded = itertools.chain([self._first], self._decoded)
         for timed in self._deinterlacer.frames(self._timed(decoded)):
             rgb, alpha = self._converted(timed.frame, width=width, height=height)
-            yield ClipFrame(rgb, alpha, timed.time, timed.duration)
+            yield TimedPicture(rgb, alpha, timed.time, timed.duration)
 
     def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
         time_base = self.facts.time_base
@@ -129,7 +129,7 @@ class ClipReader:
             yield TimedFrame(frame, time, frame.duration or 0)
 
     def _choose_stream(self) -> VideoStream:
-        films = [stream for stream in self._container.streams.video if is_film_stream(stream)]
+        films = [stream for stream in self._container.streams.video if is_video_stream(stream)]
         if not films:
             held = "only sound" if self._container.streams.audio else "no pictures"
             raise VideoFileError(f"{self.name} holds {held}; expected a video")
@@ -188,7 +188,7 @@ class ClipReader:
                 width=width,
                 height=height,
                 colour=facts.colour,
-                turn=self._turn,
+                orientation=self._orientation,
                 has_alpha=facts.has_alpha,
             )
         except (av.FFmpegError, ValueError) as error:
@@ -206,16 +206,16 @@ def _alpha_decoder(stream: VideoStream) -> Any:
 
 
 def _facts_of(
-    container: InputContainer, stream: VideoStream, frame: VideoFrame, turn: Turn
-) -> ClipFacts:
+    container: InputContainer, stream: VideoStream, frame: VideoFrame, orientation: Orientation
+) -> VideoFacts:
     width, height = frame.width, frame.height
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     if not _ASPECTS[0] <= aspect <= _ASPECTS[1]:
         aspect = Fraction(1)
-    if turn[0]:
+    if orientation[0]:
         width, height, aspect = height, width, 1 / aspect
     rate = _rate_of(stream)
-    return ClipFacts(
+    return VideoFacts(
         width=width,
         height=height,
         pixel_aspect=aspect,

@@ -16,10 +16,10 @@ from av.packet import Packet
 from av.stream import Stream
 
 from impasto.runtime.video.facts import damage_notes
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.sound_encoding import EncodedSound
 from impasto.runtime.video.stream_trial import can_hold, first_packets
-from impasto.runtime.video.times import Clock, is_film_stream, start_of
+from impasto.runtime.video.times import Clock, is_video_stream, start_of
 
 _DAMAGED = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
 """What FFmpeg says of a packet that it cannot write; a full disk is none of these."""
@@ -41,7 +41,7 @@ class Soundtrack:
         self._carriers: dict[int, _Copied | EncodedSound] = {}
         self._left_out: Counter[str] = Counter()
         self._changes: list[str] = []
-        self._source = open_film(source)
+        self._source = open_video(source)
         samples = first_packets(source)
         for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
@@ -103,7 +103,7 @@ class Soundtrack:
             self._changes.append(f"{refusal}: the {kind} left out")
 
     def _count_left_out(self) -> None:
-        films = [stream for stream in self._source.streams.video if is_film_stream(stream)]
+        films = [stream for stream in self._source.streams.video if is_video_stream(stream)]
         covers = len(self._source.streams.video) - len(films)
         self._left_out["stream of pictures beside the first"] = max(0, len(films) - 1)
         self._left_out["cover picture"] = covers

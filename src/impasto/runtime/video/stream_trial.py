@@ -8,7 +8,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.times import Clock
 
 _SAMPLED_PACKETS = 8
@@ -20,7 +20,7 @@ _TEXTS_WITHOUT_WEBM = ("srt", "subrip", "ass", "ssa")
 def first_packets(source: Path) -> "dict[int, list[Packet[Any]]]":
     """A few packets of each stream of sound or subtitles, from the beginning of a film."""
     samples: dict[int, list[Packet[Any]]] = {}
-    container = open_film(source)
+    container = open_video(source)
     try:
         streams = [it for it in container.streams if it.type in ("audio", "subtitle")]
         if not streams:

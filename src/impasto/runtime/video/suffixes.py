@@ -13,6 +13,6 @@ READABLE_SUFFIXES = frozenset(
 """What is taken for a film by its name; what is in it is known once it is opened."""
 
 
-def is_clip(path: str | os.PathLike[str]) -> bool:
+def is_video(path: str | os.PathLike[str]) -> bool:
     """Whether a name ends like that of a film."""
     return Path(path).suffix.lower() in READABLE_SUFFIXES

@@ -24,14 +24,14 @@ _PRIMING_SECONDS = 1
 """Sound encoders begin by so much before 0 at most, and players know."""
 
 
-def is_film_stream(stream: Stream) -> bool:
+def is_video_stream(stream: Stream) -> bool:
     """Whether a stream holds moving pictures, and not the picture of a cover."""
     return stream.type == "video" and not stream.disposition & Disposition.attached_pic
 
 
 def start_of(container: InputContainer) -> Fraction:
     """The second at which a film's pictures or sound begin; 0 where that is as good as at 0."""
-    pictures = _starts(filter(is_film_stream, container.streams.video))
+    pictures = _starts(filter(is_video_stream, container.streams.video))
     starts = [*pictures, *_starts(container.streams.audio)]
     start = min(starts, default=Fraction(0))
     is_priming = -_PRIMING_SECONDS <= start <= 0 <= min(pictures, default=Fraction(0))
@@ -88,7 +88,7 @@ class Clock:
         timed = [
             stream
             for stream in self._container.streams
-            if stream.type == "audio" or is_film_stream(stream) or stream.index in indices
+            if stream.type == "audio" or is_video_stream(stream) or stream.index in indices
         ]
         for packet in self._container.demux(timed):
             self._correct(packet)

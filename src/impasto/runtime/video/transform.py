@@ -28,10 +28,10 @@ from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
 from impasto.runtime.pipeline import run_stages
 from impasto.runtime.stylizer import Stylizer, check_settings
 from impasto.runtime.upscaler import Upscaler
-from impasto.runtime.video.facts import ClipFacts, ClipFrame, even
-from impasto.runtime.video.reading import ClipReader
+from impasto.runtime.video.facts import TimedPicture, VideoFacts, even
+from impasto.runtime.video.reading import VideoReader
 from impasto.runtime.video.stabilization import Stabilizer
-from impasto.runtime.video.writing import ClipTarget, ClipWriter, check_video_target
+from impasto.runtime.video.writing import VideoOutput, VideoWriter, check_video_output
 from impasto.system.visible_text import shown_path
 
 NUM_AHEAD = 3
@@ -97,7 +97,7 @@ class _Task:
     transform: Transform
     batching: Batching[Picture]
     scale: int
-    target: ClipTarget
+    target: VideoOutput
     on_progress: OnProgress | None
 
 
@@ -202,12 +202,12 @@ def partial_path(target: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) -> ClipTarget:
+def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) -> VideoOutput:
     if not 1 <= quality <= 100:
         raise VideoFileError(f"quality is {quality}, expected a number from 1 to 100")
-    path = check_video_target(target, overwrite=overwrite)
+    path = check_video_output(target, overwrite=overwrite)
     try:
-        return ClipTarget(path, temporary_beside(path), quality, overwrite)
+        return VideoOutput(path, temporary_beside(path), quality, overwrite)
     except OSError as error:
         raise VideoFileError(
             f"{shown_path(path)} cannot be written ({reason_of(error)})"
@@ -222,27 +222,27 @@ def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
 
 
 def _transform_into(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
-    with ClipReader(source) as reader:
+    with VideoReader(source) as reader:
         wanted = _wanted_size(reader.facts, size)
         width, height = map(even, wanted) if task.scale == 1 else wanted
-        summary = _write_clip(source, reader, task, width=width, height=height)
+        summary = _write_video(source, reader, task, width=width, height=height)
     if (width, height) != wanted:
         note = f"{wanted[0]}×{wanted[1]} pixels became {width}×{height}: both sides must be even"
         return replace(summary, notes=(note, *summary.notes))
     return summary
 
 
-def _wanted_size(facts: ClipFacts, size: int | None) -> tuple[int, int]:
+def _wanted_size(facts: VideoFacts, size: int | None) -> tuple[int, int]:
     if size is None:
         return facts.width, facts.height
     return fit_longer_side(facts.width, facts.height, size)
 
 
-def _write_clip(
-    source: Path, reader: ClipReader, task: _Task, *, width: int, height: int
+def _write_video(
+    source: Path, reader: VideoReader, task: _Task, *, width: int, height: int
 ) -> VideoSummary:
     started = time.perf_counter()
-    writer = ClipWriter(
+    writer = VideoWriter(
         task.target,
         source=source,
         facts=reader.facts,
@@ -272,10 +272,10 @@ def _write_clip(
     )
 
 
-def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, height: int) -> None:
+def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, height: int) -> None:
     started = time.perf_counter()
 
-    def transform(given: Sequence[tuple[ClipFrame, Picture]]) -> Sequence[ClipFrame]:
+    def transform(given: Sequence[tuple[TimedPicture, Picture]]) -> Sequence[TimedPicture]:
         made = task.transform([picture for _, picture in given])
         return [
             frame.with_colours(it.rgb, it.alpha) for (frame, _), it in zip(given, made, strict=True)
@@ -301,9 +301,9 @@ def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, hei
 
 def _with_part_kept(
     error: ImpastoError | KeyboardInterrupt,
-    writer: ClipWriter,
-    target: ClipTarget,
-    reader: ClipReader,
+    writer: VideoWriter,
+    target: VideoOutput,
+    reader: VideoReader,
 ) -> BaseException:
     """The error to raise, once the frames that are done are kept, if there are any."""
     num_done, num_frames = writer.num_frames, reader.facts.num_frames

@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from impasto.errors import VideoFileError
 from impasto.files import check_output, reason_of
 from impasto.runtime.video.encoders import Encoder, encoder_for
-from impasto.runtime.video.facts import ClipFacts, ClipFrame
+from impasto.runtime.video.facts import TimedPicture, VideoFacts
 from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame
 from impasto.runtime.video.opening import open_output
 from impasto.runtime.video.soundtrack import Soundtrack, seconds_of
@@ -43,7 +43,7 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 
 @dataclass(frozen=True, slots=True)
-class ClipTarget:
+class VideoOutput:
     """Where a clip goes.
 
     Attributes:
@@ -59,7 +59,7 @@ class ClipTarget:
     overwrite: bool = False
 
 
-class ClipWriter:
+class VideoWriter:
     """A clip, open for writing.
 
     Args:
@@ -77,7 +77,7 @@ class ClipWriter:
     """
 
     def __init__(
-        self, target: ClipTarget, *, source: Path, facts: ClipFacts, width: int, height: int
+        self, target: VideoOutput, *, source: Path, facts: VideoFacts, width: int, height: int
     ) -> None:
         self._name = shown_path(target.path)
         self._facts = facts
@@ -89,7 +89,7 @@ class ClipWriter:
         with self._errors_as_ours():
             self._output = _opened(target)
             try:
-                self._stream = self._add_film(width, height)
+                self._stream = self._add_video(width, height)
                 self._soundtrack = Soundtrack(source, self._output)
                 self._output.metadata.update(_metadata_for(facts, self._soundtrack.metadata))
                 self._output.set_chapters(self._soundtrack.chapters())
@@ -106,7 +106,7 @@ class ClipWriter:
             notes.append(self._encoder.alpha_note)
         return (*notes, *_depth_notes(self._facts, self._encoder))
 
-    def write(self, frame: ClipFrame) -> int:
+    def write(self, frame: TimedPicture) -> int:
         """Write one more frame; returns how many are written.
 
         Raises:
@@ -166,7 +166,7 @@ class ClipWriter:
         assert self._soundtrack is not None
         return self._soundtrack
 
-    def _encodable(self, frame: ClipFrame) -> VideoFrame:
+    def _encodable(self, frame: TimedPicture) -> VideoFrame:
         colour, alpha = self._facts.colour, frame.alpha
         if alpha is None:
             return rgb_to_frame(frame.rgb, colour=colour)
@@ -176,7 +176,7 @@ class ClipWriter:
         pixel_format = self._encoder.pixel_format
         return rgba_to_frame(frame.rgb, alpha, colour=colour, pixel_format=pixel_format)
 
-    def _add_film(self, width: int, height: int) -> VideoStream:
+    def _add_video(self, width: int, height: int) -> VideoStream:
         rate = self._facts.frame_rate or _USUAL_RATE
         encoder = self._encoder
         stream = self._output.add_stream(encoder.codec, rate=rate, options=dict(encoder.options))
@@ -201,7 +201,7 @@ class ClipWriter:
             raise VideoFileError(f"{self._name} cannot be written ({reason_of(error)})") from error
 
 
-def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
+def check_video_output(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """Refuse a path that a clip cannot be written to; worth asking before long work.
 
     Raises:
@@ -218,13 +218,13 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
     return path
 
 
-def _opened(target: ClipTarget) -> OutputContainer:
+def _opened(target: VideoOutput) -> OutputContainer:
     container = _FORMATS[target.path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
     return open_output(target.temporary, container=container, options=options)
 
 
-def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
+def _metadata_for(facts: VideoFacts, metadata: dict[str, str]) -> dict[str, str]:
     """What a film says about itself, without a time code that FFmpeg would refuse to write."""
     code = metadata.get("timecode")
     rate = facts.frame_rate
@@ -236,7 +236,7 @@ def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in metadata.items() if key != "timecode"}
 
 
-def _depth_notes(facts: ClipFacts, encoder: Encoder) -> list[str]:
+def _depth_notes(facts: VideoFacts, encoder: Encoder) -> list[str]:
     """What is lost where a film is deeper than what is written."""
     if facts.bits <= encoder.bits:
         return []
