@@ -1,8 +1,8 @@
-"""Decoded frames to float32 RGB and back: matrix, range, size and turning.
+"""Decoded frames to float32 RGB and back: matrix, range, size and orientation.
 
-The conversion between luma, chroma and R'G'B' is libswscale's: within 3/255 of the formula, both
-ways together. Transfer curves and primaries are left as they are: what a screen would show of the
-clip is what it will show of the result. Colours hidden where a frame is transparent are replaced.
+libswscale converts between luma, chroma and R'G'B', within 3/255 of the formula there and back.
+Transfer curves and primaries stay as they are, so that a screen shows the result as it would show
+the video. Invisible colours of transparent pixels are replaced.
 """
 
 from typing import Any
@@ -25,16 +25,16 @@ _DEEP = {"rgb": "rgb48le", "rgba": "rgba64le"}
 _BYTE, _WORD = np.float32(255), np.float32(65535)
 
 Orientation = tuple[bool, bool, bool]
-"""How a frame becomes upright: exchange its axes, then mirror left and right, then up and down."""
+"""What makes a frame upright: exchange its axes, then mirror left-right, then mirror up-down."""
 
 
 def coefficients_of(matrix: int) -> int:
-    """Libswscale's number for a matrix of H.273; BT.601 for those it does not know."""
+    """Libswscale's number of a matrix of H.273; BT.601 for matrices that it does not know."""
     return _COEFFICIENTS.get(matrix, _BT601_COEFFICIENTS)
 
 
 def has_alpha(frame: VideoFrame) -> bool:
-    """Whether a frame says how transparent its pixels are."""
+    """Whether a frame has an alpha channel."""
     return any(component.is_alpha for component in frame.format.components)
 
 
@@ -47,18 +47,17 @@ def frame_to_colours(
     orientation: Orientation,
     has_alpha: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The upright frame's colours, height×width×3, and its alpha if that is asked for.
+    """The upright frame's colours, height×width×3, and its alpha if it has one.
 
-    It is resized by its visible colours, and those that nobody sees are replaced as they are in
-    photographs.
+    Alpha weighs the colours in resizing, and invisible colours are replaced, as in photographs.
 
     Args:
         frame: as decoded.
-        width: wanted, once it is upright, in pixels.
-        height: likewise.
-        colour: of the clip.
-        orientation: that makes it upright.
-        has_alpha: of the clip.
+        width: of the upright result, in pixels.
+        height: of the upright result, in pixels.
+        colour: the video's.
+        orientation: the video's.
+        has_alpha: whether to return alpha.
     """
     if not has_alpha:
         return frame_to_rgb(
@@ -72,10 +71,10 @@ def frame_to_colours(
 
 
 def on_white(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colours H×W×3 laid on white paper, as alpha H×W has it."""
+    """Colours H×W×3 composited over white by alpha H×W."""
     opacity = alpha[..., np.newaxis]
-    laid: NDArray[np.float32] = rgb * opacity + (1 - opacity)
-    return laid
+    composited: NDArray[np.float32] = rgb * opacity + (1 - opacity)
+    return composited
 
 
 def frame_to_rgb(
@@ -85,10 +84,10 @@ def frame_to_rgb(
 
     Args:
         frame: as decoded, of 8 bits or more.
-        width: wanted, once it is upright, in pixels.
-        height: likewise.
-        colour: of the clip.
-        orientation: that makes it upright.
+        width: of the upright result, in pixels.
+        height: of the upright result, in pixels.
+        colour: the video's.
+        orientation: the video's.
     """
     return _upright_pixels(
         frame, (width, height), colour=colour, orientation=orientation, layout="rgb"
@@ -103,8 +102,9 @@ def _upright_pixels(
     orientation: Orientation,
     layout: str,
 ) -> NDArray[np.float32]:
-    """The upright frame of this width and height, float32 H×W×3 or, as `rgba`, H×W×4."""
+    """The upright frame, resized to `sides`, float32 H×W×3, or H×W×4 for the layout `rgba`."""
     is_deep = frame.format.components[0].bits > _DEEP_BITS
+    # Resize before rotating: libswscale sees the frame as it is stored.
     columns, rows = sides[::-1] if orientation[0] else sides
     pixels = frame.reformat(
         width=columns,
@@ -120,11 +120,11 @@ def _upright_pixels(
 
 
 def rgb_to_frame(rgb: NDArray[np.float32], *, colour: ColourTags) -> VideoFrame:
-    """A frame of 8 bits, yuv420p, of a picture.
+    """A picture as a frame of 8 bits, yuv420p.
 
     Args:
         rgb: float32 H×W×3 in [0, 1], H and W even.
-        colour: what its numbers shall mean.
+        colour: the tags that the frame gets, and is encoded by.
     """
     frame = av.VideoFrame.from_ndarray(_whole_numbers(rgb, _BYTE, np.uint8), "rgb24")
     return _encodable(frame, "yuv420p", colour)
@@ -137,12 +137,12 @@ def rgba_to_frame(
     colour: ColourTags,
     pixel_format: str,
 ) -> VideoFrame:
-    """A transparent frame, as deep as an encoder takes it.
+    """A picture with alpha as a frame of the encoder's depth.
 
     Args:
         rgb: float32 H×W×3 in [0, 1], H and W even.
         alpha: float32 H×W in [0, 1].
-        colour: what its numbers shall mean.
+        colour: the tags that the frame gets, and is encoded by.
         pixel_format: of the encoder, with luma, chroma and alpha.
     """
     rgba = np.dstack([rgb, alpha])
@@ -154,7 +154,7 @@ def _whole_numbers(
     values: NDArray[np.float32], largest: np.float32, kind: type[np.unsignedinteger[Any]]
 ) -> NDArray[Any]:
     scaled = values * largest
-    scaled += np.float32(0.5)
+    scaled += np.float32(0.5)  # in place: a frame is large, and conversion cuts the fraction off
     return np.ascontiguousarray(scaled.astype(kind))
 
 
@@ -173,7 +173,7 @@ def _encodable(frame: VideoFrame, pixel_format: str, colour: ColourTags) -> Vide
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """How a frame becomes upright, by its display matrix: right angles and mirrors.
+    """A frame's orientation from its display matrix: right angles and mirrors.
 
     Source: libavutil's `display.h`; a point (x, y) is shown at (a·x + c·y, b·x + d·y), where the
     matrix begins with a, b, 0, c, d.
