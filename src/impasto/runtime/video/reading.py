@@ -77,7 +77,12 @@ class VideoReader:
             self._decoder = _alpha_decoder(self._stream)
             self._decoded = self._decode()
             # Containers state size and format wrongly; the first frame has the true ones.
-            self._first = self._first_frame()
+            first = next(self._decoded, None)
+            if first is None:
+                raise VideoFileError(
+                    f"{self.name} holds no frames that can be read; get the file again"
+                )
+            self._first = first
         except BaseException:
             self._container.close()
             raise
@@ -142,11 +147,6 @@ class VideoReader:
         streams[0].thread_type = "AUTO"
         streams[0].codec_context.options["max_pixels"] = str(MAX_PIXELS)
         return streams[0]
-
-    def _first_frame(self) -> VideoFrame:
-        for frame in self._decoded:
-            return frame
-        raise VideoFileError(f"{self.name} holds no frames that can be read; get the file again")
 
     def _decode(self) -> Iterator[VideoFrame]:
         # Only MP4 lists its packets in a way that can be relied on.

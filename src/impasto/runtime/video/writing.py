@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from impasto.errors import VideoFileError
 from impasto.files import check_output, reason_of
-from impasto.runtime.video.encoders import Encoder, encoder_for
+from impasto.runtime.video.encoders import encoder_for
 from impasto.runtime.video.facts import TimedPicture, VideoFacts
 from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame
 from impasto.runtime.video.opening import open_output
@@ -101,7 +101,13 @@ class VideoWriter:
         notes = list(self._soundtrack.notes) if self._soundtrack is not None else []
         if self._num_transparent and self._encoder.alpha_note:
             notes.append(self._encoder.alpha_note)
-        return (*notes, *_depth_notes(self._facts, self._encoder))
+        if self._facts.bits > self._encoder.bits:
+            hdr = _HDR.get(self._facts.colour.transfer)
+            hdr_note = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
+            notes.append(
+                f"{self._facts.bits} bits per channel became {self._encoder.bits}{hdr_note}"
+            )
+        return tuple(notes)
 
     def write(self, frame: TimedPicture) -> int:
         """Write one more frame, and return the number written.
@@ -228,12 +234,3 @@ def _metadata_for(facts: VideoFacts, metadata: dict[str, str]) -> dict[str, str]
     if is_whole and (";" not in code or rate in _DROP_FRAME_RATES):
         return metadata
     return {key: value for key, value in metadata.items() if key != "timecode"}
-
-
-def _depth_notes(facts: VideoFacts, encoder: Encoder) -> list[str]:
-    """A line if the encoder has fewer bits than the video."""
-    if facts.bits <= encoder.bits:
-        return []
-    hdr = _HDR.get(facts.colour.transfer)
-    hdr_note = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
-    return [f"{facts.bits} bits per channel became {encoder.bits}{hdr_note}"]
