@@ -1,6 +1,7 @@
-"""Films repainted from file to file: read, transformed and written in threads, frame by frame.
+"""Videos stylized and upscaled from file to file, frame by frame.
 
-The files are the room `clips`'s, what steadies a film `stabilization`'s.
+Reading, computing and writing run in threads of their own (`impasto.runtime.pipeline`). Reading and
+writing: `reading`, `writing`. Less flicker: `stabilization`.
 """
 
 import os
@@ -28,27 +29,27 @@ from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
 from impasto.runtime.pipeline import run_stages
 from impasto.runtime.stylizer import Stylizer, check_settings
 from impasto.runtime.upscaler import Upscaler
-from impasto.runtime.video.facts import TimedPicture, VideoFacts, even
+from impasto.runtime.video.facts import TimedPicture, even
 from impasto.runtime.video.reading import VideoReader
 from impasto.runtime.video.stabilization import Stabilizer
 from impasto.runtime.video.writing import VideoOutput, VideoWriter, check_video_output
 from impasto.system.visible_text import shown_path
 
 NUM_AHEAD = 3
-"""Frames that wait between two stages."""
+"""Most frames that wait between two stages of the pipeline."""
 
 Transform = Callable[[Sequence[Picture]], Sequence[Picture]]
-"""From frames that follow each other to others."""
+"""From consecutive frames to their results."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoProgress:
-    """How far a film is.
+    """The progress of a video.
 
     Attributes:
         num_done: frames written so far.
-        num_frames: how many there will be, if known.
-        seconds: since the first frame was begun.
+        num_frames: all frames of the video; None if unknown.
+        seconds: since the start.
     """
 
     num_done: int
@@ -57,12 +58,12 @@ class VideoProgress:
 
     @property
     def frames_per_second(self) -> float:
-        """On average so far."""
+        """The average so far."""
         return self.num_done / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """At this speed, if it is known how many frames there will be."""
+        """The time left at this speed; None if the number of frames is unknown."""
         if self.num_frames is None:
             return None
         return max(0, self.num_frames - self.num_done) / self.frames_per_second
@@ -70,14 +71,14 @@ class VideoProgress:
 
 @dataclass(frozen=True, slots=True)
 class VideoSummary:
-    """What was made.
+    """A video that was written.
 
     Attributes:
         width: of the frames, in pixels.
-        height: likewise.
-        num_frames: written.
+        height: of the frames, in pixels.
+        num_frames: frames written.
         seconds: that it took.
-        notes: what could not be taken over as it was, one line each.
+        notes: a line for everything that could not be kept as it was.
     """
 
     width: int
@@ -92,7 +93,7 @@ OnProgress = Callable[[VideoProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is done to which film."""
+    """A transformation of a video and its output."""
 
     transform: Transform
     batching: Batching[Picture]
@@ -187,7 +188,7 @@ def upscale_video(
 
 
 def _steady(paint: Transform) -> Transform:
-    """The same with less flicker, for the frames of one film."""
+    """The same with less flicker, for the frames of one video."""
 
     def paint_one(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         return paint([Picture(rgb)])[0].rgb
@@ -197,7 +198,7 @@ def _steady(paint: Transform) -> Transform:
 
 
 def partial_path(target: str | os.PathLike[str]) -> Path:
-    """Where the finished part of a film goes: `film.partial.mp4` for `film.mp4`."""
+    """The path for the finished part of a video: `video.partial.mp4` for `video.mp4`."""
     path = Path(target)
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
@@ -223,19 +224,15 @@ def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
 
 def _transform_into(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
     with VideoReader(source) as reader:
-        wanted = _wanted_size(reader.facts, size)
-        width, height = map(even, wanted) if task.scale == 1 else wanted
+        resized = reader.facts.width, reader.facts.height
+        if size is not None:
+            resized = fit_longer_side(*resized, size)
+        width, height = map(even, resized) if task.scale == 1 else resized
         summary = _write_video(source, reader, task, width=width, height=height)
-    if (width, height) != wanted:
-        note = f"{wanted[0]}×{wanted[1]} pixels became {width}×{height}: both sides must be even"
+    if (width, height) != resized:
+        note = f"{resized[0]}×{resized[1]} pixels became {width}×{height}: both sides must be even"
         return replace(summary, notes=(note, *summary.notes))
     return summary
-
-
-def _wanted_size(facts: VideoFacts, size: int | None) -> tuple[int, int]:
-    if size is None:
-        return facts.width, facts.height
-    return fit_longer_side(facts.width, facts.height, size)
 
 
 def _write_video(
@@ -275,10 +272,11 @@ def _write_video(
 def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, height: int) -> None:
     started = time.perf_counter()
 
-    def transform(given: Sequence[tuple[TimedPicture, Picture]]) -> Sequence[TimedPicture]:
-        made = task.transform([picture for _, picture in given])
+    def transform(batch: Sequence[tuple[TimedPicture, Picture]]) -> Sequence[TimedPicture]:
+        results = task.transform([picture for _, picture in batch])
         return [
-            frame.with_colours(it.rgb, it.alpha) for (frame, _), it in zip(given, made, strict=True)
+            frame.with_colours(result.rgb, result.alpha)
+            for (frame, _), result in zip(batch, results, strict=True)
         ]
 
     written = run_stages(
@@ -287,7 +285,7 @@ def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, h
         partial(
             transform_batches,
             transform=transform,
-            batching=task.batching.by(lambda given: task.batching.load(given[1])),
+            batching=task.batching.by(lambda pair: task.batching.load(pair[1])),
         ),
         partial(map, writer.write),
         num_ahead=NUM_AHEAD,
@@ -305,7 +303,7 @@ def _with_part_kept(
     target: VideoOutput,
     reader: VideoReader,
 ) -> BaseException:
-    """The error to raise, once the frames that are done are kept, if there are any."""
+    """Keep the frames that are done, if there are any, and return the error to raise."""
     num_done, num_frames = writer.num_frames, reader.facts.num_frames
     if num_done == 0:
         return error
@@ -313,10 +311,10 @@ def _with_part_kept(
     try:
         writer.finish(is_whole=False)
         put_in_place(target.temporary, part, replace=False)
-    except OutputAppearedError as appeared:  # an earlier part, which is kept
+    except OutputAppearedError as appeared:  # an earlier part is not replaced
         part = appeared.kept
     except (VideoFileError, OSError):
-        return error  # most likely the very one that no more can be written
+        return error  # most likely the error is that nothing can be written any more
     of_all = "" if num_frames is None else f" of {num_frames}"
     if isinstance(error, KeyboardInterrupt):
         return VideoInterrupted(
