@@ -74,7 +74,7 @@ def _check_precision(model: ModelFile, precision: Precision) -> Precision:
     if precision == "int8" and not is_quantized:
         raise ModelFileError(
             "this model is not quantized, so it cannot be run in int8; "
-            "'impasto models quantize' makes a quantized form"
+            "'impasto models quantize' makes an int8 model"
         )
     if is_quantized and precision in ("f32", "bf16"):
         raise ModelFileError(
