@@ -26,7 +26,7 @@ from impasto.system.work_files import work_folder
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
-REACH_OF_STAGES = 16
+STAGE_RECEPTIVE_RADIUS = 16
 """Largest receptive radius of a stage of a network with instance norm, in pixels: two convolutions
 where features of full resolution are computed again, else one."""
 
@@ -133,7 +133,7 @@ class TiledPredictor:
             padded_size(architecture, source.width),
             tile_height=max(tile_height, architecture.minimum_size),
             tile_width=max(tile_width, architecture.minimum_size),
-            halo=REACH_OF_STAGES if self._backend.num_norms else architecture.reach,
+            halo=STAGE_RECEPTIVE_RADIUS if self._backend.num_norms else architecture.reach,
             stride=architecture.stride,
         )
 

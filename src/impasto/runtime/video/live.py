@@ -61,7 +61,7 @@ def show_live(
         mirror: exchange left and right, as in a mirror.
 
     Raises:
-        CameraError: the camera has fallen silent.
+        CameraError: the camera sends no frames any more.
     """
     style, num_shown, speed = 0, 0, 0.0
     last = time.perf_counter()

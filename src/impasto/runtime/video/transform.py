@@ -115,16 +115,16 @@ def stylize_video(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VideoSummary:
-    """Repaint a film; sound, subtitles, times, colour tags and pixel aspect are kept.
+    """Stylize a video; sound, subtitles, times, colour tags and pixel aspect are kept.
 
-    The film is turned upright and deinterlaced, and begins at 0. Transparency is kept in `.webm`
-    and `.mov` (as ProRes 4444), and laid on white elsewhere. The file appears whole or not at all;
-    Ctrl-C, or a film that turns out to be damaged, leaves what is finished beside it as
+    The result is upright and deinterlaced, and begins at 0. Transparency is kept in `.webm` and
+    `.mov` (as ProRes 4444), and composited over white elsewhere. The file appears whole or not at
+    all; after Ctrl-C, or if the video is damaged, the finished part is beside it as
     `TARGET.partial.mp4`.
 
     Args:
         stylizer: the style.
-        source: the film.
+        source: the video.
         target: the file to write, `.mp4`, `.m4v`, `.mov` or `.mkv` (H.264), or `.webm` (VP9).
         size: pixels of the longer side it is resized to first; None keeps its own. Both sides
             become even.
@@ -138,7 +138,7 @@ def stylize_video(
     Raises:
         OutputExistsError: the target is there and may not be replaced; one that appears while
             the video is made is kept, and the video goes beside it.
-        VideoFileError: the source is no film, damaged or cut short, or the target cannot be
+        VideoFileError: the source is no video, damaged or cut short, or the target cannot be
             written.
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
         SettingError: a setting is out of range.
@@ -149,7 +149,7 @@ def stylize_video(
     paint = partial(stylizer.stylize_all, strength=strength, keep_colors=keep_colors)
     clip_target = _target(target, quality=quality, overwrite=overwrite)
     task = _Task(paint, stylizer.batching(), 1, clip_target, on_progress)
-    if stabilize:  # each frame needs the painting before
+    if stabilize:  # each frame needs the previous result
         task = replace(task, transform=_steady(paint), batching=ONE_BY_ONE)
     return _transform(Path(source), task, size=size)
 
@@ -163,11 +163,11 @@ def upscale_video(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VideoSummary:
-    """Enlarge a film, with all that `stylize_video` keeps.
+    """Upscale a video; `stylize_video` says what is kept.
 
     Args:
         upscaler: the model.
-        source: the film.
+        source: the video.
         target: as for `stylize_video`.
         quality: likewise.
         overwrite: likewise.
