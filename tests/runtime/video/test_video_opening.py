@@ -1,4 +1,4 @@
-"""A film's name is the name of a file, and its file holds all that is read."""
+"""A video's name is the name of a file, and its file holds all that is read."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def test_any_name_is_that_of_a_file(in_folder, tiny_model_path, name):
     assert (in_folder / f"{name}.out:%d.mp4").stat().st_size > 0
 
 
-def test_an_address_is_no_film_and_is_not_asked(in_folder, nobody_calls):
+def test_an_address_is_no_video_and_is_not_asked(in_folder, nobody_calls):
     for name in (f"http://127.0.0.1:{nobody_calls}/a.mp4", f"tcp:127.0.0.1:{nobody_calls}"):
         with pytest.raises(VideoFileError, match="does not exist; expected a video"):
             open_video(in_folder / name)
@@ -72,7 +72,7 @@ def lists_of_other_files(port):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".m3u8"])
 @pytest.mark.parametrize("kind", lists_of_other_files(0))
-def test_a_list_of_other_files_is_no_film(in_folder, nobody_calls, kind, suffix):
+def test_a_list_of_other_files_is_no_video(in_folder, nobody_calls, kind, suffix):
     make_film(in_folder / "film.ts", times=range(0, 1024, 512))
     listing = in_folder / f"list{suffix}"
     listing.write_text(lists_of_other_files(nobody_calls)[kind])

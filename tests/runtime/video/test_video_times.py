@@ -1,4 +1,4 @@
-"""Times of films whose clock begins anywhere, or jumps."""
+"""Times of videos whose clock begins anywhere, or jumps."""
 
 import itertools
 from fractions import Fraction
@@ -18,7 +18,7 @@ TICK = 1e-3  # Matroska's
 
 @pytest.fixture
 def unchanged(tiny_model_path):
-    """Makes a film of a film, with the same pictures."""
+    """Makes a video of a video, with the same pictures."""
     stylizer = Stylizer(tiny_model_path, precision="f32")
     return lambda source, target: stylize_video(stylizer, source, target, strength=0)
 
@@ -36,7 +36,7 @@ def times_of(path, kind):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
-def test_a_film_that_begins_at_ten_oclock_begins_at_0(unchanged, tmp_path, suffix):
+def test_a_video_that_begins_at_ten_oclock_begins_at_0(unchanged, tmp_path, suffix):
     film = broadcast(tmp_path / "film.ts", begin=36_000)
     unchanged(film, tmp_path / f"out{suffix}")
     times = times_of(tmp_path / f"out{suffix}", "video")
