@@ -1,4 +1,4 @@
-"""Tiny films for tests: a grey ramp in time with a corner of another colour, and a sine tone."""
+"""Tiny videos for tests: a grey ramp in time with a corner of another colour, and a sine tone."""
 
 from fractions import Fraction
 
@@ -8,7 +8,7 @@ import pytest
 
 TIME_BASE = Fraction(1, 12_800)
 TIMES = (0, 512, 1024, 1536, 2148, 2660, 3172, 4000, 4512, 5024, 5536, 6048)
-"""Of a film of a variable frame rate, in units of the time base."""
+"""Of a video of a variable frame rate, in units of the time base."""
 
 
 def frame_colours(number):

@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,12 +12,10 @@ import pytest
 
 @dataclass
 class Page:
-    """What is at a path: bytes that a tag stands for, or a redirect."""
+    """What is at a path: bytes, or a redirect."""
 
     data: bytes = b""
-    etag: str | None = '"one"'
     breaks_off_after: int | None = None
-    num_breaks: int = 0
     redirect: str | None = None
     states_length: bool = True
     token: str | None = None
@@ -41,11 +38,6 @@ class Server:
         """Serve a page, and return its address."""
         self.pages[path] = Page(data, **page)
         return self.address + path
-
-    @property
-    def ranges(self):
-        """The parts that were asked for, in order; None is the whole."""
-        return [headers.get("Range") for _, headers in self.requests]
 
 
 @pytest.fixture
@@ -91,23 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(0.01)
 
     def _send(self, page):
-        begin = 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and self.headers.get("If-Range") == page.etag:
-            begin = int(asked[1])
-        if begin and begin >= len(page.data):
-            self.send_error(416)
-            return
-        self.send_response(206 if begin else 200)
-        if page.etag:
-            self.send_header("ETag", page.etag)
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(page.data) - 1}/*")
-        data = page.data[begin:]
+        self.send_response(200)
         if page.states_length:
-            self.send_header("Content-Length", str(len(data)))
+            self.send_header("Content-Length", str(len(page.data)))
         self.end_headers()
-        if page.num_breaks:
-            page.num_breaks -= 1
-            data = data[: page.breaks_off_after]
-        self.wfile.write(data)
+        self.wfile.write(page.data[: page.breaks_off_after])

@@ -13,6 +13,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from email.message import Message
 from functools import partial
 from http import HTTPStatus
@@ -30,8 +31,11 @@ CHUNK_BYTES = 2**18
 _MAX_HEAD_BYTES = 2**20
 """Of what a server says before what was asked for."""
 
+OnProgress = Callable[[int, int | None], None]
+"""Called with the number of bytes received, and of all if the server states it."""
+
 Response = http.client.HTTPResponse
-TRANSPORT_ERRORS = (OSError, http.client.HTTPException)
+_TRANSPORT_ERRORS = (OSError, http.client.HTTPException)
 """What a connection raises that cannot be made, or breaks off."""
 
 
@@ -40,7 +44,7 @@ class DeadlineError(TimeoutError):
 
 
 class Deadline:
-    """The time by which all must be there, redirects and further attempts included.
+    """The time by which all must be there, redirects included.
 
     Args:
         seconds: from now on.
@@ -50,20 +54,16 @@ class Deadline:
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it has passed."""
-        return time.monotonic() >= self._end
-
     def left(self) -> float:
         """Seconds to wait for the next byte.
 
         Raises:
             DeadlineError: none are left.
         """
-        if self.is_over:
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
             raise DeadlineError(f"it takes longer than {self._seconds:g} seconds")
-        return max(0.001, min(TIMEOUT_SECONDS, self._end - time.monotonic()))
+        return max(0.001, min(TIMEOUT_SECONDS, seconds))
 
 
 def is_web_address(text: str) -> bool:
@@ -82,7 +82,7 @@ def shown_address(address: str) -> str:
 
 
 def check_address(address: str) -> None:
-    """Refuse an address that `open_address` would refuse unasked.
+    """Refuse an address that `read_address` would refuse unasked.
 
     Raises:
         DownloadError: it is of another kind, or makes no sense.
@@ -94,92 +94,85 @@ def check_address(address: str) -> None:
         )
 
 
-def open_address(
-    address: str, *, max_bytes: int, deadline: Deadline, headers: dict[str, str] | None = None
-) -> Response:
-    """Send a GET request and return the open response, of status 200, 206 or 416.
+def read_address(
+    address: str,
+    *,
+    max_bytes: int,
+    seconds: float,
+    headers: dict[str, str] | None = None,
+    on_progress: OnProgress | None = None,
+) -> bytes:
+    """What is at an address, all of it, by a GET request.
 
     Args:
         address: https, or http to this machine; a fragment is not sent.
-        max_bytes: the response raises `DownloadError` when it has read more than that, whatever
-            the server says of its length.
-        deadline: the response raises `DeadlineError` when it reads after that.
+        max_bytes: the most that is read, whatever length the server states.
+        seconds: by which it must be there.
         headers: sent along; `Authorization` stays with the first server.
+        on_progress: called after each part.
 
     Raises:
-        DownloadError: an address of another kind, no connection, an error of the server, or
-            redirects that are too many or lead elsewhere.
+        DownloadError: an address of another kind, no connection, an error of the server,
+            redirects that are too many or lead elsewhere, a page that is larger, or a connection
+            that breaks off.
     """
+    shown = shown_address(address)
+    parts, num_bytes = [], 0
+    limits = _Limits(shown, max_bytes, Deadline(seconds))
+    with _open_address(address, limits, headers or {}) as response:
+        expected = _stated_length(response)
+        if expected is not None and expected > max_bytes:
+            raise _too_large(shown, max_bytes)
+        try:
+            while part := response.read1(CHUNK_BYTES):
+                parts.append(part)
+                num_bytes += len(part)
+                if num_bytes > max_bytes:
+                    raise _too_large(shown, max_bytes)
+                if on_progress is not None:
+                    on_progress(num_bytes, expected)
+        except DownloadError:
+            raise
+        except (*_TRANSPORT_ERRORS, ValueError) as error:
+            raise DownloadError(
+                f"{shown}: the connection broke off ({_reason_of(error)}); try again"
+            ) from None
+    if expected is not None and expected != num_bytes:
+        raise DownloadError(
+            f"{shown}: the connection broke off after {num_bytes} of {expected} bytes; try again"
+        )
+    return b"".join(parts)
+
+
+def _open_address(address: str, limits: "_Limits", headers: dict[str, str]) -> Response:
     check_address(address)
+    shown = limits.shown
     try:
-        request = urllib.request.Request(address.partition("#")[0], headers=headers or {})
-        opener = _opener(address, _Limits(shown_address(address), max_bytes, deadline))
-        response: Response = opener.open(request, timeout=deadline.left())
+        request = urllib.request.Request(address.partition("#")[0], headers=headers)
+        opener = _opener(address, limits)
+        response: Response = opener.open(request, timeout=limits.deadline.left())
     except urllib.error.HTTPError as error:
-        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return error  # type: ignore[return-value]  # it reads like a response
         error.close()
-        raise DownloadError(f"{shown_address(address)}: {_meaning(error)}") from None
+        raise DownloadError(f"{shown}: {_meaning(error)}") from None
     except DownloadError:
         raise
     except DeadlineError as error:
+        raise DownloadError(f"{shown}: the server is too slow ({error}); try again") from None
+    except (*_TRANSPORT_ERRORS, ValueError) as error:
         raise DownloadError(
-            f"{shown_address(address)}: the server is too slow ({error}); try again"
-        ) from None
-    except (*TRANSPORT_ERRORS, ValueError) as error:
-        raise DownloadError(
-            f"{shown_address(address)}: there is no connection ({reason_of(error)}); "
+            f"{shown}: there is no connection ({_reason_of(error)}); "
             f"check the address and the network"
         ) from None
     return response
 
 
-def read_address(
-    address: str, *, max_bytes: int, seconds: float, headers: dict[str, str] | None = None
-) -> bytes:
-    """What is at an address, all of it.
-
-    Args:
-        address: as for `open_address`.
-        max_bytes: the most that is read.
-        seconds: by which it must be there.
-        headers: as for `open_address`.
-
-    Raises:
-        DownloadError: as `open_address`, and where it is larger or the connection breaks off.
-    """
-    parts, num_bytes = [], 0
-    deadline = Deadline(seconds)
-    with open_address(address, max_bytes=max_bytes, deadline=deadline, headers=headers) as response:
-        expected = stated_length(response)
-        try:
-            while part := response.read(CHUNK_BYTES):
-                parts.append(part)
-                num_bytes += len(part)
-                if num_bytes > max_bytes:
-                    raise _too_large(shown_address(address), max_bytes)
-        except DownloadError:
-            raise
-        except (*TRANSPORT_ERRORS, ValueError) as error:
-            raise DownloadError(
-                f"{shown_address(address)}: the connection broke off ({reason_of(error)}); "
-                f"try again"
-            ) from None
-    if expected is not None and expected != num_bytes:
-        raise DownloadError(
-            f"{shown_address(address)}: the connection broke off after {num_bytes} of {expected} "
-            f"bytes; try again"
-        )
-    return b"".join(parts)
-
-
-def stated_length(response: Response) -> int | None:
+def _stated_length(response: Response) -> int | None:
     """How many bytes a server says it sends; None where it says nothing that makes sense."""
     found = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
     return int(found[1]) if found else None
 
 
-def reason_of(error: BaseException) -> str:
+def _reason_of(error: BaseException) -> str:
     """What a connection's error says, in a few words."""
     inner = getattr(error, "reason", error)
     if isinstance(inner, ssl.SSLCertVerificationError):

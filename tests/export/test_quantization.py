@@ -69,7 +69,7 @@ def test_the_check_photographs_may_be_others(blur, photographs, tmp_path):
 def test_what_cannot_be_near_enough_is_refused(blur, photographs):
     tried = []
     with pytest.raises(ExportError, match=r"reaches .* dB, expected 90, .* nothing was written"):
-        quantize_model(blur, photographs, min_psnr=90, tell=tried.append)
+        quantize_model(blur, photographs, min_psnr=90, report=tried.append)
     assert tried[0].startswith("everything in 8 bits: at least ")
 
 

@@ -255,7 +255,7 @@ def quantize(
         quantization.photos,
         check=quantization.check,
         min_psnr=quantization.min_psnr,
-        tell=print_note,
+        report=print_note,
     )
     write_quantized(quantized, path, replace=overwrite)
     rows = [

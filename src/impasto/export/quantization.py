@@ -1,9 +1,13 @@
-"""A second form of a model with 8-bit convolutions, searched for: what harms is left in float.
+"""Quantize a model to int8; convolutions that cost too much quality stay in float.
 
-Ranges are those the model's activations take on photographs (post-training quantization); nothing
-is trained. Then convolutions return to float one after another, the least work for the most gain
-first, until the worst of the check pictures is near enough. The graph's rewriting is
-`impasto.export.quantized_graph`'s, the arithmetic the runtime's.
+Photographs give the ranges of the activations (post-training quantization); nothing is trained.
+Then convolutions return to float one after another, those with the most gain for the least work
+first, until the worst check picture reaches the PSNR asked for. The graph is rewritten in
+`impasto.export.quantized_graph`; the runtime computes with it.
+
+Written by hand: NNCF 3.4 fails on our ONNX files (casts of half-precision weights), and what it
+quantizes with accuracy control, an OpenVINO graph of two files that is no model of ours, was no
+faster (1.04 to 1.12 times our time) nor nearer to f32 (36.0 dB against 37.0, starry_night).
 """
 
 import statistics
@@ -34,31 +38,31 @@ from impasto.zoo.card import QuantizationRecord
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
 
 MIN_PSNR = 35.0
-"""What the 8-bit output of the worst check picture must reach against that in f32, in dB."""
+"""PSNR of the int8 output against the f32 output that the worst check picture must reach, in dB."""
 
 MAX_SHARE_IN_FLOAT = 0.5
-"""A file with more of the work than this in float would hardly be faster, and is not written."""
+"""Share of the multiplications: with more of them in float, int8 would hardly be faster."""
 
 NUM_CALIBRATION_PHOTOGRAPHS, NUM_CHECK_PHOTOGRAPHS = 24, 8
 CALIBRATION_SIZE = 256
-"""Pixels of a side of what comes out, for calibration; the check is at this size and at twice."""
+"""Side of the output picture in pixels, for calibration; the check is at this size and twice it."""
 
 RANGE_SHARES = (1.0, 0.8, 0.65, 0.5, 0.4)
-"""How much of the range seen the 256 steps may cover, what lies outside being cut off. Extremes
-are rare and a finer step serves all else; composition_vii gained 2 dB by 0.65."""
+"""Shares of a measured range that the 256 steps may cover; values outside are clipped. Extremes
+are rare, and all other values gain by finer steps: composition_vii gained 2 dB by 0.65."""
 
 _SMALLEST_SIDE = 48
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPicture:
-    """A photograph cut to a square, and what the model in f32 makes of it.
+    """A photograph cut to a square, with the f32 model's output for it.
 
     Attributes:
-        name: of its file.
-        size: pixels of its side.
+        name: the file's name.
+        size: the side in pixels.
         rgb: float32 size×size×3 in [0, 1].
-        levels: of the output, whole numbers 0 to 255, its channels side by side.
+        levels: the f32 output as whole numbers 0 to 255, H×3W, see `_levels`.
     """
 
     name: str
@@ -69,10 +73,10 @@ class CheckPicture:
 
 @dataclass(frozen=True, slots=True)
 class QuantizedModel:
-    """What the search found.
+    """An int8 model, not written yet, and its quality.
 
     Attributes:
-        model: the file's content, its card saying how it was made; not written yet.
+        model: the file's content; its card says how it was quantized.
         checked: each check picture with its PSNR in dB.
     """
 
@@ -81,7 +85,7 @@ class QuantizedModel:
 
     @property
     def record(self) -> QuantizationRecord:
-        """What the card says of the quantization."""
+        """The card's record of the quantization."""
         record = self.model.card.quantization
         assert record is not None
         return record
@@ -93,55 +97,58 @@ def quantize_model(
     *,
     check: Path | None = None,
     min_psnr: float = MIN_PSNR,
-    tell: Callable[[str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> QuantizedModel:
     """Quantize a model with the photographs of a folder.
 
     Args:
-        model: as it was trained.
-        photographs: a folder; some spread over it give the ranges.
-        check: a folder of photographs for the comparison; others of the first folder by default.
-        min_psnr: in dB, what the worst check picture must reach.
-        tell: told what is tried.
+        model: the model as it was trained.
+        photographs: a folder; a selection spread over it gives the ranges.
+        check: a folder of photographs to compare outputs on; by default others of the first folder.
+        min_psnr: PSNR in dB that the worst check picture must reach.
+        report: called with a line about each attempt.
 
     Raises:
         ModelFileError: the model is quantized already, or has nothing to quantize.
         PictureFileError: a folder cannot be read.
-        ExportError: too few photographs, or no form with enough work in 8 bits is near enough.
+        ExportError: there are too few photographs, or `min_psnr` is out of reach with enough of
+            the work in 8 bits.
     """
     if model.card.quantization is not None:
         raise ModelFileError(f"{model} is quantized already; give the model it was made from")
     if not find_convolutions(model.data):
         raise ModelFileError(f"{model} has no convolution that can be quantized; use it as it is")
-    given, others = _two_selections(photographs, check)
+    for_ranges, for_check = _select_photographs(photographs, check)
     side = max(CALIBRATION_SIZE // model.card.scale, _SMALLEST_SIDE)
-    calibration = calibrate(model, [square for _, square in _squares(given, side)])
+    calibration = calibrate(model, [square for _, square in _squares(for_ranges, side)])
     reference = Predictor(model, precision="f32")
     pictures = [
         CheckPicture(name, size, rgb, _levels(reference(rgb)))
         for size in (side, 2 * side)
-        for name, rgb in _squares(others, size)
+        for name, rgb in _squares(for_check, size)
     ]
-    search = _Search(model, calibration, pictures, min_psnr=min_psnr, tell=tell or _say_nothing)
+    search = _Search(
+        model, calibration, pictures, min_psnr=min_psnr, report=report or (lambda _: None)
+    )
     data, checked = search.run()
     return _with_card(
         model, data, checked, search,
-        photographs=f"{len(given)} of {photographs.name}, {side}×{side}",
-        num_photographs=len(given),
+        photographs=f"{len(for_ranges)} of {photographs.name}, {side}×{side}",
+        num_photographs=len(for_ranges),
     )  # fmt: skip
 
 
 def write_quantized(quantized: QuantizedModel, path: Path, *, replace: bool = True) -> None:
-    """Write the file of a quantized model; folders that are missing are made.
+    """Write the file of an int8 model, and its folders where they are missing.
 
     Args:
         quantized: the model.
-        path: of the file.
-        replace: a file that is there; otherwise the model goes beside it.
+        path: the file to write.
+        replace: overwrite an existing file; otherwise the model is written beside it.
 
     Raises:
-        OutputAppearedError: a file is there and is not to be replaced.
-        ExportError: it cannot be written.
+        OutputAppearedError: the file exists and `replace` is False.
+        ExportError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,14 +160,14 @@ def write_quantized(quantized: QuantizedModel, path: Path, *, replace: bool = Tr
 
 
 def calibrate(model: ModelFile, photographs: Sequence[NDArray[np.float32]]) -> Calibration:
-    """What a model's activations do on photographs, float32 H×W×3 in [0, 1], of one size."""
+    """The ranges of a model's activations on photographs, float32 H×W×3 in [0, 1], of one size."""
     backend = OpenVinoBackend(measuring_graph(model.data), precision="f32")
     rows = [backend.run(network_batch(model.card, rgb[np.newaxis])) for rgb in photographs]
     return read_measurements(find_convolutions(model.data), rows)
 
 
 class _Search:
-    """Convolutions go back to float until the worst picture is near enough."""
+    """Returns convolutions to float until the worst check picture reaches `min_psnr`."""
 
     def __init__(
         self,
@@ -169,29 +176,30 @@ class _Search:
         pictures: Sequence[CheckPicture],
         *,
         min_psnr: float,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._model = model
         self._calibration = calibration
         self._pictures = pictures
         self.range_share = 1.0
         self._min_psnr = min_psnr
-        self._tell = tell
+        self._report = report
         self.in_float: list[str] = []
 
     @property
     def share_in_float(self) -> float:
-        """Of all multiplications, those that are not quantized."""
+        """The share of all multiplications that is not quantized."""
         return self._share(self.in_float)
 
     def run(self) -> tuple[bytes, list[tuple[CheckPicture, float]]]:
-        """The graph that is near enough, and the PSNR of every picture."""
+        """The first graph that reaches `min_psnr`, and the PSNR of every check picture."""
         while True:
             data, checked = self._compare(self.in_float, self._pictures)
             worst, lowest = min(checked, key=lambda pair: pair[1])
+            # Narrower ranges cost no speed, so they come before the first convolution in float.
             if not self.in_float and lowest < self._min_psnr and self._narrow_ranges(worst):
                 continue
-            self._tell(f"{self._in_words()}: at least {lowest:.1f} dB")
+            self._report(f"{self._in_words()}: at least {lowest:.1f} dB")
             if lowest >= self._min_psnr:
                 return data, checked
             self.in_float.append(self._next_in_float(worst, lowest))
@@ -204,7 +212,7 @@ class _Search:
                 )
 
     def _narrow_ranges(self, worst: CheckPicture) -> bool:
-        """Take the share of the ranges that is best for the worst picture; False if none is."""
+        """Choose the share of the ranges best for the worst picture; False if that is all of it."""
         if self.range_share != 1:
             return False
         decibels = {}
@@ -215,7 +223,11 @@ class _Search:
         return self.range_share != 1
 
     def _next_in_float(self, worst: CheckPicture, lowest: float) -> str:
-        """Of what would do alone, the least work; else the most gain for its work."""
+        """The convolution to return to float next.
+
+        If some would suffice alone, the one with the least work; else the one whose gain in dB is
+        largest for its work.
+        """
         trials = []
         for name in self._calibration.work:
             if name not in self.in_float:
@@ -254,34 +266,30 @@ class _Search:
         )
 
 
-def _say_nothing(_: str) -> None:
-    pass
-
-
-def _two_selections(photographs: Path, check: Path | None) -> tuple[list[Path], list[Path]]:
-    """Photographs for the ranges, and others for the comparison."""
+def _select_photographs(photographs: Path, check: Path | None) -> tuple[list[Path], list[Path]]:
+    """Photographs for the ranges, and others for the check."""
     paths = list_pictures(photographs)
     if check is None:
-        others = _spread(paths, min(NUM_CHECK_PHOTOGRAPHS, -(-len(paths) // 2)))
+        for_check = _spread(paths, min(NUM_CHECK_PHOTOGRAPHS, -(-len(paths) // 2)))
     else:
-        others = list_pictures(check)
-    given = _spread(sorted(set(paths) - set(others)), NUM_CALIBRATION_PHOTOGRAPHS)
-    if not given or not others:
+        for_check = list_pictures(check)
+    for_ranges = _spread(sorted(set(paths) - set(for_check)), NUM_CALIBRATION_PHOTOGRAPHS)
+    if not for_ranges or not for_check:
         raise ExportError(
-            f"{len(paths)} pictures found in {photographs} and {len(others)} for the check; "
+            f"{len(paths)} pictures found in {photographs} and {len(for_check)} for the check; "
             f"give some tens of photographs"
         )
-    return given, others
+    return for_ranges, for_check
 
 
 def _spread(paths: Sequence[Path], number: int) -> list[Path]:
-    """At most so many paths, evenly over all."""
+    """At most `number` of the paths, evenly spaced."""
     number = min(number, len(paths))
     return [paths[i * len(paths) // number] for i in range(number)]
 
 
 def _squares(paths: Sequence[Path], side: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Photographs by name, the middle of each scaled to side×side×3."""
+    """Photographs with their names, each centre-cropped and scaled to side×side×3."""
     for path in paths:
         image = ImageOps.fit(
             load_training_rgb(path, short_side=side), (side, side), Image.Resampling.LANCZOS
@@ -290,7 +298,7 @@ def _squares(paths: Sequence[Path], side: int) -> Iterator[tuple[str, NDArray[np
 
 
 def _levels(rgb: NDArray[np.float32]) -> NDArray[np.float64]:
-    """H×3W grey levels of H×W×3: `psnr` is of planes, and the mean is over all of them."""
+    """H×W×3 as one plane H×3W of 256 levels: `psnr` takes planes, and averages over all values."""
     return to_levels(rgb).reshape(len(rgb), -1)
 
 
@@ -322,7 +330,7 @@ def _with_card(
 
 
 def _provisional_record(model: ModelFile) -> QuantizationRecord:
-    """A record before anything is known but what the model is made from."""
+    """A record that only says which file the model was made from; the rest follows the check."""
     return QuantizationRecord(
         made_from=model.sha256, activation_bits=8, weight_bits=WEIGHT_BITS, photographs="",
         num_photographs=1, in_float=[], share_in_float=0, checked="", min_psnr=0, median_psnr=0,

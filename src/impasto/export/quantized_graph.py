@@ -1,8 +1,9 @@
-"""A model's graph with 8-bit convolutions: what there is to quantize, and the rewritten graph.
+"""The graph of an int8 model: which convolutions can be quantized, and the rewritten graph.
 
 Convolutions read 8-bit activations (unsigned, one scale per tensor) and 7-bit weights (one scale
 per output channel), written as QuantizeLinear and DequantizeLinear, which runtimes turn into
-integer arithmetic. Which of them to quantize is decided in `impasto.export.quantization`.
+integer arithmetic. `impasto.export.quantization` chooses the convolutions, and says why both
+modules are written by hand.
 Source: Jacob et al. 2018, section 2.1; ONNX operators QuantizeLinear and DequantizeLinear.
 """
 
@@ -16,16 +17,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 WEIGHT_BITS = 7
-"""A processor without VNNI adds two products of 8 bits in 16 and cuts off what does not fit:
-255 · 127 · 2 > 32767. With 8-bit weights the shipped styles lost 11 dB to that on such a
-processor; 7 bits lose 0.1 dB on any, and all compute the same."""
+"""A processor without VNNI adds two 8-bit products in 16 bits, which saturate: 255 · 127 · 2 >
+32767. With 8-bit weights the shipped styles lost 11 dB to that on such a processor; with 7 bits
+they lose 0.1 dB on every processor, and all processors compute the same."""
 
 _LARGEST_WEIGHT = 2 ** (WEIGHT_BITS - 1) - 1
 _LARGEST_ACTIVATION = 255
 
 _MOVES = {"Identity", "Pad", "Resize", "Slice"}
-"""Operators between a tensor and the convolution that reads it which only move or repeat values,
-so that they can work on 8 bits as well."""
+"""Operators that only move or repeat values. Between a tensor and the convolution that reads it,
+they work on 8 bits as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class Convolution:
     """A convolution that can be quantized.
 
     Attributes:
-        name: of its weights, as the network's parameters are called.
-        source: the tensor whose values it reads, padded, resized or cut.
-        output: the tensor it makes.
-        num_products: multiplications for each value of its output.
+        name: the network's name of its weights, without `.weight`.
+        source: the tensor whose values it reads, possibly padded, resized or sliced before.
+        output: the tensor it computes.
+        num_products: multiplications for each value of the output.
     """
 
     name: str
@@ -47,11 +48,11 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was seen in the graph at work on photographs.
+    """Measurements of the graph on photographs.
 
     Attributes:
-        ranges: of every source tensor, its lowest and highest value.
-        work: of every convolution by name, multiplications for a picture.
+        ranges: the lowest and highest value of every source tensor.
+        work: the multiplications for a picture of every convolution, by name.
     """
 
     ranges: dict[str, tuple[float, float]]
@@ -59,15 +60,15 @@ class Calibration:
 
 
 def find_convolutions(data: bytes) -> list[Convolution]:
-    """The convolutions of a model file's graph that can be quantized, in the order they run."""
+    """The convolutions of a model file's graph that can be quantized, in their order."""
     graph = onnx.load_model_from_string(data).graph
     makers = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    found = []
+    convolutions = []
     for node in graph.node:
         if node.op_type == "Conv" and (weights := _weights_name(node, makers, constants)):
             source, _ = _source_of(node, makers)
-            found.append(
+            convolutions.append(
                 Convolution(
                     name=weights.removesuffix(".weight"),
                     source=source,
@@ -75,11 +76,11 @@ def find_convolutions(data: bytes) -> list[Convolution]:
                     num_products=prod(constants[weights].dims[1:]),
                 )
             )
-    return found
+    return convolutions
 
 
 def measuring_graph(data: bytes) -> bytes:
-    """The graph that gives, for a batch, what `read_measurements` reads: one row of numbers."""
+    """A graph that computes, for a batch, one row of numbers for `read_measurements`."""
     model = onnx.load_model_from_string(data)
     convolutions = find_convolutions(data)
     graph = model.graph
@@ -110,7 +111,7 @@ def measuring_graph(data: bytes) -> bytes:
 def read_measurements(
     convolutions: Sequence[Convolution], rows: Sequence[NDArray[np.float32]]
 ) -> Calibration:
-    """Sum up what `measuring_graph` gave for each of several batches."""
+    """The calibration from the rows that `measuring_graph` computed, one for each batch."""
     table = np.stack(rows).astype(np.float64)
     sources = _sources(convolutions)
     ranges = {
@@ -128,20 +129,20 @@ def read_measurements(
 def quantize_graph(
     data: bytes, calibration: Calibration, *, in_float: Collection[str], range_share: float = 1.0
 ) -> bytes:
-    """The model with every convolution quantized but those named.
+    """The model with every convolution quantized except those named.
 
     Args:
-        data: of the model file.
+        data: the content of the model file.
         calibration: the ranges of its activations.
-        in_float: names of convolutions that stay as they are.
-        range_share: how much of each range the steps cover, except that of the picture itself;
-            what lies outside is cut off.
+        in_float: names of the convolutions that stay in float.
+        range_share: share of each range that the steps cover; values outside are clipped. The
+            input picture keeps its whole range.
     """
     model = onnx.load_model_from_string(data)
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    inserted: dict[str, list[onnx.NodeProto]] = {}  # behind the tensor of that name
+    inserted: dict[str, list[onnx.NodeProto]] = {}  # new nodes by the tensor that they read
     for node in [node for node in graph.node if node.op_type == "Conv"]:
         weights = _weights_name(node, makers, constants)
         if weights is None or weights.removesuffix(".weight") in in_float:
@@ -163,7 +164,7 @@ def quantize_graph(
 
 
 def with_metadata(data: bytes, entries: dict[str, str]) -> bytes:
-    """The same graph with these metadata and no others."""
+    """The same graph with these metadata in place of its own."""
     model = onnx.load_model_from_string(data)
     helper.set_model_props(model, entries)
     return bytes(model.SerializeToString(deterministic=True))
@@ -178,7 +179,7 @@ def _weights_name(
     makers: dict[str, onnx.NodeProto],
     constants: dict[str, onnx.TensorProto],
 ) -> str | None:
-    """The constant that holds a convolution's weights, before its cast; None where it has none."""
+    """The constant that holds a convolution's weights, before its cast; None without one."""
     name: str = convolution.input[1]
     if name in makers and makers[name].op_type == "Cast":
         name = makers[name].input[0]
@@ -188,9 +189,9 @@ def _weights_name(
 def _source_of(
     convolution: onnx.NodeProto, makers: dict[str, onnx.NodeProto]
 ) -> tuple[str, onnx.NodeProto]:
-    """The tensor whose values a convolution reads, and the node that reads it for the first time.
+    """The tensor whose values a convolution reads, and the first node on the way that reads it.
 
-    What the paths of two convolutions share is quantized for both.
+    Where the ways to two convolutions share that node, both read the same 8-bit tensor.
     """
     reader = convolution
     source: str = convolution.input[0]
@@ -210,6 +211,7 @@ def _only_moves(node: onnx.NodeProto) -> bool:
 def _quantize_activations(
     graph: onnx.GraphProto, source: str, limits: tuple[float, float], *, share: float
 ) -> list[onnx.NodeProto]:
+    # The range includes 0, so that padding with zeros is exact in 8 bits.
     low, high = min(limits[0], 0.0) * share, max(limits[1], 0.0) * share
     scale = max(high - low, 1e-6) / _LARGEST_ACTIVATION
     values: dict[str, NDArray[np.generic]] = {
@@ -241,9 +243,9 @@ def _quantize_weights(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> list[
 
 
 def _insert(graph: onnx.GraphProto, inserted: dict[str, list[onnx.NodeProto]]) -> None:
-    """Put nodes behind what makes the tensor they read, those of constants and inputs first."""
-    made = {output for node in graph.node for output in node.output}
-    nodes = [node for name, new in inserted.items() if name not in made for node in new]
+    """Put each new node behind the one that computes its input: ONNX lists nodes in their order."""
+    computed = {output for node in graph.node for output in node.output}
+    nodes = [node for name, new in inserted.items() if name not in computed for node in new]
     for node in graph.node:
         nodes.append(node)
         nodes += [new for output in node.output for new in inserted.get(output, [])]
@@ -252,15 +254,15 @@ def _insert(graph: onnx.GraphProto, inserted: dict[str, list[onnx.NodeProto]]) -
 
 
 def _remove_unused(graph: onnx.GraphProto) -> None:
-    """Drop the float weights that nothing reads any more, and their casts."""
-    wanted = {value.name for value in graph.output}
-    kept = []
+    """Drop the float weights that no node reads any more, and their casts."""
+    used = {value.name for value in graph.output}
+    nodes = []
     for node in reversed(graph.node):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    constants = [tensor for tensor in graph.initializer if tensor.name in wanted]
+        if used.intersection(node.output):
+            nodes.append(node)
+            used.update(node.input)
+    constants = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.node[:]
-    graph.node.extend(reversed(kept))
+    graph.node.extend(reversed(nodes))
     del graph.initializer[:]
     graph.initializer.extend(constants)

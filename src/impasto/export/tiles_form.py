@@ -1,9 +1,9 @@
-"""A model file's graph with its statistics outside, so that any runtime can make tiles.
+"""A model's graph with its instance norm statistics as an input, so that any runtime can run tiles.
 
-Instance norm takes mean and variance over what it is given; here they are an input of the graph,
-and what each norm layer sees within a tile's core is an output. Impasto's own tiles are made by
-`impasto.runtime` from the model file itself, layer by layer; this is for browsers and others, which
-have the graph only. Needs onnx, not torch.
+Instance norm takes mean and variance over the whole picture, and a tile has only a part of it. In
+this graph the statistics are an input, and their sums over a tile's core an output. It is for
+browsers and other programs that have only the graph; Impasto's own tiles (`impasto.runtime.tiles`)
+use the model file itself. Needs onnx, not torch.
 """
 
 import io
@@ -20,42 +20,42 @@ from impasto.networks.architecture import NetworkArchitecture
 from impasto.zoo.model_file import ModelFile, read_model_file
 
 TILES_METADATA_KEY = "impasto.tiles"
-"""Key of what a caller has to know: halo, stride and the channels of each norm layer, as JSON."""
+"""Metadata key of the JSON for callers: halo, stride and the channels of each norm layer."""
 
 
-def write_tiled_model(path: Path, target: Path, *, replace: bool = True) -> dict[str, object]:
-    """Write the form for tiles of a model file; return what is said in its metadata.
+def write_tiled_model(path: Path, output: Path, *, replace: bool = True) -> dict[str, object]:
+    """Write the graph for tiles of a model file, and return its metadata.
 
     Inputs: `image` 1×3×H×W, `statistics` 2×C (means, variances of what enters the norm layers, all
     channels in a row) and `core` (top, bottom, left, right within the tile, int64). Outputs:
-    `result`, and `moments` 3×C: sums over the core of x - mean and of (x - mean)², and how many.
+    `result`, and `moments` 3×C: sums over the core of x - mean and of (x - mean)², and the count.
 
     Args:
         path: the model file.
-        target: the file to write.
-        replace: a file that is there; otherwise the form goes beside it.
+        output: the file to write.
+        replace: overwrite an existing file; otherwise the graph is written beside it.
 
     Raises:
-        OutputAppearedError: a file is there and is not to be replaced.
-        ModelFileError: the file is not ours, or its network has no statistics.
-        ExportError: the target cannot be written.
+        OutputAppearedError: the file exists and `replace` is False.
+        ModelFileError: the file is not ours, or its network has no instance norm.
+        ExportError: the output cannot be written.
     """
     model_file = read_model_file(path)
     model, about = tiled_model(model_file)
     try:
-        write_whole(target, model.SerializeToString(deterministic=True), replace=replace)
+        write_whole(output, model.SerializeToString(deterministic=True), replace=replace)
     except OutputExistsError:
         raise
     except OSError as error:
-        raise ExportError(f"cannot write {target}: {reason_of(error)}") from error
+        raise ExportError(f"cannot write {output}: {reason_of(error)}") from error
     return about
 
 
 def tiled_model(model_file: ModelFile) -> tuple[onnx.ModelProto, dict[str, object]]:
-    """The form for tiles of a model, and what is said in its metadata.
+    """The graph for tiles of a model, and its metadata.
 
     Raises:
-        ModelFileError: the network has no instance norm, so that its file is the form for tiles.
+        ModelFileError: the network has no instance norm; its file runs tiles as it is.
     """
     architecture = model_file.card.architecture
     model = onnx.load_model(io.BytesIO(model_file.data), load_external_data=False)
@@ -67,8 +67,7 @@ def tiled_model(model_file: ModelFile) -> tuple[onnx.ModelProto, dict[str, objec
         )
     channels = [_num_channels(model.graph, node) for node in norms]
     strides = [1, 2, *[4] * (len(norms) - 4), 2, 1]
-    surgery = _Surgery(model.graph)
-    surgery.replace(norms, channels, strides)
+    _TiledGraph(model.graph).replace(norms, channels, strides)
     about: dict[str, object] = {
         "version": 1,
         "halo": -(-architecture.reach // architecture.stride) * architecture.stride,
@@ -86,16 +85,24 @@ def _num_channels(graph: onnx.GraphProto, norm: onnx.NodeProto) -> int:
     return next(int(tensor.dims[0]) for tensor in graph.initializer if tensor.name == name)
 
 
-class _Surgery:
-    """Adds nodes to a graph in place of others."""
+class _TiledGraph:
+    """Rewrites a graph: norm layers with statistics from outside in place of instance norm."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
         self._new: list[onnx.NodeProto] = []
 
     def replace(self, norms: list[onnx.NodeProto], channels: list[int], strides: list[int]) -> None:
-        """Put given statistics in the place of norm layers, and moments among the outputs."""
-        self._inputs(sum(channels))
+        """Replace the norm layers, and add the graph's new inputs and output."""
+        self._graph.input.extend(
+            [
+                helper.make_tensor_value_info("statistics", TensorProto.FLOAT, [2, sum(channels)]),
+                helper.make_tensor_value_info("core", TensorProto.INT64, [4]),
+            ]
+        )
+        self._graph.output.append(
+            helper.make_tensor_value_info("moments", TensorProto.FLOAT, [3, sum(channels)])
+        )
         replaced = {norm.name: [] for norm in norms}  # type: dict[str, list[onnx.NodeProto]]
         moments: list[str] = []
         begin = 0
@@ -108,30 +115,19 @@ class _Surgery:
         del self._graph.node[:]
         self._graph.node.extend(nodes)
 
-    def _inputs(self, num_channels: int) -> None:
-        self._graph.input.extend(
-            [
-                helper.make_tensor_value_info("statistics", TensorProto.FLOAT, [2, num_channels]),
-                helper.make_tensor_value_info("core", TensorProto.INT64, [4]),
-            ]
-        )
-        self._graph.output.append(
-            helper.make_tensor_value_info("moments", TensorProto.FLOAT, [3, num_channels])
-        )
-
     def _norm(self, norm: onnx.NodeProto, name: str, begin: int, num: int, stride: int) -> str:
-        """The nodes of one norm layer; returns the name of its moments 3×C."""
-        given, scale, bias = norm.input
+        """Add the nodes of one norm layer, and return the name of its moments 3×C."""
+        features, scale, bias = norm.input
         epsilon = next(a.f for a in norm.attribute if a.name == "epsilon")
         by_channel = self._constant(f"{name}.shape", np.array([1, num, 1, 1]))
         parts = []
         for row, word in enumerate(("mean", "variance")):
-            picked = self._slice(
+            values = self._slice(
                 "statistics", f"{name}.{word}_row", [row, begin], [row + 1, begin + num], [0, 1]
             )
-            parts.append(self._node("Reshape", [picked, by_channel], f"{name}.{word}"))
+            parts.append(self._node("Reshape", [values, by_channel], f"{name}.{word}"))
         mean, variance = parts
-        centred = self._node("Sub", [given, mean], f"{name}.centred")
+        centred = self._node("Sub", [features, mean], f"{name}.centred")
         floor = self._constant(f"{name}.epsilon", np.array(epsilon, np.float32))
         spread = self._node(
             "Sqrt", [self._node("Add", [variance, floor], f"{name}.spread")], f"{name}.deviation"
@@ -147,9 +143,10 @@ class _Surgery:
         core = self._core(centred, name, stride)
         axes = self._constant(f"{name}.axes", np.array([0, 2, 3]))
         square = self._node("Mul", [core, core], f"{name}.square")
-        same = self._node("Sub", [core, core], f"{name}.nothing")
+        # Ones of the core's size, whose sum is the count: no operator of the model files gives it.
+        zeros = self._node("Sub", [core, core], f"{name}.nothing")
         one = self._constant(f"{name}.one", np.array(1, np.float32))
-        ones = self._node("Add", [same, one], f"{name}.ones")
+        ones = self._node("Add", [zeros, one], f"{name}.ones")
         sums = [
             self._node("ReduceSum", [values, axes], f"{name}.sum{row}", keepdims=0)
             for row, values in enumerate((core, square, ones))
@@ -162,13 +159,16 @@ class _Surgery:
         return self._node("Concat", rows, f"{name}.moments", axis=0)
 
     def _core(self, values: str, name: str, stride: int) -> str:
-        """The core's part of features: pixels over the stride, rounded up at both ends."""
+        """The core of the features: its pixels divided by the stride.
+
+        Both ends are rounded up, so that neighbouring cores share no feature and leave none out.
+        """
         up = self._constant(f"{name}.up", np.array(stride - 1))
         step = self._constant(f"{name}.stride", np.array(stride))
         raised = self._node("Add", ["core", up], f"{name}.raised")
-        places = self._node("Div", [raised, step], f"{name}.places")
+        positions = self._node("Div", [raised, step], f"{name}.places")
         ends = [
-            self._slice(places, f"{name}.{word}", [first], [4], [0], steps=[2])
+            self._slice(positions, f"{name}.{word}", [first], [4], [0], steps=[2])
             for first, word in enumerate(("starts", "stops"))
         ]
         axes = self._constant(f"{name}.core_axes", np.array([2, 3]))

@@ -1,7 +1,7 @@
 """Addresses on the Hugging Face Hub: `hf://USER/NAME/FILE@REVISION`.
 
-`HF_ENDPOINT` names another server that speaks like it, `HF_TOKEN` is the key to what is private;
-both are the Hub's own names.
+The environment variables are the Hub's own: `HF_ENDPOINT` names another server with its interface,
+`HF_TOKEN` is the key to private repositories. `impasto.zoo.download` fetches the files.
 """
 
 import os
@@ -29,8 +29,8 @@ class HubAddress:
 
     Attributes:
         repository: `USER/NAME`.
-        file: its path there; None is the only model there is.
-        revision: branch, tag or commit.
+        file: the path in the repository; None stands for its only model.
+        revision: a branch, tag or commit.
     """
 
     repository: str
@@ -39,7 +39,7 @@ class HubAddress:
 
 
 def is_hub_address(text: str) -> bool:
-    """Whether a text is meant as an address on the Hub, sound or not."""
+    """Whether a text is meant as an address on the Hub, well-formed or not."""
     return text.startswith(HUB_SCHEME)
 
 
@@ -47,24 +47,25 @@ def parse_hub_address(address: str) -> HubAddress:
     """The parts of an address.
 
     Raises:
-        DownloadError: it cannot be understood.
+        DownloadError: the address cannot be understood.
     """
-    found = _ADDRESS.fullmatch(address)
-    if found is None or ".." in re.split("[/@]", address) or not address.isprintable():
+    match = _ADDRESS.fullmatch(address)
+    if match is None or ".." in re.split("[/@]", address) or not address.isprintable():
         raise DownloadError(
             f"{shown_address(address)}: cannot be understood; expected hf://USER/NAME, perhaps "
             f"with /FILE.onnx and @REVISION behind it"
         )
     return HubAddress(
-        f"{found['user']}/{found['name']}", found["file"], found["revision"] or "main"
+        f"{match['user']}/{match['name']}", match["file"], match["revision"] or "main"
     )
 
 
 def hub_url(address: str) -> str:
-    """Where the file of an address is; the Hub is asked for the only model if none is named.
+    """The URL of an address's file; without a file name, the Hub is asked for the only model.
 
     Raises:
-        DownloadError: the address cannot be understood, or there is no or more than one model.
+        DownloadError: the address cannot be understood, or names no file and the repository does
+            not hold exactly one model.
     """
     parts = parse_hub_address(address)
     file = parts.file or _only_model(address, parts)
@@ -78,13 +79,13 @@ def hub_server() -> str:
 
 
 def hub_authorization() -> dict[str, str]:
-    """The header that lets the holder of `HF_TOKEN` in; none without it.
+    """The header with the key `HF_TOKEN`; empty without one.
 
     Raises:
-        DownloadError: what is there cannot be sent.
+        DownloadError: the key has characters that cannot be sent.
     """
     token = os.environ.get("HF_TOKEN", "").strip()
-    if not (token.isascii() and token.isprintable()):  # http.client would tell it to everybody
+    if not (token.isascii() and token.isprintable()):  # http.client's error would quote the key
         raise DownloadError("HF_TOKEN cannot be sent, it has odd characters in it; set it anew")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -99,7 +100,7 @@ def _only_model(address: str, parts: HubAddress) -> str:
     )
     try:
         names = [str(entry["rfilename"]) for entry in parse_json(listing)["siblings"]]
-        _ = "".join(names).encode()  # or a name is no text
+        _ = "".join(names).encode()  # ValueError for a lone surrogate, which no URL can hold
     except (ValueError, KeyError, TypeError):
         raise DownloadError(
             f"{shown_address(address)}: the server does not say which files there are; name one: "
@@ -107,8 +108,8 @@ def _only_model(address: str, parts: HubAddress) -> str:
         ) from None
     models = sorted(name for name in names if name.endswith(".onnx"))
     if len(models) != 1:
-        there = ", ".join(map(_printable, models[:8]))
-        among = f"among {there}" if models else "and there is no .onnx file"
+        listed = ", ".join(map(_printable, models[:8]))
+        among = f"among {listed}" if models else "and there is no .onnx file"
         raise DownloadError(
             f"{shown_address(address)}: names no file, {among}; expected one model, or "
             f"{HUB_SCHEME}{parts.repository}/FILE.onnx"

@@ -1,4 +1,4 @@
-"""A film in place of a camera, and a display that keeps what it is shown."""
+"""A video in place of a camera, and a display that keeps what it is shown."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_a_mirror_is_one_from_the_start():
     np.testing.assert_array_equal(display.shown[0], RAMP[:, ::-1] / 2)
 
 
-def test_a_film_stands_in_for_a_camera(film):
+def test_a_video_stands_in_for_a_camera(film):
     display = Recorder()
     with Camera(str(film), size=32) as camera:
         num_shown = show_live(camera, [NEGATIVE], display)
@@ -78,7 +78,7 @@ def test_a_camera_can_be_left_before_its_end(tmp_path):
         assert camera.newest().shape == (24, 32, 3)
 
 
-def test_a_turned_film_is_seen_upright(tmp_path):
+def test_a_turned_video_is_seen_upright(tmp_path):
     film = make_film(tmp_path / "film.mp4", rotation=90, sound=None)
     with Camera(str(film), size=32) as camera:
         assert camera.newest().shape == (32, 24, 3)
@@ -89,7 +89,7 @@ def test_no_camera_is_one_line():
         Camera("77", size=32)
 
 
-def test_a_file_that_is_no_film_is_no_camera(tmp_path):
+def test_a_file_that_is_no_video_is_no_camera(tmp_path):
     (tmp_path / "film.mp4").write_text("no film")
     with pytest.raises(VideoFileError, match="is no video"):
         Camera(str(tmp_path / "film.mp4"), size=32)

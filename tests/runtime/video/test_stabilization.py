@@ -1,4 +1,4 @@
-"""What a stabilised film keeps, and what it lets go of."""
+"""What a stabilised video keeps, and what it lets go of."""
 
 import itertools
 
@@ -50,7 +50,7 @@ def test_the_first_frame_is_painted_as_it_is():
     np.testing.assert_array_equal(Stabilizer(negative)(frame), 1 - frame)
 
 
-def test_a_still_film_painted_the_same_stays_the_same():
+def test_a_still_video_painted_the_same_stays_the_same():
     stabilizer, frame = Stabilizer(negative), view(scene(0), 10, 10)
     for _ in range(4):
         np.testing.assert_allclose(stabilizer(frame), 1 - frame, atol=2e-3)
@@ -99,7 +99,7 @@ def test_what_a_moving_thing_uncovers_is_painted_as_it_is():
     np.testing.assert_allclose(last[uncovered], 1 - background[uncovered], atol=0.06)
 
 
-def test_a_film_larger_than_flow_is_estimated_at_is_steadied_too():
+def test_a_video_larger_than_flow_is_estimated_at_is_steadied_too():
     frame = scene(4, height=80, width=640)
     steady = list(map(Stabilizer(flickering(0.05)), [frame] * 4))
     plain = list(map(flickering(0.05), [frame] * 4))

@@ -65,7 +65,7 @@ def decoded(path):
         return list(film.decode(video=0))
 
 
-def test_a_film_of_fields_is_deinterlaced(interlaced, tiny_model_path, tmp_path):
+def test_a_video_of_fields_is_deinterlaced(interlaced, tiny_model_path, tmp_path):
     stylizer = Stylizer(tiny_model_path, precision="f32")
     summary = stylize_video(stylizer, interlaced, tmp_path / "out.mp4", strength=0)
     assert summary.notes == ("interlaced frames deinterlaced: 5",)
@@ -103,7 +103,7 @@ def test_whole_frames_are_left_alone():
     assert deinterlacer.num_interlaced == 0
 
 
-def test_a_film_may_change_its_size_between_fields():
+def test_a_video_may_change_its_size_between_fields():
     frames = []
     for number, (width, height) in enumerate([(64, 48), (64, 48), (128, 96)]):
         frame = av.VideoFrame.from_ndarray(draw_fields(0, width=width, height=height), "rgb24")

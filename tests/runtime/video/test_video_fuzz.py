@@ -1,4 +1,4 @@
-"""Damaged films end in a film or in one line; `benchmarks/fuzz_videos.py` tries many more."""
+"""Damaged videos end in a video or in one line; `benchmarks/fuzz_videos.py` tries many more."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ def stylizer(tiny_model_path):
 
 
 def complaint(stylizer, source, target):
-    """What is said of a film that cannot be read; None for one that can."""
+    """What is said of a video that cannot be read; None for one that can."""
     try:
         stylize_video(stylizer, source, target, strength=0)
     except VideoFileError as error:
@@ -37,7 +37,7 @@ def complaint(stylizer, source, target):
 
 
 @pytest.mark.parametrize("number", range(NUM_MUTANTS))
-def test_a_damaged_film_is_a_film_or_one_line(seeds, stylizer, tmp_path, number):
+def test_a_damaged_video_is_a_video_or_one_line(seeds, stylizer, tmp_path, number):
     for kind, (name, data) in enumerate(seeds.items()):
         random = np.random.default_rng([number, kind])
         source, target = tmp_path / f"{name}.mp4", tmp_path / f"{name}.out.mkv"

@@ -1,4 +1,4 @@
-"""A film's name is the name of a file, and its file holds all that is read."""
+"""A video's name is the name of a file, and its file holds all that is read."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ import pytest
 
 from impasto.errors import VideoFileError
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video.opening import open_film, open_output
-from impasto.runtime.video.reading import ClipReader
+from impasto.runtime.video.opening import open_output, open_video
+from impasto.runtime.video.reading import VideoReader
 from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
 
@@ -47,10 +47,10 @@ def test_any_name_is_that_of_a_file(in_folder, tiny_model_path, name):
     assert (in_folder / f"{name}.out:%d.mp4").stat().st_size > 0
 
 
-def test_an_address_is_no_film_and_is_not_asked(in_folder, nobody_calls):
+def test_an_address_is_no_video_and_is_not_asked(in_folder, nobody_calls):
     for name in (f"http://127.0.0.1:{nobody_calls}/a.mp4", f"tcp:127.0.0.1:{nobody_calls}"):
         with pytest.raises(VideoFileError, match="does not exist; expected a video"):
-            open_film(in_folder / name)
+            open_video(in_folder / name)
 
 
 def lists_of_other_files(port):
@@ -72,21 +72,21 @@ def lists_of_other_files(port):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".m3u8"])
 @pytest.mark.parametrize("kind", lists_of_other_files(0))
-def test_a_list_of_other_files_is_no_film(in_folder, nobody_calls, kind, suffix):
+def test_a_list_of_other_files_is_no_video(in_folder, nobody_calls, kind, suffix):
     make_film(in_folder / "film.ts", times=range(0, 1024, 512))
     listing = in_folder / f"list{suffix}"
     listing.write_text(lists_of_other_files(nobody_calls)[kind])
     with pytest.raises(
         VideoFileError, match=f"list{suffix} is no video that can be read"
     ) as caught:
-        ClipReader(listing)
+        VideoReader(listing)
     assert "\n" not in str(caught.value)
 
 
 def test_a_container_is_known_by_its_content(in_folder):
     make_film(in_folder / "film.ts", times=range(0, 1024, 512))
     film = (in_folder / "film.ts").rename(in_folder / "film.mov")
-    with open_film(film) as container:
+    with open_video(film) as container:
         assert container.format.name == "mpegts"
 
 
@@ -94,7 +94,7 @@ def test_a_container_is_known_by_its_content(in_folder):
 def test_a_pipe_is_refused_and_not_waited_for(in_folder):
     os.mkfifo("pipe.mp4")
     with pytest.raises(VideoFileError, match="is a pipe or a device"):
-        open_film(in_folder / "pipe.mp4")
+        open_video(in_folder / "pipe.mp4")
 
 
 def test_an_output_is_a_file_too(in_folder):

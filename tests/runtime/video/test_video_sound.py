@@ -15,7 +15,7 @@ AS_AAC = "the sound was encoded anew as aac"
 
 @pytest.fixture
 def unchanged(tiny_model_path):
-    """Makes a film of a film, with the same pictures."""
+    """Makes a video of a video, with the same pictures."""
     stylizer = Stylizer(tiny_model_path, precision="f32")
     return lambda source, target: stylize_video(stylizer, source, target, strength=0)
 
@@ -67,7 +67,7 @@ def test_sound_is_copied_or_encoded_anew(unchanged, tmp_path, source, sound, tar
     assert seconds == pytest.approx(0.5, abs=0.06)
 
 
-def test_damaged_sound_is_left_out_and_the_film_goes_on(unchanged, tmp_path):
+def test_damaged_sound_is_left_out_and_the_video_goes_on(unchanged, tmp_path):
     film = make_film(tmp_path / "film.ts", times=range(0, 25 * 512, 512))
     data = bytearray(film.read_bytes())
     frames = [found.start() for found in re.finditer(rb"\xff\xf1", bytes(data))]

@@ -1,4 +1,4 @@
-"""Times of films whose clock begins anywhere, or jumps."""
+"""Times of videos whose clock begins anywhere, or jumps."""
 
 import itertools
 from fractions import Fraction
@@ -7,7 +7,7 @@ import av
 import pytest
 
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.times import Clock, start_of
 from impasto.runtime.video.transform import stylize_video
 from video_fixtures import make_film
@@ -18,7 +18,7 @@ TICK = 1e-3  # Matroska's
 
 @pytest.fixture
 def unchanged(tiny_model_path):
-    """Makes a film of a film, with the same pictures."""
+    """Makes a video of a video, with the same pictures."""
     stylizer = Stylizer(tiny_model_path, precision="f32")
     return lambda source, target: stylize_video(stylizer, source, target, strength=0)
 
@@ -36,7 +36,7 @@ def times_of(path, kind):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
-def test_a_film_that_begins_at_ten_oclock_begins_at_0(unchanged, tmp_path, suffix):
+def test_a_video_that_begins_at_ten_oclock_begins_at_0(unchanged, tmp_path, suffix):
     film = broadcast(tmp_path / "film.ts", begin=36_000)
     unchanged(film, tmp_path / f"out{suffix}")
     times = times_of(tmp_path / f"out{suffix}", "video")
@@ -88,7 +88,7 @@ def test_two_readings_see_the_same_jumps(tmp_path):
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
     corrected = []
     for kinds in (("video",), ("audio",), ("video", "audio")):
-        with open_film(joined) as film:
+        with open_video(joined) as film:
             wanted = [stream for stream in film.streams if stream.type in kinds]
             packets = [
                 (packet.stream.type, packet.dts)
@@ -100,7 +100,7 @@ def test_two_readings_see_the_same_jumps(tmp_path):
 
 
 def test_a_short_lead_of_the_sound_is_no_start(film):
-    with open_film(film) as container:
+    with open_video(film) as container:
         assert start_of(container) == 0
 
 

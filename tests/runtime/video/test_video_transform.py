@@ -100,7 +100,7 @@ def test_colour_tags_are_kept_and_heeded(negatives, tmp_path, tags):
     assert_negative(pixels[3], draw_frame(3))
 
 
-def test_a_film_that_names_no_matrix_is_tagged_with_the_one_taken(negatives, tmp_path):
+def test_a_video_that_names_no_matrix_is_tagged_with_the_one_taken(negatives, tmp_path):
     make_film(tmp_path / "film.mp4", tags=(2, 2, 2, 0))
     stylize_video(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as made:
@@ -109,7 +109,7 @@ def test_a_film_that_names_no_matrix_is_tagged_with_the_one_taken(negatives, tmp
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_a_turned_film_comes_out_upright(negatives, tmp_path, degrees, mirrored):
+def test_a_turned_video_comes_out_upright(negatives, tmp_path, degrees, mirrored):
     make_film(tmp_path / "film.mp4", rotation=degrees, mirrored=mirrored)
     summary = stylize_video(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4")
     expected = np.rot90(draw_frame(0), degrees // 90)  # counter-clockwise
@@ -136,7 +136,7 @@ def test_size_sets_the_longer_side_and_both_are_even(negatives, film, tmp_path):
     assert summary.notes == ("36×27 pixels became 36×28: both sides must be even",)
 
 
-def test_strength_zero_is_the_film_itself(negatives, film, tmp_path):
+def test_strength_zero_is_the_video_itself(negatives, film, tmp_path):
     stylize_video(negatives, film, tmp_path / "out.mp4", strength=0)
     _, pixels = frames_of(tmp_path / "out.mp4")
     np.testing.assert_allclose(pixels[5][40, 50], frame_colours(5)[0], atol=CODEC_TOLERANCE)
@@ -166,7 +166,7 @@ def test_quality_decides_how_many_bytes(negatives, film, tmp_path):
     assert (tmp_path / "20.mkv").stat().st_size < (tmp_path / "95.mkv").stat().st_size
 
 
-def test_a_silent_film_stays_silent(negatives, tmp_path):
+def test_a_silent_video_stays_silent(negatives, tmp_path):
     make_film(tmp_path / "film.mp4", sound=None)
     stylize_video(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as made:
@@ -224,20 +224,20 @@ def fails(negatives, source, target, tmp_path, **settings):
     return str(caught.value)
 
 
-def test_sound_alone_is_no_film(negatives, tmp_path):
+def test_sound_alone_is_no_video(negatives, tmp_path):
     make_film(tmp_path / "film.mp4", num_films=0)
     message = fails(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4", tmp_path)
     assert message.endswith("film.mp4 holds only sound; expected a video")
 
 
 @pytest.mark.parametrize("content", [b"", b"just some text, no film at all\n" * 40, b"\0" * 4000])
-def test_what_is_no_film_is_refused(negatives, tmp_path, content):
+def test_what_is_no_video_is_refused(negatives, tmp_path, content):
     (tmp_path / "film.mp4").write_bytes(content)
     message = fails(negatives, tmp_path / "film.mp4", tmp_path / "out.mp4", tmp_path)
     assert "film.mp4 is no video" in message
 
 
-def test_a_picture_is_no_film(negatives, photo_file, tmp_path):
+def test_a_picture_is_no_video(negatives, photo_file, tmp_path):
     assert "is no video" in fails(negatives, photo_file, tmp_path / "out.mp4", tmp_path)
 
 
@@ -249,25 +249,25 @@ def photo_file(tmp_path):
     return (tmp_path / "photo.png").rename(tmp_path / "photo.mp4")
 
 
-def test_a_missing_film_and_a_folder_are_refused(negatives, tmp_path):
+def test_a_missing_video_and_a_folder_are_refused(negatives, tmp_path):
     message = fails(negatives, tmp_path / "no.mp4", tmp_path / "out.mp4", tmp_path)
     assert message.endswith("no.mp4 does not exist; expected a video")
     assert "is a folder" in fails(negatives, tmp_path, tmp_path / "out.mp4", tmp_path)
 
 
-def test_a_film_without_frames_is_refused(negatives, tmp_path):
+def test_a_video_without_frames_is_refused(negatives, tmp_path):
     make_film(tmp_path / "film.mkv", times=())
     message = fails(negatives, tmp_path / "film.mkv", tmp_path / "out.mp4", tmp_path)
     assert "film.mkv" in message
 
 
-def test_a_film_cut_off_before_its_index_is_refused(negatives, film, tmp_path):
+def test_a_video_cut_off_before_its_index_is_refused(negatives, film, tmp_path):
     film.write_bytes(film.read_bytes()[:-1200])
     message = fails(negatives, film, tmp_path / "out.mp4", tmp_path)
     assert "is no video that can be read, or is cut short" in message
 
 
-def test_of_a_film_that_ends_early_the_part_is_kept(negatives, film, tmp_path):
+def test_of_a_video_that_ends_early_the_part_is_kept(negatives, film, tmp_path):
     whole = tmp_path / "whole.mp4"
     stylize_video(negatives, film, whole, quality=100)  # its index is at the front
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
@@ -304,7 +304,7 @@ def test_settings_out_of_range_are_refused_before_anything_is_read(negatives, tm
     assert "quality is 0" in message
 
 
-def test_a_file_that_appears_while_a_film_is_made_is_kept(negatives, film, tmp_path):
+def test_a_file_that_appears_while_a_video_is_made_is_kept(negatives, film, tmp_path):
     target = tmp_path / "out.mp4"
     with pytest.raises(OutputAppearedError, match=r"out\.mp4 appeared .* is in .*out\.new\.mp4"):
         stylize_video(
@@ -325,7 +325,7 @@ def test_an_earlier_part_is_kept_beside_the_next(negatives, film, tmp_path):
         assert (tmp_path / name).stat().st_size > 0
 
 
-def test_a_pipe_is_not_replaced_by_a_film(negatives, film, tmp_path):
+def test_a_pipe_is_not_replaced_by_a_video(negatives, film, tmp_path):
     os.mkfifo(tmp_path / "out.mp4")
     with pytest.raises(VideoFileError, match=r"out\.mp4 is a device or pipe"):
         stylize_video(negatives, film, tmp_path / "out.mp4", overwrite=True)

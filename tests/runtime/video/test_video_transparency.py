@@ -1,4 +1,4 @@
-"""Transparent films: what is hidden stays hidden, and transparency is kept where it can be."""
+"""Transparent videos: what is hidden stays hidden, and transparency is kept where it can be."""
 
 import av
 import numpy as np
@@ -75,7 +75,7 @@ def assert_near(pixel, expected):
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_without_transparency_a_film_is_laid_on_white(negatives, disc, tmp_path, suffix):
+def test_without_transparency_a_video_is_laid_on_white(negatives, disc, tmp_path, suffix):
     summary = stylize_video(negatives, disc, tmp_path / f"out{suffix}")
     note = f"{suffix} has no transparency: the video was laid on white; .webm and .mov keep it"
     assert note in summary.notes
@@ -103,14 +103,14 @@ def test_hidden_colours_do_not_come_through(negatives, disc, tmp_path, strength)
     assert np.abs(corner[:3] - photograph).max() < np.abs(corner[:3] - HIDDEN).max() / 2
 
 
-def test_a_smaller_film_has_no_rim_of_hidden_colours(negatives, disc, tmp_path):
+def test_a_smaller_video_has_no_rim_of_hidden_colours(negatives, disc, tmp_path):
     stylize_video(negatives, disc, tmp_path / "out.mp4", size=32, strength=0)
     made = first_frame(tmp_path / "out.mp4")[..., :3]
     magenta = made[..., 0] + made[..., 2] - 2 * made[..., 1]  # 510 of the hidden, -220 of green
     assert magenta.max() <= 4 * TOLERANCE
 
 
-def test_an_opaque_film_of_four_channels_says_nothing(negatives, tmp_path):
+def test_an_opaque_video_of_four_channels_says_nothing(negatives, tmp_path):
     make_film(tmp_path / "film.mov", codec="qtrle", pixel_format="argb", options=(), sound=None)
     assert stylize_video(negatives, tmp_path / "film.mov", tmp_path / "out.mp4").notes == ()
 

@@ -9,7 +9,7 @@ from impasto.errors import PictureFileError
 from impasto.files import exists_already
 from impasto.runtime.video.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
 from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
-from impasto.runtime.video.suffixes import is_clip
+from impasto.runtime.video.suffixes import is_video
 
 PIPE = "-"
 DEFAULT_SUFFIX = ".png"
@@ -88,10 +88,10 @@ def check_targets(jobs: list[Job], *, overwrite: bool) -> None:
 
 
 def _check_kind(job: Job) -> None:
-    if is_clip(job.source) and job.target == PIPE:
+    if is_video(job.source) and job.target == PIPE:
         raise PictureFileError(f"{job.source} is a video and needs a file; give one for -o")
-    if job.target != PIPE and is_clip(job.source) != is_clip(job.target):
-        made, ending = ("video", "mp4") if is_clip(job.source) else ("picture", "png")
+    if job.target != PIPE and is_video(job.source) != is_video(job.target):
+        made, ending = ("video", "mp4") if is_video(job.source) else ("picture", "png")
         raise PictureFileError(
             f"{job.source} becomes a {made}, and {job.target} is none; "
             f"choose a name that ends in .{ending} or the like"
@@ -181,7 +181,7 @@ def _writable_name(path: Path) -> Path:
     """Keep a name whose suffix can be written, else make it a PNG, or an MP4 for a clip."""
     if _is_writable(path):
         return path
-    return path.with_name(path.name + (DEFAULT_CLIP_SUFFIX if is_clip(path) else DEFAULT_SUFFIX))
+    return path.with_name(path.name + (DEFAULT_CLIP_SUFFIX if is_video(path) else DEFAULT_SUFFIX))
 
 
 def _is_writable(path: Path) -> bool:

@@ -17,7 +17,7 @@ from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job
 from impasto.cli.files.video import TransformClip, run_clip
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
-from impasto.runtime.video.suffixes import is_clip
+from impasto.runtime.video.suffixes import is_video
 
 if TYPE_CHECKING:
     from impasto.images.files.io import Animation, AskedBits, Picture
@@ -90,12 +90,12 @@ class Steps:
 
     def goes_by_file(self, job: Job) -> bool:
         """Whether a job is a film, or a photograph too large for memory."""
-        return is_clip(job.source) or self._find_large(job) is not None
+        return is_video(job.source) or self._find_large(job) is not None
 
     def all_for(self, job: Job) -> dict[str, Any]:
         """Do a job from end to end."""
         try:
-            if is_clip(job.source):
+            if is_video(job.source):
                 return self._run_clip(job)
             large = self._find_large(job)
             if large is not None:

@@ -28,7 +28,7 @@ from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job, check_targets, plan_jobs
 from impasto.cli.files.steps import Steps, Transformation, Writing, asked_bits, make_folder
 from impasto.errors import ImpastoError, PictureFileError
-from impasto.runtime.video.suffixes import is_clip
+from impasto.runtime.video.suffixes import is_video
 
 if TYPE_CHECKING:
     from impasto.runtime.pipeline import Outcome as Done
@@ -115,7 +115,7 @@ def _check_formats(jobs: list[Job], writing: Writing) -> None:
     """Refuse before the work begins what a format cannot hold."""
     from impasto.images.files.io import check_encoding, format_named
 
-    pictures = [job for job in jobs if not is_clip(job.source)]
+    pictures = [job for job in jobs if not is_video(job.source)]
     suffixes = {".png" if job.target == PIPE else Path(job.target).suffix for job in pictures}
     for suffix in sorted(suffixes):
         check_encoding(

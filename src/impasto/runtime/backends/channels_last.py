@@ -1,10 +1,9 @@
-"""Features that come channels last stay so up to the convolutions, where OpenVINO wants them so.
+"""A rewriting that keeps features channels last up to the convolutions, whose layout that is.
 
-Between stages of a picture in tiles, features lie channels last, and a transpose makes them what
-the graph expects: channels first. OpenVINO does what follows on that layout, and turns it back for
-the convolution. Here the transpose moves behind operators that work value by value, and behind
-padding; before a convolution OpenVINO leaves it out. With `backends`, `tile_backend`,
-`stage_graph` and `cheaper_graph` one of five modules that import OpenVINO.
+Between stages of tiles, features are stored channels last, and a transpose makes them channels
+first, as the graph expects. OpenVINO would compute the next operators on that layout, and reorder
+the result for the convolution. Here the transpose moves behind elementwise operators and padding;
+directly before a convolution OpenVINO drops it. One of the five modules that may import OpenVINO.
 """
 
 from typing import Any
@@ -14,8 +13,9 @@ import numpy as np
 from impasto.runtime.backends.cheaper_graph import ints_of
 
 TO_FIRST, TO_LAST = [0, 3, 1, 2], [0, 2, 3, 1]
-"""Orders of a transpose that make channels the second axis of four, and the last."""
-_BY_VALUE = ("Add", "Multiply", "Relu", "Subtract")
+"""Axis orders of a transpose to channels first, and to channels last."""
+
+_ELEMENTWISE = ("Add", "Multiply", "Relu", "Subtract")
 
 
 def keep_channels_last(model: Any) -> None:
@@ -26,8 +26,8 @@ def keep_channels_last(model: Any) -> None:
             inner = _channels_last(node.input_value(0))
             if inner is not None and ints_of(node.input_value(1)) == TO_LAST:
                 node.output(0).replace(inner)
-        elif kind in _BY_VALUE:
-            _move(node, _by_value(node, kind))
+        elif kind in _ELEMENTWISE:
+            _move(node, _elementwise(node, kind))
         elif kind == "Pad":
             _move(node, _padded(node))
 
@@ -36,30 +36,27 @@ def _move(node: Any, result: Any | None) -> None:
     from openvino import opset13 as ops
 
     if result is not None:
-        turned = ops.transpose(result, TO_FIRST)
-        turned.set_friendly_name(node.get_friendly_name())
-        node.output(0).replace(turned.output(0))
+        transposed = ops.transpose(result, TO_FIRST)
+        transposed.set_friendly_name(node.get_friendly_name())
+        node.output(0).replace(transposed.output(0))
 
 
-def _by_value(node: Any, kind: str) -> Any | None:
-    """The operator on channels that are last; None where no input has them so."""
+def _elementwise(node: Any, kind: str) -> Any | None:
+    """An elementwise operator on channels-last inputs; None if no input is stored so."""
     from openvino import opset13 as ops
 
     inputs = node.input_values()
     if all(_channels_last(value) is None for value in inputs):
         return None
-    if any(not _is_turnable(value) for value in inputs):
+    ranks = [value.get_partial_shape().rank for value in inputs]
+    # Scalars need no transpose; other ranks would broadcast along another axis.
+    if any(rank.is_dynamic or rank.get_length() not in (0, 4) for rank in ranks):
         return None
     make = {"Add": ops.add, "Multiply": ops.multiply, "Relu": ops.relu, "Subtract": ops.subtract}
-    return make[kind](*map(_turned, inputs))
+    return make[kind](*map(_transposed, inputs))
 
 
-def _is_turnable(value: Any) -> bool:
-    shape = value.get_partial_shape()
-    return bool(shape.rank.is_static and shape.rank.get_length() in (0, 4))
-
-
-def _turned(value: Any) -> Any:
+def _transposed(value: Any) -> Any:
     from openvino import opset13 as ops
 
     inner = _channels_last(value)
@@ -72,10 +69,11 @@ def _turned(value: Any) -> Any:
 
 
 def _padded(node: Any) -> Any | None:
+    """Padding of channels-last features; None for other features, or padding by a constant."""
     from openvino import opset13 as ops
 
     inner = _channels_last(node.input_value(0))
-    begin, end = (ints_of(node.input_value(place)) for place in (1, 2))
+    begin, end = (ints_of(node.input_value(index)) for index in (1, 2))
     mode = node.get_attributes()["pad_mode"]
     if inner is None or begin is None or end is None or mode == "constant":
         return None
@@ -83,7 +81,7 @@ def _padded(node: Any) -> Any | None:
 
 
 def _channels_last(value: Any) -> Any | None:
-    """What a transpose to channels first was made of; None where there is none."""
+    """The input of a transpose to channels first; None for other nodes."""
     node = value.get_node()
     if node.get_type_name() == "Transpose" and ints_of(node.input_value(1)) == TO_FIRST:
         return node.input_value(0)

@@ -1,19 +1,17 @@
-"""The same graph for less work: convolutions that a processor computes badly, written otherwise.
+"""Two rewritings of a graph into one with less work and the same result.
 
-Two rewritings, for a model of one size in OpenVINO's operations. Both are exact but for the order
-of the sums.
+They are for a model of one size in OpenVINO's operations, and exact except for the order of sums.
 
-- A processor computes 8 or 16 channels at once, so a convolution that makes 3 wastes most of it.
-  Four rows and two columns of its result become 24 channels of one larger kernel in steps of 4×2,
-  whose result is then laid out as it was. The kernel has 12×10 places instead of 9×9: of 8 lanes,
-  work falls to 5/9; of 16 (AVX-512), to 3/8.
-- Behind a nearest-neighbour enlargement by 2, a 3×3 convolution sees each value two or three times
-  over. Four 2×2 kernels of summed weights on the small features, one for each place in a 2×2 cell,
-  make the same result with 4/9 of the work, and without the enlarged copy (Aitken et al. 2017,
-  "Checkerboard artifact free sub-pixel convolution", on how the two compare).
+- `_packed`: a processor computes 8 or 16 channels at once, and a convolution with 3 output channels
+  wastes most of that. Four rows and two columns of the output become 24 channels of one larger
+  kernel with strides 4×2, whose output is then rearranged. The kernel has 12×10 positions instead
+  of 9×9; with 8 lanes the work falls to 5/9, with 16 (AVX-512) to 3/8.
+- `_small_first`: behind nearest-neighbour upsampling by 2, a 3×3 convolution reads each value two
+  or three times. Four 2×2 kernels of summed weights on the small features, one for each position in
+  a 2×2 cell, give the same output with 4/9 of the work and without the upsampled copy (Aitken et
+  al. 2017, "Checkerboard artifact free sub-pixel convolution", compares the two).
 
-With `backends`, `tile_backend`, `stage_graph` and `channels_last` one of five modules that import
-OpenVINO.
+One of the five modules that may import OpenVINO.
 """
 
 from typing import Any
@@ -22,24 +20,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 REWRITING_VERSION = 2
-"""Of what is made of a graph here; compiled models on disk are of one version."""
+"""To be raised when a rewriting changes: compiled models on disk belong to one version."""
 
 ROWS, COLUMNS = 4, 2
-"""Rows and columns of the result that become channels.
+"""Rows and columns of the output that become channels.
 
-Never 4 columns: a bf16 convolution in horizontal steps of 4 whose input channels are no multiple of
-32 is computed wrongly on processors with AMX (OpenVINO 2026.4.1, oneDNN's brgconv_avx512_amx_bf16;
-2026-11-28). 2×4 was as fast; 2×2, 1×8 and 2×8 are slower (f32, Zen 3, 2026-11-25)."""
+Never 4 columns: a bf16 convolution with a horizontal stride of 4 whose input channels are no
+multiple of 32 is computed wrongly on processors with AMX (OpenVINO 2026.4.1, oneDNN's
+brgconv_avx512_amx_bf16; 2026-11-28). 2×4 was as fast; 2×2, 1×8 and 2×8 are slower (f32, Zen 3,
+2026-11-25)."""
 
 FEW_CHANNELS = 4
-"""Convolutions that make more are left."""
+"""Most output channels of a convolution that is packed."""
 
 MIN_KERNEL = 5
-"""Smaller kernels grow too much to gain anything."""
+"""Smallest kernel that is packed; smaller ones grow too much in proportion."""
 
 
 def make_cheaper(model: Any) -> None:
-    """Rewrite an `openvino.Model` of one size in place; what does not match is left as it is."""
+    """Rewrite, in place, the convolutions of an `openvino.Model` of one size that match."""
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Convolution" and node.get_output_partial_shape(0).is_static:
             result = _small_first(node) or _packed(node)
@@ -49,7 +48,7 @@ def make_cheaper(model: Any) -> None:
 
 
 def _packed(node: Any) -> Any:
-    """The result of a convolution that makes few channels; None where it would gain nothing."""
+    """A convolution with few output channels, packed; None where that gains nothing."""
     from openvino import opset13 as ops
 
     attributes = node.get_attributes()
@@ -70,8 +69,8 @@ def _packed(node: Any) -> Any:
     kernel = _constant(
         _shifted(values), None if scales is None else np.tile(scales, ROWS * COLUMNS)
     )
-    made = ops.convolution(node.input_value(0), kernel, [ROWS, COLUMNS], begin, end, [1, 1])
-    cells = ops.reshape(made, [num, ROWS, COLUMNS, channels, rows, columns], False)
+    packed = ops.convolution(node.input_value(0), kernel, [ROWS, COLUMNS], begin, end, [1, 1])
+    cells = ops.reshape(packed, [num, ROWS, COLUMNS, channels, rows, columns], False)
     ordered = ops.transpose(cells, [0, 3, 4, 1, 5, 2])
     whole = ops.reshape(ordered, [num, channels, rows * ROWS, columns * COLUMNS], False)
     if (rows * ROWS, columns * COLUMNS) != (height, width):
@@ -80,7 +79,7 @@ def _packed(node: Any) -> Any:
 
 
 def _shifted(values: NDArray[Any]) -> NDArray[Any]:
-    """A kernel C×C'×h×w at each place of a cell, as one of ROWS·COLUMNS·C×C'×(h+3)×(w+1)."""
+    """A kernel C×C'×h×w, shifted to each position of a cell: ROWS·COLUMNS·C×C'×(h+3)×(w+1)."""
     channels, inputs, height, width = values.shape
     shape = (ROWS, COLUMNS, channels, inputs, height + ROWS - 1, width + COLUMNS - 1)
     kernel = np.zeros(shape, values.dtype)
@@ -91,10 +90,10 @@ def _shifted(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _small_first(node: Any) -> Any:
-    """The result of a 3×3 convolution of enlarged features; None where it is another."""
+    """A 3×3 convolution of upsampled features, computed on the small ones; None for others."""
     from openvino import opset13 as ops
 
-    small = _before_enlarging(node)
+    small = _before_upsampling(node)
     if small is None:
         return None
     weights = _weights(node.input_value(1).get_node())
@@ -102,27 +101,27 @@ def _small_first(node: Any) -> Any:
         return None  # sums of 8-bit weights would not fit 8 bits
     values = weights[0]
     height, width = node.get_output_shape(0)[2:]
-    # Reflected at its border, an enlarged picture repeats its first row a third time.
+    # Reflected at its border, an upsampled picture repeats its first row a third time.
     padded = ops.pad(small, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
     kernel = _constant(_summed(values), None)
-    made = ops.convolution(padded, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
-    enlarged = ops.depth_to_space(made, "blocks_first", 2)
-    return ops.slice(enlarged, [1, 1], [height + 1, width + 1], [1, 1], [2, 3]).output(0)
+    cells = ops.convolution(padded, kernel, [1, 1], [0, 0], [0, 0], [1, 1])
+    upsampled = ops.depth_to_space(cells, "blocks_first", 2)
+    return ops.slice(upsampled, [1, 1], [height + 1, width + 1], [1, 1], [2, 3]).output(0)
 
 
 def _summed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A 3×3 kernel on enlarged features as four 2×2 kernels on small ones: 4C×C'×2×2.
+    """A 3×3 kernel on upsampled features as four 2×2 kernels on small ones: 4C×C'×2×2.
 
-    Between two small rows lie an odd row of the enlarged ones, which sees the first of them twice,
-    and an even one, which sees the second twice.
+    Between two small rows lie an odd row of the upsampled ones, which reads the first of them
+    twice, and an even one, which reads the second twice.
     """
-    seen = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], np.float32)
-    kernel: NDArray[np.float32] = np.einsum("ocyx,apy,bqx->abocpq", values, seen, seen)
+    reads = np.array([[[1, 1, 0], [0, 0, 1]], [[1, 0, 0], [0, 1, 1]]], np.float32)
+    kernel: NDArray[np.float32] = np.einsum("ocyx,apy,bqx->abocpq", values, reads, reads)
     return kernel.reshape(-1, values.shape[1], 2, 2)
 
 
-def _before_enlarging(node: Any) -> Any:
-    """What was enlarged by 2 and reflected by 1 for a 3×3 convolution; None where nothing was."""
+def _before_upsampling(node: Any) -> Any:
+    """The features that were upsampled by 2 and reflected by 1 for a 3×3 convolution, else None."""
     attributes = node.get_attributes()
     steps = [*attributes["strides"], *attributes["dilations"]]
     pads = [*attributes["pads_begin"], *attributes["pads_end"]]
@@ -131,42 +130,39 @@ def _before_enlarging(node: Any) -> Any:
         (steps, pads, node.get_input_shape(1)[2:]) != ([1, 1, 1, 1], [0, 0, 0, 0], [3, 3])
         or padding.get_type_name() != "Pad"
         or padding.get_attributes()["pad_mode"] != "reflect"
-        or any(ints_of(padding.input_value(place)) != [0, 0, 1, 1] for place in (1, 2))
+        or any(ints_of(padding.input_value(index)) != [0, 0, 1, 1] for index in (1, 2))
     ):
         return None
-    enlarging = padding.input_value(0).get_node()
-    while _cuts_nothing(enlarging):
-        enlarging = enlarging.input_value(0).get_node()
-    if enlarging.get_type_name() != "Interpolate":
+    upsampling = padding.input_value(0).get_node()
+    while (  # a slice that cuts nothing
+        upsampling.get_type_name() in ("Slice", "StridedSlice")
+        and [*upsampling.get_input_shape(0)] == [*upsampling.get_output_shape(0)]
+    ):
+        upsampling = upsampling.input_value(0).get_node()
+    if upsampling.get_type_name() != "Interpolate":
         return None
-    kind = enlarging.get_attributes()
-    small = enlarging.input_value(0)
+    kind = upsampling.get_attributes()
+    small = upsampling.input_value(0)
     num, channels, height, width = small.get_shape()
     is_doubling = (
         kind["mode"] == "nearest"
         and kind["coordinate_transformation_mode"] == "asymmetric"
         and kind["nearest_mode"] == "floor"
-        and [*enlarging.get_output_shape(0)] == [num, channels, 2 * height, 2 * width]
+        and [*upsampling.get_output_shape(0)] == [num, channels, 2 * height, 2 * width]
     )
     return small if is_doubling else None
 
 
-def _cuts_nothing(node: Any) -> bool:
-    return node.get_type_name() in ("Slice", "StridedSlice") and [*node.get_input_shape(0)] == [
-        *node.get_output_shape(0)
-    ]
-
-
 def ints_of(output: Any) -> list[int] | None:
-    """Whole numbers that are constants of a graph; None where they are computed."""
+    """The values of an integer constant; None for a tensor that is computed."""
     node = output.get_node()
     return [int(n) for n in node.data] if node.get_type_name() == "Constant" else None
 
 
 def _weights(node: Any) -> tuple[NDArray[Any], NDArray[np.float32] | None] | None:
-    """A kernel's values, and where those are of 8 bits their scale by channel, else None.
+    """A kernel's values, and the scale of each channel if they are int8, else None.
 
-    None altogether where they are not constants, or stored in a way that is not known.
+    None in place of both if the kernel is not constant, or stored in another way.
     """
     if node.get_type_name() == "Convert":  # stored in float16
         node = node.input_value(0).get_node()
@@ -191,7 +187,7 @@ def _weights(node: Any) -> tuple[NDArray[Any], NDArray[np.float32] | None] | Non
 
 
 def _row(node: Any) -> NDArray[np.float32] | None:
-    """The values of a constant, behind what only changes its type or shape."""
+    """The values of a constant, through nodes that only change its type or shape."""
     while node.get_type_name() in ("Reshape", "Convert"):
         node = node.input_value(0).get_node()
     return np.array(node.data, np.float32).ravel() if node.get_type_name() == "Constant" else None

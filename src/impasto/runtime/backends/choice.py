@@ -1,4 +1,4 @@
-"""Which backend runs a model, and whether model, backend and precision go together."""
+"""The choice of a backend, and the check that model, backend and precision fit together."""
 
 from typing import Literal, get_args
 
@@ -12,7 +12,7 @@ from impasto.runtime.backends.openvino_backend import (
 from impasto.zoo.model_file import ModelFile
 
 BackendName = Literal["auto", "openvino", "onnxruntime", "torch"]
-"""What can run a model; `auto` is OpenVINO."""
+"""Backends by name; `auto` is OpenVINO."""
 
 
 def open_backend(
@@ -28,21 +28,21 @@ def open_backend(
 
     Args:
         model: a verified model file.
-        backend: which one.
-        precision: of the arithmetic; quantized models take `auto` or `int8`, others the rest.
-        num_threads: at most so many; None leaves it to the backend.
-        num_requests: so many batches that OpenVINO computes at once, see there; the others take
-            what is asked of them at once on the same threads.
-        bytes_kept: memory for what OpenVINO compiled, see there.
+        backend: the backend's name.
+        precision: arithmetic precision; int8 models take `auto` or `int8`, others all but `int8`.
+        num_threads: most threads to use; None leaves it to the backend.
+        num_requests: batches computed in parallel by OpenVINO, see `OpenVinoBackend`; the other
+            backends compute simultaneous calls on the same threads.
+        bytes_kept: memory for OpenVINO's compiled shapes, see `OpenVinoBackend`.
 
     Raises:
-        ModelFileError: the backend cannot open the model, or not in this precision.
+        ModelFileError: the backend cannot open the model, or not with this precision.
         MissingExtraError: the backend is not installed.
         SettingError: an unknown backend or precision, or fewer than one thread or request.
     """
     if backend not in get_args(BackendName):
         raise SettingError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
-    precision = _fitting(model, precision)
+    precision = _check_precision(model, precision)
     if backend == "onnxruntime":
         from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 
@@ -59,17 +59,22 @@ def open_backend(
         precision=precision,
         num_threads=num_threads,
         num_requests=num_requests,
-        cache_compiled=model.path is not None,  # what lies in memory is seldom seen again
+        cache_compiled=model.path is not None,  # a model without a file is seldom opened again
         bytes_kept=bytes_kept,
     )
 
 
-def _fitting(model: ModelFile, precision: Precision) -> Precision:
+def _check_precision(model: ModelFile, precision: Precision) -> Precision:
+    """The precision for the backend: `int8` for every int8 model.
+
+    Raises:
+        ModelFileError: model and precision do not fit together.
+    """
     is_quantized = model.card.quantization is not None
     if precision == "int8" and not is_quantized:
         raise ModelFileError(
             "this model is not quantized, so it cannot be run in int8; "
-            "'impasto models quantize' makes a quantized form"
+            "'impasto models quantize' makes an int8 model"
         )
     if is_quantized and precision in ("f32", "bf16"):
         raise ModelFileError(

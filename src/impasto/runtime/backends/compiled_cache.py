@@ -1,8 +1,8 @@
-"""Compiled models kept on disk, so that the first picture of the next process comes sooner.
+"""A cache of compiled models on disk, for a quicker first picture in the next process.
 
-A stored model is worth nothing but time: whatever is wrong with the folder or a file in it, the
-model is compiled again and nobody is told. A compiled model is code, so the folder is for its user
-alone: one that another could write to is not used. Nothing here knows the library that compiles.
+It only saves time: after any error in the folder or a file, the model is compiled again without a
+message. Compiled models are code, so a folder that other users can write to is not used. The
+library that compiles is not known here.
 """
 
 import contextlib
@@ -17,29 +17,29 @@ import platformdirs
 from impasto.files import write_whole
 
 MAX_BYTES = 256 * 2**20
-"""The least recently used go when all take more; one of a shipped style takes 1 to 2 MB."""
+"""Size limit of the cache; files used longest ago go first. A shipped style has 1 or 2 MB."""
 
 _SUFFIX = ".compiled"
 _DIGEST_BYTES = 32
 
 
 def compiled_models_folder() -> Path | None:
-    """Where compiled models are kept; None where the environment says `IMPASTO_CACHE=off`.
+    """The folder of the cache; None for `IMPASTO_CACHE=off` in the environment.
 
     `IMPASTO_CACHE` may name another folder than the system's own for such data.
     """
-    given = os.environ.get("IMPASTO_CACHE", "")
-    if given.lower() in ("off", "0", "no"):
+    setting = os.environ.get("IMPASTO_CACHE", "")
+    if setting.lower() in ("off", "0", "no"):
         return None
     try:
-        root = Path(given).expanduser() if given else platformdirs.user_cache_path("impasto")
+        root = Path(setting).expanduser() if setting else platformdirs.user_cache_path("impasto")
     except (OSError, RuntimeError):  # no home
         return None
     return root / "compiled"
 
 
 def cache_key(parts: Iterable[object]) -> str:
-    """One name for everything that a compiled model depends on."""
+    """One key for all that a compiled model depends on."""
     return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
 
 
@@ -47,8 +47,8 @@ class CompiledModels:
     """The compiled models of a folder, each checked by its digest when it is read.
 
     Args:
-        folder: which need not exist yet; None keeps nothing.
-        max_bytes: of all files together.
+        folder: may be missing yet; None turns the cache off.
+        max_bytes: size limit of all files together.
     """
 
     def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES) -> None:
@@ -56,20 +56,20 @@ class CompiledModels:
         self._max_bytes = max_bytes
 
     def read(self, key: str) -> bytes | None:
-        """What was stored under a key; None where there is nothing, or it is damaged."""
+        """The model stored under a key; None if it is missing or damaged."""
         if self._folder is None or not _is_private(self._folder):
             return None
         path = self._folder / f"{key}{_SUFFIX}"
         try:
             content = path.read_bytes()
-            os.utime(path)  # used just now
+            os.utime(path)  # the time of last use decides which file goes first
         except OSError:
             return None
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         return data if hashlib.sha256(data).digest() == digest else None
 
     def write(self, key: str, data: bytes) -> None:
-        """Store a compiled model, if the folder allows, and make room for it."""
+        """Store a compiled model, and delete old ones to make room for it."""
         if self._folder is None or len(data) > self._max_bytes:
             return
         with contextlib.suppress(OSError):
@@ -97,7 +97,7 @@ def _is_private(folder: Path) -> bool:
         status = folder.stat()
     except OSError:
         return False
-    if not hasattr(os, "geteuid"):  # Windows keeps a user's folders to the user
+    if not hasattr(os, "geteuid"):  # on Windows, a user's folders are private
         return True
     is_writable_by_others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return status.st_uid == os.geteuid() and not is_writable_by_others

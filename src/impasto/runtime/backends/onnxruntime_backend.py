@@ -1,6 +1,6 @@
-"""A model on the processor through ONNX Runtime, where OpenVINO is not wanted or not to be had.
+"""The backend by ONNX Runtime on the processor, an alternative to OpenVINO.
 
-The only module that imports onnxruntime, and it does so when a backend is made.
+The only module that imports onnxruntime; it does so when a backend is created.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ _ONLY_ERRORS = 3
 
 
 class OnnxRuntimeBackend:
-    """A model on the processor through ONNX Runtime.
+    """A model run by ONNX Runtime on the processor.
 
     Args:
         data: the bytes of a verified model file.
-        precision: of the arithmetic: `auto` is f32; `int8` for a quantized file.
-        num_threads: at most so many; None leaves it to ONNX Runtime (one per physical core).
+        precision: arithmetic precision: `auto` is f32; `int8` is for int8 models.
+        num_threads: most threads to use; None leaves it to ONNX Runtime (one per physical core).
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -52,7 +52,7 @@ class OnnxRuntimeBackend:
             self._session: Any = onnxruntime.InferenceSession(
                 data, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime raises several of its own
+        except Exception as error:  # onnxruntime has several classes of its own
             raise _refusal("read the model", error) from None
         self._input = self._session.get_inputs()[0].name
 

@@ -1,7 +1,7 @@
-"""What runs a model's graph: a small protocol, and OpenVINO on the processor behind it.
+"""The backend protocol, and its implementation by OpenVINO on the processor.
 
-OpenVINO is imported when a backend is made. Batches are float32 N×3×H×W; pictures, padding and
-clipping are the predictor's.
+A backend runs a model's graph on batches, float32 N×3×H×W. Pictures, padding and clipping:
+`predictor`. OpenVINO is imported when the first backend is created.
 """
 
 import contextlib
@@ -29,36 +29,36 @@ from impasto.runtime.backends.compiled_cache import (
 )
 
 Precision = Literal["auto", "f32", "bf16", "int8"]
-"""Of the arithmetic. `int8` is for quantized models: what they hold in 8 bits is computed so, the
-rest as with `auto`."""
+"""Arithmetic precision. `int8` is for int8 models: their convolutions of 8 bits are computed in
+int8, the rest as with `auto`."""
 
 
 MAX_SHAPES_STORED = 4
-"""So many compiled shapes of a model go to disk in a process: the first picture is what matters,
-and a folder of pictures of all sizes would drive out everything else."""
+"""Compiled shapes of a model that a process stores on disk. They speed up the first picture only,
+and a folder of pictures of all sizes would displace all other models."""
 
 MAX_SHAPES_KEPT = 8
-"""Compiled shapes that are kept in memory: each has some 10 MiB and two threads, whatever its
-size (`starry_night`, OpenVINO 2026.4, 2026-11-28)."""
+"""Compiled shapes kept in memory. Each takes some 10 MiB and two threads, at any size
+(`starry_night`, OpenVINO 2026.4, 2026-11-28)."""
 
 MAX_BYTES_KEPT = 400 * 2**20
-"""What compiled shapes that are kept may take in memory, if nothing else is asked for."""
+"""Default limit for the memory of compiled shapes."""
 
 _BYTES_PER_SHAPE = 10 * 2**20
 _BYTES_PER_VALUE = 200 // 3
-"""Of a shape's input; half as much where `cheaper_graph` and bf16 help."""
+"""For each value of a shape's input; half as much with `cheaper_graph` and bf16."""
 
 
 Graph = Callable[..., NDArray[np.float32]]
-"""A computation that `compile_graph` made."""
+"""A computation compiled by `compile_graph`."""
 
 
 class Backend(Protocol):
-    """Runs one model; several threads may ask it at once.
+    """Runs one model; several threads may call it at once.
 
     Attributes:
-        name: of the library and device.
-        precision: the one in use, `f32`, `bf16` or `int8`.
+        name: the library and device.
+        precision: the precision in use, `f32`, `bf16` or `int8`.
     """
 
     name: str
@@ -72,25 +72,24 @@ class Backend(Protocol):
 class OpenVinoBackend:
     """A model on the processor through OpenVINO.
 
-    Each batch shape is compiled for itself on first use and kept for the next batch like it, as
-    long as those kept are few and small enough. Open sizes, compiled once, were 5 to 17 %
-    slower on our exported networks (256² to 1024², bf16, two Zen 4 cores, OpenVINO 2026.4,
-    2026-11-23) and no faster to the first picture; compiling a shape takes some 0.1 s.
+    Each batch shape is compiled on first use. The shapes used last stay compiled, within
+    `MAX_SHAPES_KEPT` and `bytes_kept`. A graph compiled once for all sizes was 5 to 17 % slower on
+    our networks (256² to 1024², bf16, two Zen 4 cores, OpenVINO 2026.4, 2026-11-23) and no faster
+    to the first picture; compiling a shape takes some 0.1 s.
 
     Args:
         data: the bytes of a verified model file.
-        precision: of the arithmetic; `auto` is bf16 where the processor computes in it, else f32.
-        num_threads: at most so many; None leaves it to OpenVINO (one per physical core).
-        num_requests: so many batches are computed at once, if as many threads ask for it: each
-            gets its share of the processor's threads, and memory of its own. Further ones wait.
-        cache_compiled: read and keep the first shapes compiled on disk, where there is a folder
-            for them (`compiled_cache`).
-        bytes_kept: memory for compiled shapes; the newest is kept in any case, and never more than
-            `MAX_SHAPES_KEPT`.
+        precision: arithmetic precision; `auto` is bf16 if the processor computes in it, else f32.
+        num_threads: most threads to use; None leaves it to OpenVINO (one per physical core).
+        num_requests: batches computed in parallel when several threads call `run`: each gets its
+            share of the processor's threads, and memory of its own. Further calls wait.
+        cache_compiled: read compiled shapes from the disk, and store the first ones there
+            (`compiled_cache`).
+        bytes_kept: memory for compiled shapes; the newest one is kept in any case.
 
     Raises:
-        ModelFileError: OpenVINO cannot read the model, or bf16 was asked of a processor
-            without it.
+        ModelFileError: OpenVINO cannot read the model, or the processor does not compute in the
+            bf16 asked for.
         SettingError: an unknown precision, or fewer than one thread or request.
     """
 
@@ -107,13 +106,13 @@ class OpenVinoBackend:
         bytes_kept: int = MAX_BYTES_KEPT,
     ) -> None:
         self._core = _openvino_core()
-        of_floats = choose_precision(
+        float_precision = choose_precision(
             precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
-        self.precision = "int8" if precision == "int8" else of_floats
+        self.precision = "int8" if precision == "int8" else float_precision
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": of_floats,
+            "INFERENCE_PRECISION_HINT": float_precision,
         }
         if num_requests < 1:
             raise SettingError(f"num_requests is {num_requests}, expected 1 or more")
@@ -134,8 +133,8 @@ class OpenVinoBackend:
             self._model()
         self._num_requests, self._bytes_kept = num_requests, bytes_kept
         self._requests: OrderedDict[tuple[int, ...], queue.SimpleQueue[Any]] = OrderedDict()
-        self._lock = threading.Lock()  # of what is kept, while that changes
-        self._places = threading.Semaphore(num_requests)
+        self._lock = threading.Lock()  # guards _requests and the compilation of new shapes
+        self._slots = threading.Semaphore(num_requests)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """The model's output N×3×H'×W' for a float32 batch N×3×H×W.
@@ -143,18 +142,19 @@ class OpenVinoBackend:
         Raises:
             ModelFileError: OpenVINO cannot compile or run the model at this size.
         """
-        with self._places:
+        # All shapes share the slots; each shape has num_requests requests of its own.
+        with self._slots:
             try:
                 with self._lock:
                     requests = self._requests_for(batch.shape)
                 request = requests.get()
                 try:
-                    given = np.ascontiguousarray(batch)  # shared, so it has to live on
-                    request.start_async([given], share_inputs=True)
+                    shared = np.ascontiguousarray(batch)  # OpenVINO reads it until the wait ends
+                    request.start_async([shared], share_inputs=True)
                     request.wait()
                     return np.array(request.get_output_tensor(0).data, dtype=np.float32)
                 finally:
-                    with contextlib.suppress(Exception):  # Ctrl-C may have come before the first
+                    with contextlib.suppress(Exception):  # Ctrl-C may have come before
                         request.wait()
                     requests.put(request)
             except ModelFileError:
@@ -164,20 +164,21 @@ class OpenVinoBackend:
                 raise refusal(f"run the model at {size} pixels", error) from None
 
     def _requests_for(self, shape: tuple[int, ...]) -> "queue.SimpleQueue[Any]":
-        """The requests for batches of a shape that nobody is using."""
+        """The idle requests for batches of a shape."""
         if shape not in self._requests:
-            self._make_room_for(shape)
-            compiled = self._compiled_for(shape)
+            self._make_room_for(shape)  # first: the old shapes and the new one may not both fit
+            compiled = self._compile(shape)
             self._requests[shape] = queue.SimpleQueue()
             for _ in range(self._num_requests):
                 self._requests[shape].put(compiled.create_infer_request())
         self._requests.move_to_end(shape)
         return self._requests[shape]
 
-    def _compiled_for(self, shape: tuple[int, ...]) -> Any:
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        """The model compiled for a shape, read from the disk if it is stored there."""
         key = self._cache_key(shape)
         if (stored := self._compiled.read(key)) is not None:
-            with contextlib.suppress(Exception):  # of another build of OpenVINO: compiled anew
+            with contextlib.suppress(Exception):  # stored by another build of OpenVINO
                 return self._core.import_model(io.BytesIO(stored), "CPU", self._settings)
         model = self._model().clone()
         model.reshape(list(shape))
@@ -185,14 +186,14 @@ class OpenVinoBackend:
         compiled = self._core.compile_model(model, "CPU", self._settings)
         if self._num_stored < MAX_SHAPES_STORED:
             self._num_stored += 1
-            with contextlib.suppress(Exception):  # it would only have saved time
+            with contextlib.suppress(Exception):  # storing it only saves time
                 exported = io.BytesIO()
                 compiled.export_model(exported)
                 self._compiled.write(key, exported.getvalue())
         return compiled
 
     def _model(self) -> Any:
-        """The model, read when it is needed: one that lies compiled on disk need not be."""
+        """The model, read on first use: one that is compiled on the disk need not be read."""
         if self._read_model is None:
             try:
                 self._read_model = self._core.read_model(self._data)
@@ -201,6 +202,7 @@ class OpenVinoBackend:
         return self._read_model
 
     def _cache_key(self, shape: tuple[int, ...]) -> str:
+        """The key of everything that compiled code depends on."""
         processor = [
             self._core.get_property("CPU", name)
             for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
@@ -209,28 +211,25 @@ class OpenVinoBackend:
         return cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
-        """Forget the shapes used longest ago, before the new one takes its memory."""
-        room = self._bytes_kept // self._num_requests
-        while self._requests and (
-            len(self._requests) >= MAX_SHAPES_KEPT
-            or sum(map(_bytes_of_shape, (*self._requests, shape))) > room
-        ):
+        """Drop the shapes used longest ago until the new one fits."""
+        max_bytes = self._bytes_kept // self._num_requests
+        while self._requests:
+            shapes = (*self._requests, shape)
+            num_bytes = sum(_BYTES_PER_SHAPE + _BYTES_PER_VALUE * prod(it) for it in shapes)
+            if len(self._requests) < MAX_SHAPES_KEPT and num_bytes <= max_bytes:
+                break
             self._requests.popitem(last=False)
 
 
-def _bytes_of_shape(shape: tuple[int, ...]) -> int:
-    return _BYTES_PER_SHAPE + _BYTES_PER_VALUE * prod(shape)
-
-
 def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph:
-    """A function on float32 arrays that OpenVINO computes, written in its own operations.
+    """Compile a function on float32 arrays, written in OpenVINO's operations.
 
     Args:
-        build: given OpenVINO's operations, returns the parameters and the result.
+        build: takes OpenVINO's operations, and returns the graph's parameters and its result.
 
     Returns:
-        A function from arrays of the parameters' shapes to that of the result; several threads
-        may call it at once.
+        A function from arrays of the parameters' shapes to the result's array; several threads may
+        call it at once.
     """
     core, openvino = _openvino_core(), _import_openvino()
     parameters, result = build(openvino.opset13)
@@ -249,12 +248,12 @@ def choose_precision(precision: Precision, capabilities: Collection[str]) -> str
     """The precision to compute floats in, `f32` or `bf16`.
 
     Args:
-        precision: asked for; `auto` and the float part of `int8` are bf16 where the processor
-            has it.
-        capabilities: of the processor, as OpenVINO names them: `BF16`, `FP32`, `INT8`, ...
+        precision: the setting; `auto` and the float part of `int8` are bf16 if the processor
+            computes in it.
+        capabilities: the processor's, in OpenVINO's names: `BF16`, `FP32`, `INT8`, ...
 
     Raises:
-        ModelFileError: bf16 asked of a processor without it.
+        ModelFileError: the setting is bf16, and the processor does not compute in it.
         SettingError: an unknown precision.
     """
     if precision not in get_args(Precision):
@@ -281,8 +280,8 @@ def _openvino_core() -> Any:
 def _import_openvino() -> ModuleType:
     """Import OpenVINO without its telemetry.
 
-    `import openvino` reports itself over the network and leaves a file in the home folder unless
-    the package openvino_telemetry is missing, so it is made to look missing meanwhile.
+    `import openvino` sends a report over the network and leaves a file in the home folder, unless
+    the package openvino_telemetry is missing. So that package looks missing during the import.
     """
     if "openvino" not in sys.modules:
         hidden = "openvino_telemetry"
@@ -298,7 +297,7 @@ def _import_openvino() -> ModuleType:
 
 
 def refusal(action: str, error: Exception) -> ModelFileError:
-    """One line for whatever OpenVINO raises while it does `action`."""
+    """An error of one line for an exception of OpenVINO's during `action`."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = lines[-1][:200] if lines else type(error).__name__
     return ModelFileError(

@@ -1,7 +1,7 @@
-"""A model through torch: on CUDA or Apple's GPU where there is one, else on the processor.
+"""The backend by torch: on CUDA or Apple's GPU if there is one, else on the processor.
 
-The only module of the room that reaches torch, and it is imported when this backend is asked for.
-The network is built anew from the file, as for fine-tuning; the graph in the file is not used.
+With `torch_network` the only module of the room that imports torch; `choice` imports it on demand.
+The network is built from card and weights, as for fine-tuning; the file's graph is not used.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from impasto.zoo.model_file import ModelFile
 
 
 class TorchBackend:
-    """A model through torch, on the best device there is.
+    """A model run by torch on the best device available.
 
     Args:
         model: a verified model file, not quantized.
-        precision: of the arithmetic: `auto` is f32; `bf16` by autocast.
-        num_threads: at most so many on the processor, for all of torch in this process; None
-            leaves it to torch.
+        precision: arithmetic precision: `auto` is f32; `bf16` uses autocast.
+        num_threads: most threads on the processor, for all of torch in this process; None leaves
+            it to torch.
 
     Raises:
         ModelFileError: the weights are not those of the card's network, or int8 was asked for.
@@ -43,7 +43,8 @@ class TorchBackend:
                 raise SettingError(f"num_threads is {num_threads}, expected 1 or more")
             torch.set_num_threads(num_threads)
         self.precision = "bf16" if precision == "bf16" else "f32"
-        self._device = _best_device()
+        has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+        self._device = torch.device("cuda" if has_cuda else "mps" if has_mps else "cpu")
         self.name = f"torch {self._device.type.upper()}"
         self._network = load_network(model).to(self._device)
 
@@ -54,9 +55,14 @@ class TorchBackend:
             ModelFileError: torch cannot run the network at this size.
         """
         try:
-            with torch.inference_mode(), self._arithmetic():
-                given = torch.from_numpy(np.array(batch, dtype=np.float32)).to(self._device)
-                output = self._network(given).float().clamp(0.0, 1.0)
+            arithmetic: contextlib.AbstractContextManager[object] = (
+                torch.autocast(self._device.type, dtype=torch.bfloat16)
+                if self.precision == "bf16"
+                else contextlib.nullcontext()
+            )
+            with torch.inference_mode(), arithmetic:
+                pictures = torch.from_numpy(np.array(batch, dtype=np.float32)).to(self._device)
+                output = self._network(pictures).float().clamp(0.0, 1.0)
                 result: NDArray[np.float32] = output.cpu().numpy()
                 return result
         except (RuntimeError, ValueError) as error:
@@ -66,16 +72,3 @@ class TorchBackend:
                 f"torch cannot run the model at {size} pixels ({reason}); use a smaller picture "
                 f"or the backend 'openvino'"
             ) from None
-
-    def _arithmetic(self) -> contextlib.AbstractContextManager[object]:
-        if self.precision == "bf16":
-            return torch.autocast(self._device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
-
-
-def _best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")

@@ -1,6 +1,6 @@
-"""The torch network of a model file: built from its card, filled with its named weights.
+"""The torch network of a model file: built from its card, with the weights loaded by name.
 
-Between the files and whoever computes with torch: fine-tuning, export, and the torch backend.
+Used for fine-tuning, for export, and by the torch backend.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ _FLOATS = {FLOAT16: "<f2", FLOAT32: "<f4"}
 
 
 def load_network(model: ModelFile) -> nn.Module:
-    """Return the torch network of a model file, to fine-tune or to export again.
+    """The torch network of a model file.
 
     Raises:
-        ModelFileError: when the named weights are not those of the card's architecture, as in a
-            quantized file.
+        ModelFileError: the model is an int8 model, or its weights are not those of the card's
+            architecture.
     """
     if model.card.quantization is not None:
         raise ModelFileError(

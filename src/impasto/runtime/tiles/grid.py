@@ -1,12 +1,11 @@
-"""How a picture is cut into tiles: places only, without pixels or networks.
+"""The tiles of a picture: their positions, without pixels or networks.
 
-A tile is what a network is run on; its core is the part of the result that is kept. Between the
-two lies the halo, at least as wide as the network looks, so that no kept pixel has seen the edge
-of its tile. At the picture's own border there is no halo: the network pads there as it does in a
-whole picture.
+The network runs on a tile; the result keeps its core. The halo between the two is at least as wide
+as the network's receptive radius, so that no pixel of the core depends on the edge of its tile. At
+the picture's own border there is no halo: the network pads there as it does in a whole picture.
 
-All tiles of a picture have one size, so that a runtime compiles one shape, and begin at multiples
-of the network's stride, so that strided features lie where the whole picture's lie.
+All tiles of a picture have one size, so that a runtime compiles one shape. They begin at multiples
+of the network's stride, so that strided features lie at the same pixels as in the whole picture.
 """
 
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from itertools import product
 from impasto.errors import SettingError
 
 Progress = Callable[[int, int], None]
-"""Told how many tiles are done, and of how many."""
+"""Called with the number of tiles done, and of all tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,8 @@ class Span:
     Attributes:
         start: first pixel of the tile.
         stop: the pixel behind its last.
-        core_start: first pixel that is kept.
-        core_stop: the pixel behind the last that is kept.
+        core_start: first pixel of the core.
+        core_stop: the pixel behind the core's last.
     """
 
     start: int
@@ -41,8 +40,8 @@ class Span:
         return self.stop - self.start
 
     @property
-    def kept(self) -> slice:
-        """Where the core lies within the tile."""
+    def core(self) -> slice:
+        """The core within the tile."""
         return slice(self.core_start - self.start, self.core_stop - self.start)
 
 
@@ -92,13 +91,13 @@ def plan_grid(
     Args:
         height: of the picture, in pixels.
         width: of the picture, in pixels.
-        tile_height: at most so many rows a tile, up to the rest of rounding to the stride.
-        tile_width: at most so many columns a tile, likewise.
-        halo: pixels around a core that the network looks at.
-        stride: tiles begin at multiples of it.
+        tile_height: most rows of a tile, up to rounding to the stride.
+        tile_width: most columns of a tile, likewise.
+        halo: pixels around a core, at least the network's receptive radius.
+        stride: the network's; tiles begin at multiples of it.
 
     Raises:
-        SettingError: tiles that would be all halo.
+        SettingError: the halo leaves no core.
     """
     return TileGrid(
         _spans(height, tile_height, halo=halo, stride=stride),
@@ -109,8 +108,8 @@ def plan_grid(
 def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...]:
     """Tiles along an axis of `length` pixels.
 
-    A tile is a whole number of strides long plus what the picture's length leaves over, so that
-    the last one, too, begins at a stride and ends with the picture.
+    A tile is a whole number of strides long plus the remainder of the picture's length, so that
+    the last one, too, begins at a multiple of the stride and ends with the picture.
     """
     halo = _up(halo, stride)
     if length <= size:
@@ -127,13 +126,14 @@ def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...
     step = _up(-(-inner // num_tiles), stride)
     extent = min(step + 2 * halo + rest, length)
     spans: list[Span] = []
-    kept = 0
-    while kept < length:
+    core_start = 0
+    while core_start < length:
+        # The last tiles are moved back into the picture, so that all have one size.
         start = min(len(spans) * step, length - extent)
         stop = start + extent
-        end = length if stop == length else stop - rest - halo
-        spans.append(Span(start, stop, kept, end))
-        kept = end
+        core_stop = length if stop == length else stop - rest - halo
+        spans.append(Span(start, stop, core_start, core_stop))
+        core_start = core_stop
     return tuple(spans)
 
 

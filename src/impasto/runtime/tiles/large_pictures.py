@@ -1,7 +1,7 @@
-"""Pictures from file to file by windows, when they are too large for memory.
+"""Pictures too large for memory, transformed from file to file by windows.
 
-Only tiles are float32; the picture and its result lie beside the place of the result, in their
-files' types, until the result is complete.
+Only tiles are float32. The decoded picture and the result are in a hidden folder beside the output,
+in their files' integer types, until the result is complete.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ from impasto.system.work_files import work_folder
 _ROWS_AT_ONCE = 64
 
 Finish = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""The picture h×w×3 made of a window's transformed colours and its own, of one size."""
+"""From a window of the result and of the photograph, h×w×3 both, to the final window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,15 @@ class LargePicture:
 
     Attributes:
         source: its file.
-        target: where the result goes.
-        width: pixels that the network is given.
-        height: likewise.
+        output: the file to write.
+        width: of the network's input, in pixels.
+        height: of the network's input, in pixels.
         bits: of each channel in its file, 8 or 16.
-        size: the longer side it is resized to first, if it is.
+        size: longer side to resize it to first; None for no resizing.
     """
 
     source: Path
-    target: Path
+    output: Path
     width: int
     height: int
     bits: int = 8
@@ -60,12 +60,12 @@ class LargePicture:
 
 @dataclass(frozen=True, slots=True)
 class LargeResult:
-    """What was written.
+    """A result that was written.
 
     Attributes:
         width: in pixels.
         height: in pixels.
-        precision: that the model computed in.
+        precision: the model's arithmetic precision.
     """
 
     width: int
@@ -74,32 +74,32 @@ class LargeResult:
 
 
 def find_large(
-    source: Path, target: Path, *, size: int | None, is_large: Callable[[int, int, int], bool]
+    source: Path, output: Path, *, size: int | None, is_large: Callable[[int, int, int], bool]
 ) -> LargePicture | None:
     """A large picture that can be read and written by windows; None for other files.
 
     Args:
         source: its file.
-        target: where the result goes.
-        size: the longer side it is resized to first, if it is.
-        is_large: whether a height and width that the network would be given, with so many bits
-            per channel, are too large.
+        output: the file to write.
+        size: longer side to resize it to first; None for no resizing.
+        is_large: whether a network input is too large, by its height, width and bits per channel.
 
     Raises:
-        PictureFileError: the target's suffix says no format.
+        PictureFileError: the output's suffix is of no known format.
     """
-    found = size_of_file(source)
-    if found is None:
+    file_size = size_of_file(source)
+    if file_size is None:
         return None
-    width, height = found if size is None else fit_longer_side(*found, size)
-    if not is_large(height, width, 16):  # the most that any picture takes
+    width, height = file_size if size is None else fit_longer_side(*file_size, size)
+    # 16 bits take the most memory; if that is not large, the file's bits need not be read.
+    if not is_large(height, width, 16):
         return None
-    if format_named(target.suffix).name not in FORMATS_BY_WINDOWS:
+    if format_named(output.suffix).name not in FORMATS_BY_WINDOWS:
         return None
     bits = bits_by_windows(source)
     if bits is None or not is_large(height, width, bits):
         return None
-    return LargePicture(source, target, width, height, bits, size)
+    return LargePicture(source, output, width, height, bits, size)
 
 
 def transform_large(
@@ -117,24 +117,24 @@ def transform_large(
     """Transform a picture from file to file.
 
     Args:
-        picture: what `find_large` found.
+        picture: from `find_large`.
         predictor: the model.
-        tile_size: side of the tiles, in pixels of the given picture.
-        features_bytes: memory for features between stages, before they go to the disk.
-        finish: what is done to every window of the result, if the scale is 1.
+        tile_size: side of the tiles, in pixels of the input picture.
+        features_bytes: memory for features between stages; the rest goes to the disk.
+        finish: applied to every window of the result, if the scale is 1.
         quality: 1 to 100, for JPEG.
-        bits: per channel of PNG and TIFF; `auto` is what the picture came with.
-        overwrite: replace a file that is there.
-        progress: told of each tile.
+        bits: per channel of PNG and TIFF; `auto` is the picture's own depth.
+        overwrite: replace an existing file.
+        progress: called after each tile of each stage.
 
     Raises:
-        OutputExistsError: a file is there and may not be overwritten.
-        OutputAppearedError: a file appeared there meanwhile; the result is beside it.
+        OutputExistsError: the file exists and may not be overwritten.
+        OutputAppearedError: the file appeared meanwhile; the result is beside it.
         PictureFileError: the picture cannot be read, or the result not be written.
         ModelFileError: the model cannot be run, or not in tiles.
     """
-    file_format = check_target(picture.target, overwrite=overwrite)
-    with _workplace(picture.target) as folder:
+    file_format = check_target(picture.output, overwrite=overwrite)
+    with _folder_beside(picture.output) as folder:
         windows = open_windows(picture.source, folder, size=picture.size)
         source = _Filled(windows)
         grid = predictor.plan(source, tile_height=tile_size, tile_width=tile_size)
@@ -153,14 +153,9 @@ def transform_large(
             source, grid, folder=folder, memory=features_bytes, progress=progress
         )
         for part in parts:
-            rgb = part.rgb
-            if finish is not None:
-                photograph = windows.channels(part.rows, part.columns)[..., :3]
-                rgb = finish(rgb, np.ascontiguousarray(photograph))
-            channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
-            writer.write(_times(part.rows, scale), _times(part.columns, scale), channels)
+            _write_part(part, windows, writer, scale=scale, finish=finish)
         writer.save(
-            picture.target,
+            picture.output,
             file_format,
             metadata=windows.metadata,
             quality=quality,
@@ -169,20 +164,34 @@ def transform_large(
     return LargeResult(width, height, predictor.precision)
 
 
+def _write_part(
+    part: Part, windows: PictureWindows, writer: WindowWriter, *, scale: int, finish: Finish | None
+) -> None:
+    rgb = part.rgb
+    if finish is not None:
+        photograph = windows.channels(part.rows, part.columns)[..., :3]
+        rgb = finish(rgb, np.ascontiguousarray(photograph))
+    channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
+    rows, columns = (
+        slice(axis.start * scale, axis.stop * scale) for axis in (part.rows, part.columns)
+    )
+    writer.write(rows, columns, channels)
+
+
 @contextmanager
-def _workplace(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the result, gone at the end."""
+def _folder_beside(output: Path) -> Iterator[Path]:
+    """A hidden folder beside the output, removed at the end."""
     with ExitStack() as stack:
         try:
-            folder = stack.enter_context(work_folder(target.parent))
+            folder = stack.enter_context(work_folder(output.parent))
         except OSError as error:
             reason = reason_of(error)
-            raise PictureFileError(f"{shown_path(target)} cannot be written ({reason})") from error
+            raise PictureFileError(f"{shown_path(output)} cannot be written ({reason})") from error
         yield folder
 
 
 class _Filled:
-    """Windows of a picture as networks are given them: the mean colour where it is transparent."""
+    """Windows of a picture for the network: transparent pixels have the mean visible colour."""
 
     def __init__(self, windows: PictureWindows) -> None:
         self._windows = windows
@@ -200,9 +209,10 @@ class _Filled:
 def _with_alpha(
     windows: PictureWindows, part: Part, rgb: NDArray[np.float32], scale: int
 ) -> NDArray[np.float32]:
-    """The channels h·s×w·s×4 of a part of the result, as `Upscaler` makes whole ones."""
+    """A part of the result with alpha, h·s×w·s×4, as `Upscaler` computes it for whole pictures."""
     if scale == 1:
         return np.dstack([rgb, windows.channels(part.rows, part.columns)[..., 3]])
+    # The filter that upscales alpha reads MARGIN pixels around.
     top, left = max(0, part.rows.start - MARGIN), max(0, part.columns.start - MARGIN)
     around = windows.channels(
         slice(top, min(windows.height, part.rows.stop + MARGIN)),
@@ -218,11 +228,8 @@ def _with_alpha(
 
 
 def _bands(windows: PictureWindows) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Colours and alpha of the whole picture, some rows at a time."""
     for top in range(0, windows.height, _ROWS_AT_ONCE):
         rows = slice(top, min(top + _ROWS_AT_ONCE, windows.height))
         channels = windows.channels(rows, slice(0, windows.width))
         yield channels[..., :3], channels[..., 3:]
-
-
-def _times(place: slice, scale: int) -> slice:
-    return slice(place.start * scale, place.stop * scale)

@@ -1,4 +1,4 @@
-"""How much memory a picture takes, and how large tiles may be within a budget."""
+"""Estimates of the memory that a picture takes, and the tile size within a budget."""
 
 import re
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from impasto.system.free_memory import free_memory
 from impasto.zoo.card import ModelCard
 
 Tile = Literal["auto", "off"] | int
-"""Whether a picture is cut into tiles: where memory asks for it, never, or always, so large."""
+"""When to use tiles: as memory demands, never, or always, with this side in pixels."""
 
 DEFAULT_MEMORY = "auto"
-"""Of the whole process: see `memory_bytes`."""
+"""Memory of the whole process, see `memory_bytes`."""
 
 SHARE_OF_FREE_MEMORY = 0.6
-"""What `auto` takes of the memory that is to spare. The rest is for other programs, and for the
-files that the system keeps in memory."""
+"""Share of the free memory that `auto` takes. The rest is for other programs and the system's file
+cache."""
 
 MEMORY_IF_UNKNOWN = 2**30
-"""What `auto` is where the system does not say how much is to spare."""
+"""Bytes of `auto` if the free memory is unknown."""
 
 MINIMUM_TILE = 128
-"""The smallest side of tiles that can be asked for, in pixels."""
+"""Smallest side of tiles as a setting, in pixels."""
 
 MAXIMUM_TILE = 4096
-"""The largest."""
+"""Largest side of tiles as a setting, in pixels."""
 
 PROCESS_BYTES = 300 * 2**20
-"""What Python, OpenVINO, libvips and a model take before any picture."""
+"""Memory of Python, OpenVINO, libvips and a model, without any picture."""
 
 _PICTURE_BYTES_PER_PIXEL = 60
-"""A float32 picture, its copy with grain, the batch made of it, and the decoded file."""
+"""A float32 picture, its copy with grain, the batch, and the decoded file."""
 
 _LEAST_BYTES = PROCESS_BYTES + 50 * 2**20
 
@@ -42,12 +42,12 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
-    """Bytes meant by `512M`, `1.5G`, a number of bytes, or `auto`.
+    """The bytes for `512M`, `1.5G`, a number of bytes, or `auto`.
 
     Args:
-        memory: `auto` is `SHARE_OF_FREE_MEMORY` of what the machine, or the control group that this
-            process is in, has to spare now.
-        num_processes: that share what `auto` takes.
+        memory: `auto` is `SHARE_OF_FREE_MEMORY` of the free memory of the machine, or of this
+            process's control group.
+        num_processes: the number of processes that share the memory of `auto`.
 
     Raises:
         SettingError: another text, or too little for the process itself.
@@ -57,10 +57,10 @@ def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
         if free is None:
             return MEMORY_IF_UNKNOWN
         return max(_LEAST_BYTES, int(SHARE_OF_FREE_MEMORY * free / num_processes))
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
-    if not found:
+    amount = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
+    if not amount:
         raise SettingError(f"memory is {memory!r}, expected auto, or an amount like 512M or 1.5G")
-    number = int(float(found[1]) * _UNITS[found[2].upper()])
+    number = int(float(amount[1]) * _UNITS[amount[2].upper()])
     if number < _LEAST_BYTES:
         raise SettingError(
             f"memory is {memory!r}, too little for the program itself; give 400M or more"
@@ -70,12 +70,12 @@ def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Tiling:
-    """When pictures are cut into tiles.
+    """Whether and how pictures are cut into tiles.
 
     Attributes:
         tile: `auto`, `off`, or the side of tiles in pixels.
-        memory: bytes that the whole process may take; `auto` cuts what would take more.
-        has_cheaper_graph: whether models run as `cheaper_graph` writes them.
+        memory: bytes for the whole process; `auto` uses tiles for pictures that would take more.
+        has_cheaper_graph: whether models run as rewritten by `cheaper_graph`.
 
     Raises:
         SettingError: a tile size out of range.
@@ -101,10 +101,10 @@ class Tiling:
         """Whether a picture of this size is cut into tiles.
 
         Args:
-            card: of the model.
+            card: the model's.
             height: of the picture, in pixels.
-            width: likewise.
-            precision: that the picture would be computed in as a whole.
+            width: of the picture, in pixels.
+            precision: arithmetic precision for the whole picture.
         """
         if isinstance(self.tile, int):
             return True
@@ -115,14 +115,14 @@ class Tiling:
     ) -> float:
         """The share of the memory for pictures that one of this size takes, its result included.
 
-        Each picture of a batch takes as much, and each batch that is under way.
+        Every picture of every batch in progress takes as much.
         """
         is_cheaper = self.has_cheaper_graph and height % 4 == 0 and width % 4 == 0
         per_pixel = bytes_per_pixel(card, is_cheaper=is_cheaper, precision=precision)
         return height * width * per_pixel / (self.memory - PROCESS_BYTES)
 
     def tile_size(self, card: ModelCard) -> int:
-        """The side of tiles, in pixels of the given picture."""
+        """The side of tiles, in pixels of the input picture."""
         if isinstance(self.tile, int):
             return self.tile
         room = (self.memory - PROCESS_BYTES) / 2  # the rest is for bands, files and the encoder
@@ -131,22 +131,22 @@ class Tiling:
 
     @property
     def compiled_bytes(self) -> int:
-        """Memory for a model compiled for sizes of pictures that may come again."""
+        """Memory for a model compiled for the sizes of past pictures."""
         return min(MAX_BYTES_KEPT, (self.memory - PROCESS_BYTES) // 2)
 
     def features_bytes(self, card: ModelCard) -> int:
-        """Memory for features between the stages of tiles: half of what a tile leaves."""
+        """Memory for features between stages: half of the memory beside a tile's."""
         tile = self.tile_size(card) ** 2 * bytes_per_pixel(card)
         return max(0, (self.memory - PROCESS_BYTES - tile) // 2)
 
 
 def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False, precision: str = "f32") -> int:
-    """About how much memory one pixel of the given picture takes, its result included.
+    """An estimate of the memory for one pixel of the input picture, its result included.
 
     Args:
-        card: of the model.
-        is_cheaper: whether no enlarged features lie in memory: see `cheaper_graph`.
-        precision: of the arithmetic: features take half as much in bf16 and int8 as in f32.
+        card: the model's.
+        is_cheaper: whether `cheaper_graph` avoids upsampled features in memory.
+        precision: arithmetic precision; features take half as much in bf16 and int8 as in f32.
     """
     architecture = card.architecture
     pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)

@@ -2,8 +2,7 @@
 
 The graph is cut before each norm layer (OpenVINO's `MVN`). Between stages features lie channels
 last and in half precision, as differences to a pivot; the graphs transpose and convert them.
-Running them is in `tile_backend`. With `backends`, `tile_backend`, `cheaper_graph` and
-`channels_last` one of five modules that import OpenVINO.
+`staged_backend` runs them. One of the five modules that may import OpenVINO.
 """
 
 from typing import Any
@@ -25,26 +24,27 @@ def stages_of(model: Any, shape: tuple[int, int]) -> tuple[Stage, ...]:
         shape: height and width of the tile.
 
     Raises:
-        ModelFileError: norm layers that do not follow one another.
+        ModelFileError: the norm layers do not follow one another.
     """
     stages: list[Stage] = []
-    given: tuple[Feature, ...] = ()
+    inputs: tuple[Feature, ...] = ()
     for number, norm in enumerate(norms_of(model)):
-        left = _frontier(model, number, shape)
-        if any(feature.stride == 1 for feature in left):
-            left = given  # many values, and one convolution: cheaper to compute again
+        passed_on = _frontier(model, number, shape)
+        if any(feature.stride == 1 for feature in passed_on):
+            # Full resolution: storing it costs more than the one convolution to compute it again.
+            passed_on = inputs
         measured = _feature(norm.input_value(0).get_node(), shape)
-        stages.append(Stage(number, given, left, measured))
-        given = left
-    return (*stages, Stage(None, given, ()))
+        stages.append(Stage(number, inputs, passed_on, measured))
+        inputs = passed_on
+    return (*stages, Stage(None, inputs, ()))
 
 
 def graph_of_stage(model: Any, stage: Stage) -> tuple[Any, bool, list[int]]:
-    """The part of a model between what a stage is given and what it makes.
+    """The part of a model that a stage computes.
 
-    Inputs: the picture if it is needed, each given feature and its pivot, mean and variance of
-    each norm layer in it, pivot and counted columns of what is measured, and the pivot of each
-    feature that is made.
+    Its parameters in order: the picture if it is needed, each feature of `inputs` and its pivot,
+    mean and variance of each norm layer in it, pivot and counted columns of the measured features,
+    and the pivot of each feature of `computed`.
 
     Returns:
         The graph, whether it needs the picture, and the norm layers in it.
@@ -58,26 +58,26 @@ def graph_of_stage(model: Any, stage: Stage) -> tuple[Any, bool, list[int]]:
         if stage.norm is None
         else norms[stage.norm].input_value(0)
     )
-    made = [nodes[feature.name].output(0) for feature in stage.made]
+    computed = [nodes[feature.name].output(0) for feature in stage.computed]
     num_known = stage.norm if stage.num_known is None else stage.num_known
     statistics = [_normalise(norm) for norm in norms[:num_known]]
-    packed, pivots = zip(*map(_packing, made), strict=True) if made else ((), ())
-    given = [part for feature in stage.given for part in _unpacking(nodes[feature.name])]
+    packed, pivots = zip(*map(_packing, computed), strict=True) if computed else ((), ())
+    inputs = [part for feature in stage.inputs for part in _unpacking(nodes[feature.name])]
     measuring: list[Any] = []
     if stage.norm is not None:
         result, *measuring = _sums_by_row(result)
     results = [openvino.opset13.result(output) for output in (result, *packed)]
     picture = model.get_parameters()[0]
     if needs_picture := _reaches(results, picture):
-        given.insert(0, picture)
+        inputs.insert(0, picture)
     inside = [number for number, (mean, _) in enumerate(statistics) if _reaches(results, mean)]
     known = [parameter for number in inside for parameter in statistics[number]]
-    graph = openvino.Model(results, [*given, *known, *measuring, *pivots], "stage")
+    graph = openvino.Model(results, [*inputs, *known, *measuring, *pivots], "stage")
     return graph, needs_picture, inside
 
 
 def _normalise(norm: Any) -> tuple[Any, Any]:
-    """Put given statistics in a norm layer's place: the parameters of mean and variance."""
+    """Replace a norm layer by one with known statistics; returns their parameters."""
     from openvino import opset13 as ops
 
     channels = norm.get_output_shape(0)[1]
@@ -90,10 +90,10 @@ def _normalise(norm: Any) -> tuple[Any, Any]:
 
 
 def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
-    """What `StageRunner.run` says of features, and the parameters of pivot and counted columns.
+    """The sums of features that `StageRunner.run` returns, and the parameters that they need.
 
-    The root of the sum of squares is one operation on the features; squaring them first would
-    write them out once more.
+    These are the pivot and the counted columns. The root of the sum of squares is one operation on
+    the features; squaring them first would write them to memory once more.
     """
     from openvino import opset13 as ops
 
@@ -109,7 +109,7 @@ def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
 
 
 def _packing(features: Any) -> tuple[Any, Any]:
-    """Features as they lie between stages, and the parameter of their pivot."""
+    """Features packed for storage between stages, and the parameter of their pivot."""
     from openvino import opset13 as ops
 
     channels = features.get_shape()[1]
@@ -119,7 +119,7 @@ def _packing(features: Any) -> tuple[Any, Any]:
 
 
 def _unpacking(node: Any) -> tuple[Any, Any]:
-    """The parameters that take the place of a node: what lies between stages, and its pivot."""
+    """Replace a node by stored features; returns the parameters of these and of their pivot."""
     from openvino import opset13 as ops
 
     num, channels, height, width = node.get_output_shape(0)
@@ -142,7 +142,7 @@ def norms_of(model: Any) -> list[Any]:
 
 
 def _frontier(model: Any, number: int, shape: tuple[int, int]) -> tuple[Feature, ...]:
-    """What is known where a norm layer begins and used from there on."""
+    """The nodes computed before a norm layer and used behind it."""
     norms = norms_of(model)
     norm = norms[number]
     before = _ancestors(norm)
@@ -153,26 +153,26 @@ def _frontier(model: Any, number: int, shape: tuple[int, int]) -> tuple[Feature,
         for name, node in before.items()
         if node.get_type_name() not in ("Constant", "Convert", "Parameter")
         and any(
-            target.get_node().get_friendly_name() not in before
-            for target in node.output(0).get_target_inputs()
+            reader.get_node().get_friendly_name() not in before
+            for reader in node.output(0).get_target_inputs()
         )
     )
 
 
 def _ancestors(node: Any) -> dict[str, Any]:
-    """Everything a node is computed from, by name."""
-    found: dict[str, Any] = {}
+    """All nodes that a node is computed from, by name."""
+    ancestors: dict[str, Any] = {}
     waiting = [value.get_node() for value in node.input_values()]
     while waiting:
         current = waiting.pop()
-        if current.get_friendly_name() not in found:
-            found[current.get_friendly_name()] = current
+        if current.get_friendly_name() not in ancestors:
+            ancestors[current.get_friendly_name()] = current
             waiting += [value.get_node() for value in current.input_values()]
-    return found
+    return ancestors
 
 
 def _feature(node: Any, shape: tuple[int, int]) -> Feature:
-    """What a node's output is, as features of a picture; its stride fits the tile's height."""
+    """A node's output as features; their stride is the one that fits the tile's size."""
     sizes = node.get_output_partial_shape(0).to_shape()
     if len(sizes) != 4:
         raise cannot_be_cut()
@@ -184,7 +184,7 @@ def _feature(node: Any, shape: tuple[int, int]) -> Feature:
 
 
 def cannot_be_cut() -> ModelFileError:
-    """What is wrong with a model that has no such stages."""
+    """The error for a model that cannot be cut into stages."""
     return ModelFileError(
         "the model cannot be run in tiles, because it looks at the whole picture in a way that is "
         "not known; turn tiles off, or give a smaller picture"

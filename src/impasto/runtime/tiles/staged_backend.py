@@ -1,13 +1,14 @@
-"""A model run stage by stage, so that tiles can be normalised by the whole picture.
+"""A model that runs stage by stage, so that tiles share the whole picture's statistics.
 
-Instance norm takes mean and variance over all it is given. So the graph is cut before each norm
-layer (`stage_graph`): a stage computes what enters the next one, from features that earlier stages
-left, and measures it within a tile's core. When all tiles have been through a stage, the norm
-layer's statistics are those of the whole picture and inputs of the stages behind it, which are
-therefore compiled once for all pictures of a tile size. The last stage makes the picture.
+Instance norm takes mean and variance over its whole input, of which a tile has only a part. So the
+graph is cut before each norm layer (`stage_graph`): a stage computes the layer's input from
+features of earlier stages, and measures it within a tile's core. When all tiles have passed a
+stage, the layer's statistics are known for the whole picture. They are inputs of the later stages,
+which are therefore compiled once for all pictures of a tile size. The last stage computes the
+picture.
 
-Stages may run in bf16: OpenVINO keeps in f32 what follows the last convolution of a graph, so that
-sums are taken in f32 of features that were rounded as those of a whole picture are.
+Stages may run in bf16: OpenVINO keeps the operations behind a graph's last convolution in f32, so
+the sums are f32 sums of features that were rounded like those of a whole picture.
 """
 
 import contextlib
@@ -34,8 +35,8 @@ _OTHER_WHOLE_PICTURE_OPERATORS = frozenset(
 
 
 MAX_SHAPES_KEPT = 4
-"""Shapes whose stages stay compiled: of tiles and of the whole picture, where its middle goes
-through as one, for a camera's pictures upright and lying."""
+"""Shapes whose stages stay compiled: of tiles, and of whole pictures for joined stages, each for a
+camera's pictures in portrait and in landscape format."""
 
 
 class TileBackend(OpenVinoBackend):
@@ -43,12 +44,12 @@ class TileBackend(OpenVinoBackend):
 
     Args:
         data: the bytes of a verified model file.
-        precision: of the arithmetic; statistics are gathered in f32 in any case.
-        num_threads: at most so many; None leaves it to OpenVINO.
+        precision: arithmetic precision; statistics are summed in f32 in any case.
+        num_threads: most threads to use; None leaves it to OpenVINO.
 
     Raises:
-        ModelFileError: OpenVINO cannot read the model, or the model looks at the whole picture
-            otherwise than by instance norm.
+        ModelFileError: OpenVINO cannot read the model, or it depends on the whole picture by other
+            operators than instance norm.
     """
 
     def __init__(
@@ -60,21 +61,21 @@ class TileBackend(OpenVinoBackend):
             raise cannot_be_cut()
         self.num_norms = len(norms_of(self._model()))
         self._cuts: OrderedDict[tuple[int, int], _Cut] = OrderedDict()
-        self._cutting = threading.Lock()  # of what is kept, while that changes
+        self._cuts_lock = threading.Lock()  # guards _cuts and the idle stages in them
 
     def stages(self, shape: tuple[int, int]) -> tuple[Stage, ...]:
         """The stages for tiles of a height and width, in their order.
 
         Raises:
-            ModelFileError: norm layers that do not follow one another.
+            ModelFileError: the norm layers do not follow one another.
         """
         return self._cut(shape).stages
 
     @contextlib.contextmanager
     def runner(self, stage: Stage, shape: tuple[int, int]) -> Iterator["StageRunner"]:
-        """A compiled stage for tiles of a height and width, for the caller alone.
+        """A compiled stage for tiles of a height and width, for one caller at a time.
 
-        It is compiled on first use and kept without the memory of its features.
+        It is compiled on first use, and kept afterwards without the memory of its features.
 
         Args:
             stage: one of `stages(shape)`, or of those joined by `join_inner_stages`.
@@ -84,14 +85,14 @@ class TileBackend(OpenVinoBackend):
             ModelFileError: OpenVINO cannot compile it.
         """
         cut = self._cut(shape)
-        with self._cutting:
+        with self._cuts_lock:
             compiled = cut.idle.pop(stage, None)
         if compiled is None:
             compiled = self._compile_stage(cut.model, stage)
         yield StageRunner(compiled)
         compiled.model.release_memory()
         return_freed_memory()
-        with self._cutting:
+        with self._cuts_lock:
             cut.idle[stage] = compiled
 
     def _compile_stage(self, model: Any, stage: Stage) -> "_CompiledStage":
@@ -107,8 +108,8 @@ class TileBackend(OpenVinoBackend):
             raise refusal("prepare the model for tiles", error) from None
 
     def _cut(self, shape: tuple[int, int]) -> "_Cut":
-        """The model cut for a shape, the last few of which are kept."""
-        with self._cutting:
+        """The model cut for a shape; the shapes used last are kept."""
+        with self._cuts_lock:
             if shape not in self._cuts:
                 model = self._shaped(shape)
                 while len(self._cuts) >= MAX_SHAPES_KEPT:
@@ -118,7 +119,7 @@ class TileBackend(OpenVinoBackend):
             return self._cuts[shape]
 
     def _shaped(self, shape: tuple[int, int]) -> Any:
-        """The model at one size; what it computes about sizes becomes constants."""
+        """The model for one size; its computations of sizes become constants."""
         from openvino.passes import ConstantFolding, Manager
 
         try:
@@ -137,9 +138,9 @@ class _Cut:
     """A model cut into stages for tiles of one shape.
 
     Attributes:
-        model: at that shape.
-        stages: in their order.
-        idle: compiled stages that nobody is using.
+        model: the model reshaped to it.
+        stages: its stages, in their order.
+        idle: compiled stages that are not in use.
     """
 
     model: Any
@@ -149,12 +150,12 @@ class _Cut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CompiledStage:
-    """A stage by OpenVINO.
+    """A stage compiled by OpenVINO.
 
     Attributes:
-        model: what `graph_of_stage` made, compiled.
-        needs_picture: whether it looks at the tile's pixels.
-        norms: the layers whose statistics it takes.
+        model: the compiled graph of `graph_of_stage`.
+        needs_picture: whether it reads the tile's pixels.
+        norms: the norm layers whose statistics it takes.
     """
 
     model: Any
@@ -164,11 +165,11 @@ class _CompiledStage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PackedFeatures:
-    """Features of a tile as they lie between stages.
+    """Features of a tile as they are stored between stages.
 
     Attributes:
-        differences: h×w×C float16.
-        pivot: C float32, which they are differences to.
+        differences: h×w×C float16, the features minus the pivot.
+        pivot: C float32.
     """
 
     differences: NDArray[np.float16]
@@ -180,8 +181,8 @@ class Measuring:
     """How to measure a tile.
 
     Attributes:
-        pivot: C float32, near the means, so that squares of differences keep their precision.
-        counted: w' float32, 1 for the columns that count and 0 for the others.
+        pivot: C float32, near the means, so that squared differences keep their precision.
+        counted: w' float32, 1 for the columns of the core and 0 for the others.
     """
 
     pivot: NDArray[np.float32]
@@ -189,10 +190,10 @@ class Measuring:
 
 
 class StageRunner:
-    """A compiled stage with the memory that it takes to run.
+    """A compiled stage with the memory that it needs to run.
 
     Attributes:
-        needs_picture: whether it looks at the tile's pixels.
+        needs_picture: whether it reads the tile's pixels.
     """
 
     def __init__(self, compiled: _CompiledStage) -> None:
@@ -202,44 +203,46 @@ class StageRunner:
     def run(
         self,
         pixels: NDArray[np.float32] | None,
-        given: list[PackedFeatures],
+        inputs: list[PackedFeatures],
         statistics: Mapping[int, Statistics],
         measuring: Measuring | None,
         pivots: list[NDArray[np.float32]],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
-        """What the stage makes of a tile.
+        """Run the stage on a tile.
 
         Args:
-            pixels: 1×3×h×w, where the stage needs the picture.
-            given: for each of the stage's `given`.
-            statistics: of the norm layers that it has and does not compute, at least.
-            measuring: how to measure what enters the norm layer; None for the last stage.
-            pivots: C float32 for each of its `made`.
+            pixels: 1×3×h×w; None if the stage does not need the picture.
+            inputs: features for each of the stage's `inputs`.
+            statistics: at least those of the norm layers that the stage contains and does not
+                measure itself.
+            measuring: how to measure the norm layer's input; None for the last stage.
+            pivots: C float32 for each of the stage's `computed`.
 
         Returns:
-            The picture 1×3×h×w; or, of what enters the norm layer, by row the sums of differences
-            to the pivot and the roots of the sums of their squares, 2×C×h'×1. And differences to
-            the pivot, h'×w'×C, for each of `made`. The next run overwrites them.
+            From the last stage the picture 1×3×h×w; from others, for each row of the norm layer's
+            input, the sum of differences to the pivot and the root of the sum of their squares,
+            2×C×h'×1. And for each of `computed` the differences to its pivot, h'×w'×C. The next
+            run overwrites these arrays.
 
         Raises:
             ModelFileError: OpenVINO cannot run it.
         """
-        inputs: list[NDArray[Any]] = []
+        arrays: list[NDArray[Any]] = []
         if self.needs_picture:
             assert pixels is not None
-            inputs.append(np.ascontiguousarray(pixels))
-        for features in given:
-            inputs += [np.ascontiguousarray(features.differences)[np.newaxis], features.pivot]
+            arrays.append(np.ascontiguousarray(pixels))
+        for features in inputs:
+            arrays += [np.ascontiguousarray(features.differences)[np.newaxis], features.pivot]
         for number in self._norms:
-            inputs += map(_by_channel, (statistics[number].mean, statistics[number].variance))
+            arrays += map(_by_channel, (statistics[number].mean, statistics[number].variance))
         if measuring is not None:
-            inputs += [_by_channel(measuring.pivot), measuring.counted.reshape(1, 1, 1, -1)]
+            arrays += [_by_channel(measuring.pivot), measuring.counted.reshape(1, 1, 1, -1)]
         try:
-            self._request.infer([*inputs, *pivots], share_inputs=True)
-            result, *made = [tensor.data for tensor in self._request.output_tensors]
+            self._request.infer([*arrays, *pivots], share_inputs=True)
+            result, *computed = [tensor.data for tensor in self._request.output_tensors]
         except Exception as error:
             raise refusal("run the model on a tile", error) from None
-        return result, [features[0] for features in made]
+        return result, [features[0] for features in computed]
 
 
 def _by_channel(values: NDArray[Any]) -> NDArray[np.float32]:

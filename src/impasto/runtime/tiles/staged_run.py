@@ -1,8 +1,8 @@
-"""A picture's tiles on their way through the stages of a model, with the features between them.
+"""A picture's tiles run through the stages of a model, with the features between the stages.
 
-Each stage but the last measures what enters a norm layer over all tiles, and leaves features for
-those behind it, in memory or on the disk. Features are read ahead and written behind in a thread of
-their own.
+Each stage but the last measures the input of a norm layer over all tiles, and stores features for
+the later stages in memory or on the disk (`stored_features`). One thread computes, a second one
+reads the features of the next tile and writes those of the last.
 """
 
 import math
@@ -21,48 +21,49 @@ from impasto.runtime.tiles.stages import Feature, Stage, Statistics, join_inner_
 from impasto.runtime.tiles.stored_features import FeaturesInMemory, FeaturesOnDisk, StoredFeatures
 
 INNER_BYTES_PER_VALUE = 6
-"""Of memory, for each value that the stages in the middle are given, measure and leave, if the
-picture goes through them whole. The shipped styles have four times 64 such values to 16 pixels."""
+"""Memory for each value that joined stages read, measure or pass on, the picture being whole. The
+shipped styles have four times 64 such values for 16 pixels."""
 
 MAX_MEAN_TO_SPREAD = 4.0
-"""Above, half precision would lose more than 2⁻⁹ of the spread, so that a pivot is taken off."""
+"""Above this, half precision would lose more than 2⁻⁹ of the standard deviation, so features are
+stored and measured as differences to a pivot."""
 
 
 class Counter:
-    """Counts tiles for whoever wants to know.
+    """Counts tiles, and reports their number.
 
     Args:
-        total: how many there are.
-        progress: who wants to know.
+        total: the number of tiles.
+        progress: called after each tile.
     """
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._done, self._total, self._progress = 0, total, progress
 
     def advance(self) -> None:
-        """One more is done."""
+        """Count one more tile as done."""
         self._done += 1
         if self._progress is not None:
             self._progress(self._done, self._total)
 
 
-Given = tuple[NDArray[np.float32] | None, list[PackedFeatures]]
-"""What a stage starts from at a tile: pixels where it needs them, and features."""
+StageInputs = tuple[NDArray[np.float32] | None, list[PackedFeatures]]
+"""A stage's inputs for a tile: pixels, if it needs them, and features."""
 
 
 class TiledRun:
-    """A picture on its way through the stages: the statistics so far, and the features.
+    """The run of one picture through the stages: the statistics so far, and the features.
 
     Args:
         backend: the model.
-        pixels: what a tile has of the picture, 1×3×h×w.
+        pixels: returns the pixels of a tile, 1×3×h×w.
         grid: the tiles.
-        folder: for features that do not fit into the memory.
+        folder: for features that do not fit into `memory`.
         memory: bytes for features.
-        progress: is told of each tile that went through a stage.
+        progress: called after each tile of each stage.
 
     Attributes:
-        stages: that the picture goes through.
+        stages: the stages to run, in their order.
     """
 
     def __init__(
@@ -81,16 +82,16 @@ class TiledRun:
         num_runs = sum(len(self._grid_of(stage).tiles) for stage in self.stages)
         self._count = Counter(num_runs, progress)
         self._statistics: dict[int, Statistics] = {}
-        self._kept: dict[Feature, StoredFeatures] = {}
-        self._stored: list[StoredFeatures] = []
+        self._stored: dict[Feature, StoredFeatures] = {}
+        self._all_stored: list[StoredFeatures] = []  # to delete, also after an error
 
     def close(self) -> None:
-        """Let go of all features."""
-        for features in self._stored:
+        """Delete all features."""
+        for features in self._all_stored:
             features.delete()
 
     def _choose_stages(self) -> tuple[Stage, ...]:
-        """The stages, those in the middle as one if the memory is enough for the whole picture."""
+        """The stages, with the inner ones joined if the whole picture fits into memory there."""
         stages = self._backend.stages(self._grid.shape)
         joined = join_inner_stages(stages)
         inner = [stage for stage in joined if stage.num_known is not None]
@@ -103,90 +104,93 @@ class TiledRun:
         return self._grid if stage.num_known is None else self._grid.as_one_tile()
 
     def measure(self, stage: Stage) -> None:
-        """Run all tiles through a stage: the next norm layer's statistics, the next features."""
+        """Run all tiles through a stage, for the next norm layer's statistics and the features."""
         assert stage.measured is not None
         assert stage.norm is not None
         moments = _Moments(stage.measured)
-        made: dict[Feature, StoredFeatures] = {}
-        for feature in stage.made:
-            made[feature] = self._new_store(feature, beside=[*self._kept, *made])
+        computed: dict[Feature, StoredFeatures] = {}
+        for feature in stage.computed:
+            computed[feature] = self._new_store(feature, beside=[*self._stored, *computed])
         grid = self._grid_of(stage)
         runner_for_shape = self._backend.runner(stage, grid.shape)
-        with runner_for_shape as runner, ThreadPoolExecutor(1) as aside:
+        with runner_for_shape as runner, ThreadPoolExecutor(1) as disk_thread:
             writing: Future[None] | None = None
             is_first = True
-            for tile, given in self._read_ahead(stage, grid, runner, aside):
-                sums, features = self._run(runner, given, tile, moments, made)
-                if is_first:  # it decides on the pivots
+            for tile, inputs in self._read_ahead(stage, grid, runner, disk_thread):
+                sums, features = self._run(runner, inputs, tile, moments, computed)
+                if is_first:
+                    # The first tile shows whether values lie far from 0. Then it runs once more,
+                    # with pivots that all tiles share.
                     is_first = False
                     has_chosen = moments.choose_pivot(sums, tile)
-                    if _choose_pivots(made, features) or has_chosen:
-                        sums, features = self._run(runner, given, tile, moments, made)
+                    if _choose_pivots(computed, features) or has_chosen:
+                        sums, features = self._run(runner, inputs, tile, moments, computed)
                 moments.add(sums, tile)
-                if writing is not None:
+                if writing is not None:  # one tile at most waits for the disk, or memory would fill
                     writing.result()
-                writing = _write(made, tile, features, aside)
+                writing = _write(computed, tile, features, disk_thread)
                 self._count.advance()
             if writing is not None:
                 writing.result()
         self._statistics[stage.norm] = moments.statistics()
-        for feature in [feature for feature in self._kept if feature not in stage.left]:
-            self._kept.pop(feature).delete()
-        self._kept |= made
+        for feature in [feature for feature in self._stored if feature not in stage.passed_on]:
+            self._stored.pop(feature).delete()
+        self._stored |= computed
 
     def outputs(self, stage: Stage) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
-        """What the last stage makes of each tile."""
+        """Each tile, with the last stage's output for it."""
         shape = self._grid.shape
-        with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as aside:
-            for tile, given in self._read_ahead(stage, self._grid, runner, aside):
-                output, _ = runner.run(*given, self._statistics, None, [])
+        with self._backend.runner(stage, shape) as runner, ThreadPoolExecutor(1) as disk_thread:
+            for tile, inputs in self._read_ahead(stage, self._grid, runner, disk_thread):
+                output, _ = runner.run(*inputs, self._statistics, None, [])
                 yield tile, output
                 self._count.advance()
 
     def _read_ahead(
-        self, stage: Stage, grid: TileGrid, runner: StageRunner, aside: ThreadPoolExecutor
-    ) -> Iterator[tuple[Tile, Given]]:
-        """Each tile and what a stage starts from; features are read while the one before is run.
+        self, stage: Stage, grid: TileGrid, runner: StageRunner, disk_thread: ThreadPoolExecutor
+    ) -> Iterator[tuple[Tile, StageInputs]]:
+        """Each tile with the stage's inputs; features are read while the previous tile runs.
 
-        Pixels are not: who gave the picture need not have thought of several threads, and libvips
-        wants a region of a picture to be read by the thread that made it.
+        Pixels are read by this thread: a `PixelSource` need not be safe for several threads, and
+        libvips reads a region only in the thread that made it.
         """
+
+        def features_of(tile: Tile) -> list[PackedFeatures]:
+            return [self._read(feature, tile) for feature in stage.inputs]
+
         tiles = grid.tiles
-        reading = aside.submit(self._features, stage, tiles[0])
+        reading = disk_thread.submit(features_of, tiles[0])
         for tile, following in zip(tiles, (*tiles[1:], None), strict=True):
             features = reading.result()
             if following is not None:
-                reading = aside.submit(self._features, stage, following)
+                reading = disk_thread.submit(features_of, following)
             yield tile, (self._pixels(tile) if runner.needs_picture else None, features)
-
-    def _features(self, stage: Stage, tile: Tile) -> list[PackedFeatures]:
-        return [self._read(feature, tile) for feature in stage.given]
 
     def _run(
         self,
         runner: StageRunner,
-        given: Given,
+        inputs: StageInputs,
         tile: Tile,
         moments: "_Moments",
-        made: dict[Feature, StoredFeatures],
+        computed: dict[Feature, StoredFeatures],
     ) -> tuple[NDArray[np.float32], list[NDArray[np.float16]]]:
-        pivots = [file.pivot for file in made.values()]
-        return runner.run(*given, self._statistics, moments.measuring(tile), pivots)
+        pivots = [stored.pivot for stored in computed.values()]
+        return runner.run(*inputs, self._statistics, moments.measuring(tile), pivots)
 
     def _read(self, feature: Feature, tile: Tile) -> PackedFeatures:
-        rows, columns = (_place(span.start, span.stop, feature.stride) for span in _spans(tile))
-        stored = self._kept[feature]
+        rows, columns = (_steps(span.start, span.stop, feature.stride) for span in _spans(tile))
+        stored = self._stored[feature]
         return PackedFeatures(stored.read(rows, columns), stored.pivot)
 
     def _new_store(self, feature: Feature, *, beside: list[Feature]) -> StoredFeatures:
-        """Room for features: in memory, if with all those that live beside them they fit."""
+        """Storage for features: in memory if they fit there beside the others, else on the disk."""
         shapes = [self._shape_of(each) for each in (feature, *beside)]
         stored: StoredFeatures
         if sum(2 * math.prod(shape) for shape in shapes) <= self._memory:
             stored = FeaturesInMemory(shapes[0])
         else:
             stored = FeaturesOnDisk(self._folder / secrets.token_hex(8), shapes[0])
-        self._stored.append(stored)
+        self._all_stored.append(stored)
         return stored
 
     def _shape_of(self, feature: Feature) -> tuple[int, int, int]:
@@ -197,42 +201,44 @@ class TiledRun:
 
 
 def _write(
-    made: dict[Feature, StoredFeatures],
+    computed: dict[Feature, StoredFeatures],
     tile: Tile,
     features: list[NDArray[np.float16]],
-    aside: ThreadPoolExecutor,
+    disk_thread: ThreadPoolExecutor,
 ) -> "Future[None] | None":
-    """Put what a stage made within a tile's core in its position, if need be in another thread."""
+    """Store the core of a tile's features; those for the disk are written by the other thread."""
     writing: Future[None] | None = None
-    for (feature, stored), differences in zip(made.items(), features, strict=True):
-        core = differences[_places(tile, feature.stride)]
+    for (feature, stored), differences in zip(computed.items(), features, strict=True):
+        core = differences[_core_of(tile, feature.stride)]
         rows, columns = (
-            _place(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
+            _steps(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
         )
-        if stored.is_slow:  # one thread does it all, in order
-            writing = aside.submit(stored.write, rows, columns, core.copy())
+        if stored.is_slow:  # copied, since the next run overwrites it
+            writing = disk_thread.submit(stored.write, rows, columns, core.copy())
         else:
             stored.write(rows, columns, core)
     return writing
 
 
-def _choose_pivots(files: dict[Feature, StoredFeatures], first: list[NDArray[np.float16]]) -> bool:
-    """Pivots by the features of the first tile; whether any had to be chosen."""
+def _choose_pivots(
+    computed: dict[Feature, StoredFeatures], first: list[NDArray[np.float16]]
+) -> bool:
+    """Choose pivots by the features of the first tile; returns whether one was needed."""
     has_chosen = False
-    for file, values in zip(files.values(), first, strict=True):
+    for stored, values in zip(computed.values(), first, strict=True):
         flat = values.reshape(-1, values.shape[-1]).astype(np.float32)
         mean = flat.mean(axis=0, dtype=np.float64).astype(np.float32)
         if _is_far(mean, flat.std(axis=0)):
-            file.pivot = mean
+            stored.pivot = mean
             has_chosen = True
     return has_chosen
 
 
 class _Moments:
-    """Mean and variance of features that come tile by tile.
+    """Mean and variance of features, summed tile by tile.
 
     Args:
-        measured: what they are of.
+        measured: the features.
     """
 
     def __init__(self, measured: Feature) -> None:
@@ -242,13 +248,13 @@ class _Moments:
         self._num_steps = 0
 
     def measuring(self, tile: Tile) -> Measuring:
-        """How a tile is to be measured: within its core."""
-        counted = np.zeros(_place(0, tile.columns.size, self._stride).stop, np.float32)
-        counted[_places(tile, self._stride)[1]] = 1
+        """The pivot, and the columns of a tile's core."""
+        counted = np.zeros(_steps(0, tile.columns.size, self._stride).stop, np.float32)
+        counted[_core_of(tile, self._stride)[1]] = 1
         return Measuring(self._pivot, counted)
 
     def choose_pivot(self, sums: NDArray[np.float32], tile: Tile) -> bool:
-        """A pivot by the sums of the first tile, where they need one; whether it was needed."""
+        """Choose a pivot by the sums of the first tile; returns whether one was needed."""
         first, num_steps = self._within(sums, tile)
         mean, square = first / num_steps
         if not _is_far(mean, np.sqrt((square - mean**2).clip(0))):
@@ -257,27 +263,27 @@ class _Moments:
         return True
 
     def add(self, sums: NDArray[np.float32], tile: Tile) -> None:
-        """Count in what a stage's run says of a tile, 2×C×h×1."""
-        found, num_steps = self._within(sums, tile)
-        self._sums += found
+        """Add the sums of a tile, 2×C×h×1, as `StageRunner.run` returns them."""
+        tile_sums, num_steps = self._within(sums, tile)
+        self._sums += tile_sums
         self._num_steps += num_steps
 
     def statistics(self) -> Statistics:
-        """Of all that was counted in."""
+        """Mean and variance of all tiles."""
         mean, square = self._sums / self._num_steps
         return Statistics(self._pivot + mean, (square - mean**2).clip(0))
 
     def _within(self, sums: NDArray[np.float32], tile: Tile) -> tuple[NDArray[np.float64], int]:
-        """Sums and sums of squares 2×C over a tile's core, and of how many values."""
-        rows, columns = _places(tile, self._stride)
+        """Sums and sums of squares 2×C over a tile's core, and their number of values."""
+        rows, columns = _core_of(tile, self._stride)
         num_steps = (rows.stop - rows.start) * (columns.stop - columns.start)
         by_row = sums[:, :, rows, 0].astype(np.float64)
-        by_row[1] **= 2  # it comes as a root
+        by_row[1] **= 2  # the graph returns its root
         return by_row.sum(axis=2), num_steps
 
 
 def _is_far(mean: NDArray[Any], spread: NDArray[Any]) -> bool:
-    """Whether some channel's values lie so far from 0 that their spread loses precision."""
+    """Whether a channel's values lie too far from 0 for half precision: `MAX_MEAN_TO_SPREAD`."""
     return bool((abs(mean) > MAX_MEAN_TO_SPREAD * spread).any())
 
 
@@ -285,12 +291,12 @@ def _spans(tile: Tile) -> tuple[Span, Span]:
     return tile.rows, tile.columns
 
 
-def _place(start: int, stop: int, stride: int) -> slice:
-    """Where the pixels `start` to `stop` of an axis lie among features of a stride."""
+def _steps(start: int, stop: int, stride: int) -> slice:
+    """The steps of features for the pixels `start` to `stop` of an axis."""
     return slice(start // stride, -(-stop // stride))
 
 
-def _places(tile: Tile, stride: int) -> tuple[slice, slice]:
-    """Where a tile's core lies among the rows and columns of its features."""
-    rows, columns = (_place(span.kept.start, span.kept.stop, stride) for span in _spans(tile))
+def _core_of(tile: Tile, stride: int) -> tuple[slice, slice]:
+    """The rows and columns of a tile's core among the tile's features."""
+    rows, columns = (_steps(span.core.start, span.core.stop, stride) for span in _spans(tile))
     return rows, columns

@@ -1,6 +1,7 @@
-"""The stages that a picture in tiles goes through: what each starts from, and what it leaves.
+"""The stages of a network that runs in tiles: plain records of their inputs and outputs.
 
-Plain records; their graphs are in `stage_graph`, and running them is in `tile_backend`.
+`stage_graph` builds their graphs, `staged_backend` compiles and runs them, and `staged_run` takes
+a picture through them.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistics:
-    """Mean and variance of what enters a norm layer, by channel: C float64 each."""
+    """Mean and variance of a norm layer's input by channel, C float64 each."""
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -19,12 +20,12 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Features that a stage leaves for later ones.
+    """Features between two stages, or entering a norm layer.
 
     Attributes:
-        name: of the graph's node that makes them.
-        channels: of the features.
-        stride: pixels of the picture to one step of the features.
+        name: the name of the graph's node that computes them.
+        channels: their number of channels.
+        stride: pixels of the picture for one step of the features.
     """
 
     name: str
@@ -37,36 +38,38 @@ class Stage:
     """A part of the graph.
 
     Attributes:
-        norm: the layer measured at its end, counted from 0; None for the stage of the picture.
-        given: features that it starts from, besides the picture.
-        left: features that the next stage starts from.
-        measured: what enters the norm layer.
-        num_known: norm layers, from the first on, whose statistics are known where it begins. It
-            computes those between them and `norm` by itself, and so needs the picture whole.
+        norm: the norm layer whose input it measures, counted from 0; None for the last stage,
+            which computes the picture.
+        inputs: features that it reads, besides the picture.
+        passed_on: features that the next stage reads.
+        measured: the norm layer's input.
+        num_known: for a stage that contains norm layers: the number of layers, from the first on,
+            whose statistics are known before it. It computes the others itself, and so needs the
+            whole picture in one tile.
     """
 
     norm: int | None
-    given: tuple[Feature, ...]
-    left: tuple[Feature, ...]
+    inputs: tuple[Feature, ...]
+    passed_on: tuple[Feature, ...]
     measured: Feature | None = None
     num_known: int | None = None
 
     @property
-    def made(self) -> tuple[Feature, ...]:
-        """Features that it leaves and was not given."""
-        return tuple(feature for feature in self.left if feature not in self.given)
+    def computed(self) -> tuple[Feature, ...]:
+        """Features that it passes on and has not read."""
+        return tuple(feature for feature in self.passed_on if feature not in self.inputs)
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """All that it is given, measures or leaves."""
-        return (*self.given, *self.left, *(() if self.measured is None else (self.measured,)))
+        """All features that it reads, passes on or measures."""
+        return (*self.inputs, *self.passed_on, *(() if self.measured is None else (self.measured,)))
 
 
 def join_inner_stages(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """The stages, with those in the middle that see only the smallest features made one.
+    """The stages, with those in the middle that use only the smallest features joined to one.
 
-    That one is run on the picture as a whole: its features take a fraction of those at full size
-    (of the shipped styles, a quarter), and it costs what a network without tiles costs.
+    The joined stage runs on the picture as a whole. Its features take a fraction of those at full
+    size (a quarter, for the shipped styles), and it costs no more than without tiles.
 
     Args:
         stages: in their order.
@@ -75,12 +78,12 @@ def join_inner_stages(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     inner = [
         stage
         for stage in stages
-        if stage.given and all(feature.stride == largest for feature in stage.features)
+        if stage.inputs and all(feature.stride == largest for feature in stage.features)
     ]
     if len(inner) < 2 or largest == 1:
         return stages
     first, last = inner[0], inner[-1]
     begin, end = stages.index(first), stages.index(last) + 1
     assert stages[begin:end] == tuple(inner), "norm layers follow one another"
-    joined = replace(last, given=first.given, num_known=first.norm)
+    joined = replace(last, inputs=first.inputs, num_known=first.norm)
     return (*stages[:begin], joined, *stages[end:])

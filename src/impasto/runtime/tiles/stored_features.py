@@ -1,7 +1,7 @@
-"""Features of a picture in tiles between stages: in memory where they fit, else in a file.
+"""Storage for a tiled picture's features between stages: in memory if they fit, else in a file.
 
-Both hold H×W×C differences to a `pivot` in half precision, so that a small spread around a large
-mean can keep half precision's eleven bits. Whoever writes chooses the pivot beforehand.
+Both hold H×W×C differences to a `pivot` in half precision, so that values that vary little around
+a large mean keep half precision's eleven bits. The pivot is chosen before the first write.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ class StoredFeatures(Protocol):
     """An H×W×C array of features that tiles are written to and read from.
 
     Attributes:
-        pivot: C float32, to be added to what is read.
-        is_slow: writing waits for a disk, and is better done aside.
+        pivot: C float32, to be added to the differences.
+        is_slow: whether writing waits for a disk, and is better done in another thread.
     """
 
     pivot: NDArray[np.float32]
     is_slow: bool
 
     def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
-        """Put h×w×C in their position."""
+        """Write h×w×C at a position."""
         ...
 
     def read(self, rows: slice, columns: slice) -> NDArray[np.float16]:
@@ -34,7 +34,7 @@ class StoredFeatures(Protocol):
         ...
 
     def delete(self) -> None:
-        """Give the room back; once more does no harm."""
+        """Free the storage; may be called again."""
         ...
 
 
@@ -45,7 +45,7 @@ class FeaturesInMemory:
         shape: H, W and C.
 
     Attributes:
-        pivot: C float32, to be added to what is read.
+        pivot: C float32, to be added to the differences.
     """
 
     is_slow = False
@@ -55,7 +55,7 @@ class FeaturesInMemory:
         self.pivot: NDArray[np.float32] = np.zeros(shape[2], np.float32)
 
     def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
-        """Put h×w×C in their position."""
+        """Write h×w×C at a position."""
         self._differences[rows, columns] = differences
 
     def read(self, rows: slice, columns: slice) -> NDArray[np.float16]:
@@ -63,25 +63,25 @@ class FeaturesInMemory:
         return np.ascontiguousarray(self._differences[rows, columns])
 
     def delete(self) -> None:
-        """Give the room back; once more does no harm."""
+        """Free the storage; may be called again."""
         self._differences = np.empty((0, 0, 0), np.float16)
 
 
 class FeaturesOnDisk:
     """An H×W×C array of features in a file.
 
-    Rows of a tile are read and written one by one: a mapped file would cost a page fault for every
-    4 KiB, which takes longer.
+    A tile's rows are read and written one by one, because a mapped file costs a page fault for
+    every 4 KiB, which takes longer.
 
     Args:
-        path: of the file, which is made.
+        path: the file to create.
         shape: H, W and C.
 
     Attributes:
-        pivot: C float32, to be added to what is read; whoever writes chooses it beforehand.
+        pivot: C float32, to be added to the differences.
 
     Raises:
-        PictureFileError: there is no room for it.
+        PictureFileError: the disk has not enough space.
     """
 
     is_slow = True
@@ -94,36 +94,36 @@ class FeaturesOnDisk:
             reserve_file(path, 2 * int(np.prod(shape)))
             self._file = path.open("r+b", buffering=0)
         except OSError as error:
-            raise self._no_room(error) from error
+            raise self._no_space(error) from error
 
     def write(self, rows: slice, columns: slice, differences: NDArray[np.float16]) -> None:
-        """Put h×w×C in their place.
+        """Write h×w×C at a position.
 
         Raises:
-            PictureFileError: there is no room for it after all.
+            PictureFileError: the disk has not enough space after all.
         """
         try:
             for row, values in zip(range(rows.start, rows.stop), differences, strict=True):
                 self._seek(row, columns.start)
                 self._file.write(np.ascontiguousarray(values).data)
         except OSError as error:
-            raise self._no_room(error) from error
+            raise self._no_space(error) from error
 
     def read(self, rows: slice, columns: slice) -> NDArray[np.float16]:
-        """The differences h×w×C of a place."""
+        """The differences h×w×C at a position."""
         shape = rows.stop - rows.start, columns.stop - columns.start, self._shape[2]
-        found = np.empty(shape, np.float16)
-        for row, values in zip(range(rows.start, rows.stop), found, strict=True):
+        differences = np.empty(shape, np.float16)
+        for row, values in zip(range(rows.start, rows.stop), differences, strict=True):
             self._seek(row, columns.start)
             self._file.readinto(values)
-        return found
+        return differences
 
     def delete(self) -> None:
-        """Give the disk its room back; once more does no harm."""
+        """Delete the file; may be called again."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def _no_room(self, error: OSError) -> PictureFileError:
+    def _no_space(self, error: OSError) -> PictureFileError:
         num_bytes = 2 * int(np.prod(self._shape))
         return PictureFileError(
             f"{self._path.parent} cannot hold {shown_size(num_bytes)} of features "

@@ -1,12 +1,13 @@
 """A model applied to a picture tile by tile, with the statistics of the whole picture.
 
-The picture may lie anywhere: all that is asked of it are windows. So is the result: its parts are
-handed out one by one, by rows of tiles from the top.
+The picture is read by windows, so it may be in memory or in a file. The result comes in parts, by
+rows of tiles from the top. Tiles: `grid`. Stages: `staged_run`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -25,13 +26,13 @@ from impasto.system.work_files import work_folder
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 
-REACH_OF_STAGES = 16
-"""How many pixels around a pixel a stage of a network with instance norm looks at, at most: two
-convolutions, where features of full resolution are computed again, and otherwise one."""
+STAGE_RECEPTIVE_RADIUS = 16
+"""Largest receptive radius of a stage of a network with instance norm, in pixels: two convolutions
+where features of full resolution are computed again, else one."""
 
 
 class PixelSource(Protocol):
-    """A picture that lies somewhere and is read by windows.
+    """A picture that is read by windows.
 
     Attributes:
         height: in pixels.
@@ -39,7 +40,7 @@ class PixelSource(Protocol):
     """
 
     @property
-    def height(self) -> int: ...  # noqa: D102  (an attribute, said above)
+    def height(self) -> int: ...  # noqa: D102  (documented above)
 
     @property
     def width(self) -> int: ...  # noqa: D102
@@ -51,7 +52,7 @@ class PixelSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ArraySource:
-    """A picture H×W×3 float32 in [0, 1] that lies in memory."""
+    """A picture in memory, H×W×3 float32 in [0, 1]."""
 
     rgb: NDArray[np.float32]
 
@@ -75,8 +76,8 @@ class Part:
     """A part of the result.
 
     Attributes:
-        rows: of the given picture, that it was made from.
-        columns: of the given picture.
+        rows: of the input picture.
+        columns: of the input picture.
         rgb: (h·scale)×(w·scale)×3 float32 in [0, 1].
     """
 
@@ -91,11 +92,11 @@ class TiledPredictor:
     Args:
         model: a verified model file.
         precision: `auto` is bf16 where the processor computes in it, else f32.
-        num_threads: at most so many; None leaves it to the backend.
+        num_threads: most threads to use; None leaves it to the backend.
 
     Raises:
         ModelFileError: the model cannot be opened, or not be run in tiles.
-        ForkError: this process was forked after a model was opened; also when it is run.
+        ForkError: this process was forked after a model was opened; also raised by `parts`.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class TiledPredictor:
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The model's card."""
         return self._card
 
     @property
@@ -124,7 +125,7 @@ class TiledPredictor:
         """The tiles of a picture, padded to a size that the network takes.
 
         Raises:
-            SettingError: tiles that would be all halo.
+            SettingError: the halo leaves no core.
         """
         architecture = self._card.architecture
         return plan_grid(
@@ -132,7 +133,7 @@ class TiledPredictor:
             padded_size(architecture, source.width),
             tile_height=max(tile_height, architecture.minimum_size),
             tile_width=max(tile_width, architecture.minimum_size),
-            halo=REACH_OF_STAGES if self._backend.num_norms else architecture.reach,
+            halo=STAGE_RECEPTIVE_RADIUS if self._backend.num_norms else architecture.reach,
             stride=architecture.stride,
         )
 
@@ -150,19 +151,19 @@ class TiledPredictor:
         Args:
             source: the picture.
             grid: its tiles.
-            folder: for features between norm layers, some 32 bytes a pixel of the shipped styles
-                and none without instance norm; None is the system's place for temporary files.
-            memory: bytes that such features may take in memory before they go there.
-            progress: told of each tile that went through a stage.
+            folder: for features between norm layers, some 32 bytes a pixel for the shipped styles
+                and none without instance norm; None is the system's temporary folder.
+            memory: bytes of such features to hold in memory instead.
+            progress: called after each tile of each stage.
 
         Raises:
             ModelFileError: the model cannot be run, or its output is no picture.
-            PictureFileError: no room for the features.
+            PictureFileError: the disk has not enough space for the features.
         """
         check_not_forked()
-        with _named(self._model_name), work_folder(folder) as place:
-            pixels = self._pixels_in(source)
-            run = TiledRun(self._backend, pixels, grid, place, memory=memory, progress=progress)
+        with _named(self._model_name), work_folder(folder) as work:
+            pixels = partial(self._pixels, source)
+            run = TiledRun(self._backend, pixels, grid, work, memory=memory, progress=progress)
             with closing(run):
                 for stage in run.stages[:-1]:
                     run.measure(stage)
@@ -171,11 +172,8 @@ class TiledPredictor:
                     if part is not None:
                         yield part
 
-    def _pixels_in(self, source: PixelSource) -> Callable[[Tile], NDArray[np.float32]]:
-        return lambda tile: self._pixels(source, tile)
-
     def _part(self, source: PixelSource, tile: Tile, output: NDArray[np.float32]) -> Part | None:
-        """A tile's core without what lies beyond the picture; None where that is all of it."""
+        """A tile's core within the picture; None if all of it lies in the padding."""
         scale = self._card.scale
         check_output(output, (1, 3, tile.rows.size, tile.columns.size), scale=scale)
         rows = slice(tile.rows.core_start, min(tile.rows.core_stop, source.height))
@@ -186,11 +184,11 @@ class TiledPredictor:
             slice((part.start - span.start) * scale, (part.stop - span.start) * scale)
             for part, span in ((rows, tile.rows), (columns, tile.columns))
         )
-        kept = output[0, :, down, across].transpose(1, 2, 0)
-        return Part(rows, columns, np.clip(kept, 0.0, 1.0, order="C"))
+        rgb = output[0, :, down, across].transpose(1, 2, 0)
+        return Part(rows, columns, np.clip(rgb, 0.0, 1.0, order="C"))
 
     def _pixels(self, source: PixelSource, tile: Tile) -> NDArray[np.float32]:
-        """1×3×h×w of the padded picture, with its grain, as a whole picture would have it."""
+        """A tile of the padded picture, 1×3×h×w, with the grain that a whole picture would get."""
         top, left = (
             min(tile.rows.start, source.height - 1),
             min(tile.columns.start, source.width - 1),
@@ -208,7 +206,7 @@ class TiledPredictor:
 
 
 class _named:  # noqa: N801  (reads as the statement it is)
-    """Put a model's name before what is wrong with it."""
+    """Put a model's name before its errors."""
 
     def __init__(self, name: str) -> None:
         self._name = name

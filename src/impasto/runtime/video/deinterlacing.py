@@ -1,6 +1,6 @@
-"""Frames of two fields made into frames of one moment, by FFmpeg's bwdif.
+"""Deinterlacing: frames of two fields become frames of one moment, by FFmpeg's bwdif.
 
-Only what is flagged as interlaced is touched; times stay as they are.
+Only frames flagged as interlaced change; times stay as they are.
 """
 
 from collections import deque
@@ -13,19 +13,19 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 _COUNT = Fraction(1, 25)
-"""The filter counts frames; when they are shown is kept beside it."""
+"""The filter sees frame numbers as times; the real times wait in `Deinterlacer._inside`."""
 
 _OPTIONS = {"mode": "send_frame", "parity": "auto", "deint": "interlaced"}
 
 
 @dataclass(frozen=True, slots=True)
 class TimedFrame:
-    """A decoded frame and when it is shown, in units of its stream's time base.
+    """A decoded frame and its time, in units of its stream's time base.
 
     Attributes:
         frame: as decoded, or deinterlaced.
-        time: when it is shown.
-        duration: for how long; 0 where the film does not say.
+        time: of its display.
+        duration: of its display; 0 if unknown.
     """
 
     frame: VideoFrame
@@ -34,36 +34,41 @@ class TimedFrame:
 
 
 class Deinterlacer:
-    """Frames on their way; the filter is made when the first interlaced one comes.
+    """Passes frames through; from the first interlaced one on, through the filter.
 
     Attributes:
-        num_interlaced: frames that were of two fields, so far.
+        num_interlaced: interlaced frames so far.
     """
 
     def __init__(self) -> None:
         self.num_interlaced = 0
         self._graph: Graph | None = None
-        self._kind: tuple[int, int, str] | None = None
+        self._frame_kind: tuple[int, int, str] | None = None
         self._inside: deque[TimedFrame] = deque()
 
-    def frames(self, given: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+    def frames(self, frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
         """As many frames in the same order, at the same times."""
-        for timed in given:
+        for timed in frames:
             frame = timed.frame
             self.num_interlaced += frame.interlaced_frame
             if self._graph is None and not frame.interlaced_frame:
                 yield timed
                 continue
             kind = frame.width, frame.height, frame.format.name
-            if kind != self._kind:
+            if kind != self._frame_kind:  # a filter takes frames of one kind
                 yield from self._drain()
                 self._begin(kind)
-            yield from self._through(timed)
+            assert self._graph is not None
+            frame.pts, frame.time_base = self._num_pushed, _COUNT
+            self._num_pushed += 1
+            self._inside.append(timed)
+            self._graph.vpush(frame)
+            yield from self._ready()
         yield from self._drain()
 
     def _begin(self, kind: tuple[int, int, str]) -> None:
         width, height, pixel_format = kind
-        self._kind = kind
+        self._frame_kind = kind
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=width,
@@ -76,24 +81,16 @@ class Deinterlacer:
         ).configure()
         self._num_pushed = 0
 
-    def _through(self, timed: TimedFrame) -> Iterator[TimedFrame]:
-        assert self._graph is not None
-        timed.frame.pts, timed.frame.time_base = self._num_pushed, _COUNT
-        self._num_pushed += 1
-        self._inside.append(timed)
-        self._graph.vpush(timed.frame)
-        yield from self._ready()
-
     def _drain(self) -> Iterator[TimedFrame]:
         if self._graph is None:
             return
         self._graph.vpush(None)
         yield from self._ready()
-        self._graph, self._kind = None, None
+        self._graph, self._frame_kind = None, None
         assert not self._inside
 
     def _ready(self) -> Iterator[TimedFrame]:
-        """What the filter gives out; it keeps a frame until it has seen the next."""
+        """The frames that the filter has finished; it holds each until it has seen the next."""
         assert self._graph is not None
         while self._inside:
             try:

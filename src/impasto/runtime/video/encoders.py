@@ -1,4 +1,4 @@
-"""Which encoder writes a film, by the suffix of its file and whether it is transparent."""
+"""The encoder of a video file, by its suffix and by whether the video has transparency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Encoder:
 
     Attributes:
         codec: its name.
-        options: of it.
-        pixel_format: it is given.
+        options: its settings.
+        pixel_format: of the frames that it takes.
         bits: per channel.
-        has_alpha: transparency is kept.
-        alpha_note: what to say of transparency, if there is any; empty for nothing.
+        has_alpha: whether it keeps transparency.
+        alpha_note: a line for the user of a video with transparency; empty for none.
     """
 
     codec: str
@@ -30,12 +30,12 @@ class Encoder:
 
 
 def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
-    """The encoder of a file, its quality linear from bad to nearly without loss.
+    """The encoder of a file.
 
     Args:
-        suffix: of the file, that can be written.
-        quality: 1 to 100; ProRes has its own.
-        has_alpha: of the film.
+        suffix: of the file, one of `WRITABLE_SUFFIXES`.
+        quality: 1 to 100, mapped linearly to the constant rate factor; ProRes ignores it.
+        has_alpha: whether the video has transparency.
     """
     if suffix.lower() == ".webm":
         return Encoder(

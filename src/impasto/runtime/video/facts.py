@@ -1,4 +1,4 @@
-"""What is known of a clip, and one frame of it; reading and writing have modules of their own."""
+"""The properties of a video, and one of its frames, as `reading` gives and `writing` takes them."""
 
 import dataclasses
 from fractions import Fraction
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNSPECIFIED = 2
-"""What primaries, transfer and matrix are where a clip says nothing (ITU-T H.273)."""
+"""The code point of primaries, transfer and matrix that a video does not state (ITU-T H.273)."""
 
 _SMALLEST_HD_HEIGHT = 720
 _BT709, _BT601 = 1, 6
@@ -15,13 +15,13 @@ _BT709, _BT601 = 1, 6
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ColourTags:
-    """How a clip's numbers stand for colours, in the code points of ITU-T H.273.
+    """The meaning of a video's numbers as colours, in the code points of ITU-T H.273.
 
     Attributes:
-        primaries: of red, green and blue.
+        primaries: the primaries red, green and blue.
         transfer: the curve between light and number.
         matrix: between R'G'B' and luma and chroma; never unspecified.
-        is_full_range: luma is 0 to 255, and not 16 to 235.
+        is_full_range: luma runs from 0 to 255, not from 16 to 235.
     """
 
     primaries: int
@@ -31,18 +31,18 @@ class ColourTags:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ClipFacts:
-    """What a clip is, as it is seen: turned upright.
+class VideoFacts:
+    """The properties of a video, its frames upright.
 
     Attributes:
         width: of the frames, in pixels.
         height: of the frames, in pixels.
         pixel_aspect: the width of a pixel over its height.
-        time_base: seconds that times count in.
-        frame_rate: frames per second on average, if known.
-        num_frames: how many there will be, if known.
-        colour: what its numbers mean.
-        has_alpha: whether its frames say how transparent they are.
+        time_base: the unit of times, in seconds.
+        frame_rate: frames per second on average; None if unknown.
+        num_frames: None if unknown.
+        colour: the meaning of its numbers.
+        has_alpha: whether its frames have an alpha channel.
         bits: per channel.
     """
 
@@ -58,14 +58,14 @@ class ClipFacts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ClipFrame:
-    """One frame.
+class TimedPicture:
+    """One frame of a video and its time.
 
     Attributes:
-        rgb: float32 H×W×3 in [0, 1]; nothing is hidden where it is transparent.
-        alpha: float32 H×W in [0, 1], 0 being invisible; None in a film without.
-        time: when it is shown, in units of the clip's time base.
-        duration: for how long, in the same units; 0 where the clip does not say.
+        rgb: float32 H×W×3 in [0, 1]; invisible colours are filled from the visible ones around.
+        alpha: float32 H×W in [0, 1], 0 being invisible; None in a video without alpha.
+        time: of its display, in units of the video's time base.
+        duration: of its display, in the same units; 0 if unknown.
     """
 
     rgb: NDArray[np.float32]
@@ -75,18 +75,18 @@ class ClipFrame:
 
     def with_colours(
         self, rgb: NDArray[np.float32], alpha: NDArray[np.float32] | None
-    ) -> "ClipFrame":
-        """The frame of the same moment with other colours, perhaps of another size."""
+    ) -> "TimedPicture":
+        """The same moment with other colours, of any size."""
         return dataclasses.replace(self, rgb=rgb, alpha=alpha)
 
 
 def matrix_or_guess(matrix: int, *, height: int) -> int:
-    """The matrix that a clip names or, where it does not, what players take for granted.
+    """The matrix that a video states, else the one that players assume.
 
     That is BT.709 from 720 rows upwards, and BT.601 below.
 
     Args:
-        matrix: as the clip has it, 0 for R'G'B', 2 for unspecified.
+        matrix: as stated, 0 for R'G'B', 2 for unspecified.
         height: of the frames, in pixels.
     """
     if matrix not in (0, UNSPECIFIED):
@@ -95,7 +95,7 @@ def matrix_or_guess(matrix: int, *, height: int) -> int:
 
 
 def damage_notes(num_pieces: int, *, of: str) -> list[str]:
-    """The line that says how many damaged pieces were left out of something; none for none."""
+    """A line with the number of damaged pieces that were left out; none if there are none."""
     pieces = "1 damaged piece" if num_pieces == 1 else f"{num_pieces} damaged pieces"
     return [f"{pieces} of the {of} left out"] if num_pieces else []
 

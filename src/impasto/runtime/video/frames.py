@@ -1,8 +1,8 @@
-"""Decoded frames to float32 RGB and back: matrix, range, size and turning.
+"""Decoded frames to float32 RGB and back: matrix, range, size and orientation.
 
-The conversion between luma, chroma and R'G'B' is libswscale's: within 3/255 of the formula, both
-ways together. Transfer curves and primaries are left as they are: what a screen would show of the
-clip is what it will show of the result. Colours hidden where a frame is transparent are replaced.
+libswscale converts between luma, chroma and R'G'B', within 3/255 of the formula there and back.
+Transfer curves and primaries stay as they are, so that a screen shows the result as it would show
+the video. Invisible colours of transparent pixels are replaced.
 """
 
 from typing import Any
@@ -24,73 +24,88 @@ _SHALLOW = {"rgb": "rgb24", "rgba": "rgba"}
 _DEEP = {"rgb": "rgb48le", "rgba": "rgba64le"}
 _BYTE, _WORD = np.float32(255), np.float32(65535)
 
-Turn = tuple[bool, bool, bool]
-"""How a frame becomes upright: exchange its axes, then mirror left and right, then up and down."""
+Orientation = tuple[bool, bool, bool]
+"""What makes a frame upright: exchange its axes, then mirror left-right, then mirror up-down."""
 
 
 def coefficients_of(matrix: int) -> int:
-    """Libswscale's number for a matrix of H.273; BT.601 for those it does not know."""
+    """Libswscale's number of a matrix of H.273; BT.601 for matrices that it does not know."""
     return _COEFFICIENTS.get(matrix, _BT601_COEFFICIENTS)
 
 
 def has_alpha(frame: VideoFrame) -> bool:
-    """Whether a frame says how transparent its pixels are."""
+    """Whether a frame has an alpha channel."""
     return any(component.is_alpha for component in frame.format.components)
 
 
 def frame_to_colours(
-    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn, has_alpha: bool
+    frame: VideoFrame,
+    *,
+    width: int,
+    height: int,
+    colour: ColourTags,
+    orientation: Orientation,
+    has_alpha: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The upright frame's colours, height×width×3, and its alpha if that is asked for.
+    """The upright frame's colours, height×width×3, and its alpha if it has one.
 
-    It is resized by its visible colours, and those that nobody sees are replaced as they are in
-    photographs.
+    Alpha weighs the colours in resizing, and invisible colours are replaced, as in photographs.
 
     Args:
         frame: as decoded.
-        width: wanted, once it is upright, in pixels.
-        height: likewise.
-        colour: of the clip.
-        turn: that makes it upright.
-        has_alpha: of the clip.
+        width: of the upright result, in pixels.
+        height: of the upright result, in pixels.
+        colour: the video's.
+        orientation: the video's.
+        has_alpha: whether to return alpha.
     """
     if not has_alpha:
-        return frame_to_rgb(frame, width=width, height=height, colour=colour, turn=turn), None
-    sides = (frame.height, frame.width) if turn[0] else (frame.width, frame.height)
-    pixels = _upright_pixels(frame, sides, colour=colour, turn=turn, layout="rgba")
+        return frame_to_rgb(
+            frame, width=width, height=height, colour=colour, orientation=orientation
+        ), None
+    sides = (frame.height, frame.width) if orientation[0] else (frame.width, frame.height)
+    pixels = _upright_pixels(frame, sides, colour=colour, orientation=orientation, layout="rgba")
     picture = Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
     picture = resize_picture(picture, width=width, height=height)
     return fill_transparent(picture), picture.alpha
 
 
 def on_white(rgb: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Colours H×W×3 laid on white paper, as alpha H×W has it."""
+    """Colours H×W×3 composited over white by alpha H×W."""
     opacity = alpha[..., np.newaxis]
-    laid: NDArray[np.float32] = rgb * opacity + (1 - opacity)
-    return laid
+    composited: NDArray[np.float32] = rgb * opacity + (1 - opacity)
+    return composited
 
 
 def frame_to_rgb(
-    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, turn: Turn
+    frame: VideoFrame, *, width: int, height: int, colour: ColourTags, orientation: Orientation
 ) -> NDArray[np.float32]:
     """The upright frame, float32 height×width×3 in [0, 1].
 
     Args:
         frame: as decoded, of 8 bits or more.
-        width: wanted, once it is upright, in pixels.
-        height: likewise.
-        colour: of the clip.
-        turn: that makes it upright.
+        width: of the upright result, in pixels.
+        height: of the upright result, in pixels.
+        colour: the video's.
+        orientation: the video's.
     """
-    return _upright_pixels(frame, (width, height), colour=colour, turn=turn, layout="rgb")
+    return _upright_pixels(
+        frame, (width, height), colour=colour, orientation=orientation, layout="rgb"
+    )
 
 
 def _upright_pixels(
-    frame: VideoFrame, sides: tuple[int, int], *, colour: ColourTags, turn: Turn, layout: str
+    frame: VideoFrame,
+    sides: tuple[int, int],
+    *,
+    colour: ColourTags,
+    orientation: Orientation,
+    layout: str,
 ) -> NDArray[np.float32]:
-    """The upright frame of this width and height, float32 H×W×3 or, as `rgba`, H×W×4."""
+    """The upright frame, resized to `sides`, float32 H×W×3, or H×W×4 for the layout `rgba`."""
     is_deep = frame.format.components[0].bits > _DEEP_BITS
-    columns, rows = sides[::-1] if turn[0] else sides
+    # Resize before rotating: libswscale sees the frame as it is stored.
+    columns, rows = sides[::-1] if orientation[0] else sides
     pixels = frame.reformat(
         width=columns,
         height=rows,
@@ -99,17 +114,17 @@ def _upright_pixels(
         src_color_range=_FULL if colour.is_full_range else _LIMITED,
         dst_color_range=_FULL,
     ).to_ndarray()
-    upright = turned(pixels, turn)
+    upright = oriented(pixels, orientation)
     rgb: NDArray[np.float32] = np.divide(upright, _WORD if is_deep else _BYTE, dtype=np.float32)
     return np.ascontiguousarray(rgb)
 
 
 def rgb_to_frame(rgb: NDArray[np.float32], *, colour: ColourTags) -> VideoFrame:
-    """A frame of 8 bits, yuv420p, of a picture.
+    """A picture as a frame of 8 bits, yuv420p.
 
     Args:
         rgb: float32 H×W×3 in [0, 1], H and W even.
-        colour: what its numbers shall mean.
+        colour: the tags that the frame gets, and is encoded by.
     """
     frame = av.VideoFrame.from_ndarray(_whole_numbers(rgb, _BYTE, np.uint8), "rgb24")
     return _encodable(frame, "yuv420p", colour)
@@ -122,12 +137,12 @@ def rgba_to_frame(
     colour: ColourTags,
     pixel_format: str,
 ) -> VideoFrame:
-    """A transparent frame, as deep as an encoder takes it.
+    """A picture with alpha as a frame of the encoder's depth.
 
     Args:
         rgb: float32 H×W×3 in [0, 1], H and W even.
         alpha: float32 H×W in [0, 1].
-        colour: what its numbers shall mean.
+        colour: the tags that the frame gets, and is encoded by.
         pixel_format: of the encoder, with luma, chroma and alpha.
     """
     rgba = np.dstack([rgb, alpha])
@@ -139,7 +154,7 @@ def _whole_numbers(
     values: NDArray[np.float32], largest: np.float32, kind: type[np.unsignedinteger[Any]]
 ) -> NDArray[Any]:
     scaled = values * largest
-    scaled += np.float32(0.5)
+    scaled += np.float32(0.5)  # in place: a frame is large, and conversion cuts the fraction off
     return np.ascontiguousarray(scaled.astype(kind))
 
 
@@ -157,8 +172,8 @@ def _encodable(frame: VideoFrame, pixel_format: str, colour: ColourTags) -> Vide
     return converted
 
 
-def turn_of(frame: VideoFrame) -> Turn:
-    """How a frame becomes upright, by its display matrix: right angles and mirrors.
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """A frame's orientation from its display matrix: right angles and mirrors.
 
     Source: libavutil's `display.h`; a point (x, y) is shown at (a·x + c·y, b·x + d·y), where the
     matrix begins with a, b, 0, c, d.
@@ -172,9 +187,9 @@ def turn_of(frame: VideoFrame) -> Turn:
     return (False, a < 0, d < 0)
 
 
-def turned(pixels: NDArray[np.generic], turn: Turn) -> NDArray[np.generic]:
+def oriented(pixels: NDArray[np.generic], orientation: Orientation) -> NDArray[np.generic]:
     """Pixels H×W×C with their axes exchanged and mirrored; a view."""
-    exchanged, left_right, up_down = turn
+    exchanged, left_right, up_down = orientation
     if exchanged:
         pixels = pixels.swapaxes(0, 1)
     if left_right:

@@ -1,4 +1,4 @@
-"""What a camera sees, repainted while one looks: the loop between camera, styles and display."""
+"""The loop of the live view: frames of a camera, stylized and shown in a window."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 Paint = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 _MEMORY = 0.9
-"""Share of the speed so far in the running mean of frames per second."""
+"""Weight of the speed so far in the running mean of frames per second."""
 
 
 class FrameSource(Protocol):
-    """Where frames come from."""
+    """A source of frames, as a camera."""
 
     def newest(self) -> NDArray[np.float32] | None:
-        """The newest frame that was not taken yet, float32 H×W×3 in [0, 1]; None at the end."""
+        """The newest frame, once each, float32 H×W×3 in [0, 1]; None at the end."""
         ...
 
 
 class Display(Protocol):
-    """Where they are shown."""
+    """A display of frames, as a window."""
 
     def show(self, rgb: NDArray[np.float32], caption: str) -> None:
         """Show a picture, float32 H×W×3 in [0, 1], and a line of text."""
         ...
 
     def keys(self) -> list[str]:
-        """The keys pressed since the last call; `q` also for a window that was closed."""
+        """The keys pressed since the last call; a closed window counts as `q`."""
         ...
 
 
@@ -50,7 +50,7 @@ class LiveStyle:
 def show_live(
     frames: FrameSource, styles: Sequence[LiveStyle], display: Display, *, mirror: bool = False
 ) -> int:
-    """Repaint frames until they end or `q` is pressed; returns how many were shown.
+    """Stylize frames until they end or `q` is pressed; returns the number shown.
 
     `n` goes to the next style, `m` mirrors.
 
@@ -61,7 +61,7 @@ def show_live(
         mirror: exchange left and right, as in a mirror.
 
     Raises:
-        CameraError: the camera has fallen silent.
+        CameraError: the camera sends no frames any more.
     """
     style, num_shown, speed = 0, 0, 0.0
     last = time.perf_counter()
@@ -71,10 +71,10 @@ def show_live(
             break
         style = (style + keys.count("n")) % len(styles)
         mirror ^= keys.count("m") % 2 == 1
-        painting = styles[style].paint(frame[:, ::-1] if mirror else frame)
+        stylized = styles[style].paint(frame[:, ::-1] if mirror else frame)
         now = time.perf_counter()
         speed = _MEMORY * speed + (1 - _MEMORY) / max(now - last, 1e-6) if num_shown else 0.0
         last = now
-        display.show(painting, f"{styles[style].name}, {speed:.1f} frames/s")
+        display.show(stylized, f"{styles[style].name}, {speed:.1f} frames/s")
         num_shown += 1
     return num_shown

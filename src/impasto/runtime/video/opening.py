@@ -1,8 +1,8 @@
-"""Files opened by FFmpeg: as files and nothing else, in containers that hold films.
+"""Video files opened by FFmpeg safely: as local files, in containers that hold their own frames.
 
-FFmpeg takes a name for an address (`http:host`, `concat:a|b`), and some formats for lists of other
-files (playlists, scripts). Here a name is a name, and only containers that hold their own frames
-are read, by what is in them and not by their suffix. Devices are the camera's.
+FFmpeg takes some names for addresses (`http:host`, `concat:a|b`), and some formats are lists of
+other files (playlists, scripts). Here a name is always a file's, and the container is recognised by
+its content, not by the suffix. Devices are opened in `camera`.
 """
 
 import os
@@ -20,21 +20,21 @@ CONTAINERS = (
     *("mov", "matroska", "avi", "asf", "asf_o", "flv", "ogg", "mxf", "mpeg", "mpegts", "dv"),
     *("mpegvideo", "m4v", "h264", "hevc", "yuv4mpegpipe"),
 )
-"""FFmpeg's names of the demuxers that may run; none of them opens a second file."""
+"""FFmpeg's names of the demuxers allowed; none of them opens a second file."""
 
 _PROTOCOL = "file"
 _READING = {
     "protocol_whitelist": _PROTOCOL,
     "format_whitelist": ",".join(CONTAINERS),
-    "enable_drefs": "0",  # a QuickTime track whose data would lie in another file
+    "enable_drefs": "0",  # no QuickTime track whose data lie in another file
 }
 
 
-def open_film(path: Path) -> InputContainer:
-    """Open a file that may be a film.
+def open_video(path: Path) -> InputContainer:
+    """Open a video file for reading.
 
     Raises:
-        VideoFileError: it is missing, may not be read, is no regular file, or is no film.
+        VideoFileError: it is missing, may not be read, is no regular file, or is no video.
     """
     name = shown_path(path)
     if path.is_dir():
@@ -49,7 +49,7 @@ def open_film(path: Path) -> InputContainer:
         raise VideoFileError(f"{name} does not exist; expected a video") from error
     except PermissionError as error:
         raise VideoFileError(f"{name} may not be read; change its permissions") from error
-    except av.error.ArgumentError as error:  # what a format outside the list ends in
+    except av.error.ArgumentError as error:  # FFmpeg's error for a format outside the list
         raise VideoFileError(
             f"{name} is no video that can be read; expected MP4, Matroska, WebM or the like"
         ) from error
@@ -61,15 +61,15 @@ def open_film(path: Path) -> InputContainer:
 
 
 def open_output(path: Path, *, container: str, options: dict[str, str]) -> OutputContainer:
-    """Open a file to write a film to.
+    """Open a file to write a video to.
 
     Args:
-        path: of the file.
+        path: the file.
         container: FFmpeg's name of its format.
         options: of that format.
 
     Raises:
-        av.FFmpegError: it cannot be written to.
+        av.FFmpegError: the file cannot be written.
     """
     return av.open(_as_file(path), "w", format=container, container_options=options)
 

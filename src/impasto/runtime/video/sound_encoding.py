@@ -12,15 +12,15 @@ _OPUS, _AAC = "libopus", "aac"
 _OPUS_RATE = 48_000
 _FORMATS = {_AAC: "fltp", _OPUS: "flt"}
 _LAYOUTS = ("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "6.1", "7.1")
-"""Of so many channels, where a film does not say which they are."""
+"""The layout of one channel, of two, … , for sound that does not state it."""
 
 
 class EncodedSound:
-    """A stream of sound on its way through a decoder and an encoder.
+    """A stream of sound, decoded and encoded anew.
 
     Attributes:
-        codec: of the encoder.
-        num_lost: pieces that could not be decoded or encoded, so far.
+        codec: the encoder's.
+        num_lost: packets and frames so far that could not be decoded or encoded.
     """
 
     def __init__(self, stream: Any, output: OutputContainer, codec: str) -> None:
@@ -33,7 +33,7 @@ class EncodedSound:
 
     @classmethod
     def of(cls, source: AudioStream, output: OutputContainer) -> "EncodedSound | None":
-        """The sound of a stream encoded anew; None where no encoder takes it."""
+        """The stream encoded anew; None if no encoder takes it."""
         codec = _AAC if _AAC in output.supported_codecs else _OPUS
         settings = _encoder_settings(codec, source)
         if settings is None:
@@ -45,7 +45,7 @@ class EncodedSound:
         return cls(stream, output, codec)
 
     def write(self, packet: "Packet[Any]") -> None:
-        """Write what a packet holds."""
+        """Encode and write the sound of a packet."""
         try:
             frames: Any = packet.decode()
         except av.error.EOFError:
@@ -60,14 +60,14 @@ class EncodedSound:
                 self.num_lost += 1
 
     def finish(self) -> None:
-        """Encode what is still held back."""
+        """Encode and write what resampler and encoder still hold."""
         with contextlib.suppress(av.error.EOFError, ValueError):
             self._drain()
         self._output.mux(self._stream.encode(None))
 
     def _encode(self, frame: av.AudioFrame) -> None:
         kind = frame.format.name, frame.layout.name, frame.sample_rate
-        if kind != self._kind:  # at first, and where a broadcast changes its sound
+        if kind != self._kind:  # the first frame, or a broadcast changes its sound
             self._drain()
             context = self._stream.codec_context
             self._resampler = av.AudioResampler(
@@ -88,15 +88,16 @@ class EncodedSound:
 
 
 def _encoder_settings(codec: str, source: AudioStream) -> tuple[int, str] | None:
-    """The sample rate and layout nearest to a stream's that an encoder takes; None without."""
+    """The sample rate and layout nearest to a stream's that the encoder takes; None if none."""
     context = source.codec_context
-    wanted = _OPUS_RATE if codec == _OPUS else context.sample_rate
+    source_rate = _OPUS_RATE if codec == _OPUS else context.sample_rate
     rates = av.Codec(codec, "w").audio_rates or [_OPUS_RATE]
     num_channels = context.layout.nb_channels
-    if not wanted or not num_channels:
+    if not source_rate or not num_channels:
         return None
-    rate = min(rates, key=lambda it: abs(it - wanted))
+    rate = min(rates, key=lambda it: abs(it - source_rate))
     usual = _LAYOUTS[min(num_channels, len(_LAYOUTS)) - 1]
+    # Encoders do not list the layouts that they take; opening one is the way to find out.
     for layout in (context.layout.name, usual, "stereo"):
         try:
             encoder: Any = av.CodecContext.create(codec, "w")

@@ -1,11 +1,11 @@
-"""Sound and subtitles on their way from one clip to another: copied, or encoded anew.
+"""Sound and subtitles from one video to another: copied, or encoded anew.
 
-They come from a reading of the file of their own, so that they may lie in it as they like.
+They are read from the file apart from the frames, so that neither has to wait in memory for the
+other, however the streams are interleaved.
 """
 
 from collections import Counter
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,24 @@ from av.packet import Packet
 from av.stream import Stream
 
 from impasto.runtime.video.facts import damage_notes
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.sound_encoding import EncodedSound
 from impasto.runtime.video.stream_trial import can_hold, first_packets
-from impasto.runtime.video.times import Clock, is_film_stream, start_of
+from impasto.runtime.video.times import Clock, is_video_stream, start_of
 
 _DAMAGED = (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError)
-"""What FFmpeg says of a packet that it cannot write; a full disk is none of these."""
+"""FFmpeg's errors for a packet that it cannot write; a full disk is another."""
 
 
 class Soundtrack:
-    """What a clip holds beside its pictures.
+    """Sound, subtitles, metadata and chapters of a video.
 
     Args:
-        source: the clip.
-        output: where it goes; streams are added, so that nothing may be written to it yet.
+        source: the video.
+        output: the file to write to; it gets further streams, so nothing may be written to it yet.
 
     Raises:
-        VideoFileError: the clip cannot be opened any more.
+        VideoFileError: the video cannot be opened any more.
     """
 
     def __init__(self, source: Path, output: OutputContainer) -> None:
@@ -41,7 +41,7 @@ class Soundtrack:
         self._carriers: dict[int, _Copied | EncodedSound] = {}
         self._left_out: Counter[str] = Counter()
         self._changes: list[str] = []
-        self._source = open_film(source)
+        self._source = open_video(source)
         samples = first_packets(source)
         for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
@@ -52,37 +52,42 @@ class Soundtrack:
 
     @property
     def notes(self) -> list[str]:
-        """What could not be copied so far, one line each."""
+        """A line for everything that was not copied so far."""
         num_lost = sum(carrier.num_lost for carrier in self._carriers.values())
         lost = damage_notes(num_lost, of="sound")
         return [*self._changes, *map(_left_out_note, self._left_out.items()), *lost]
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the clip says about itself."""
+        """The video's metadata."""
         return self._source.metadata
 
     def chapters(self) -> list[Any]:
-        """The clip's chapters, by the clock that begins at 0."""
+        """The video's chapters, by the clock that begins at 0."""
         start = start_of(self._source)
-        earlier = (
-            _earlier(chapter, start) for chapter in self._source.chapters() if chapter["time_base"]
-        )
-        return [chapter for chapter in earlier if 0 <= chapter["start"] <= chapter["end"]]
+        chapters = []
+        for chapter in self._source.chapters():
+            if not chapter["time_base"]:
+                continue
+            shift = round(start / chapter["time_base"])
+            begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+            if begin <= end:
+                chapters.append({**chapter, "start": begin, "end": end})
+        return chapters
 
     def write_until(self, seconds: float) -> None:
-        """Write what is heard or read before a moment of the film."""
+        """Write the packets before a time of the video."""
         while self._waiting is not None and seconds_of(self._waiting) < seconds:
             packet, self._waiting = self._waiting, next(self._packets, None)
             self._carriers[packet.stream.index].write(packet)
 
     def finish(self) -> None:
-        """Write what an encoder still holds; nothing more may be written."""
+        """Write what the encoders still hold; nothing may be written afterwards."""
         for carrier in self._carriers.values():
             carrier.finish()
 
     def close(self) -> None:
-        """Let go of the clip."""
+        """Close the video."""
         self._source.close()
 
     def _add(self, stream: Any, sample: "list[Packet[Any]]") -> None:
@@ -103,14 +108,13 @@ class Soundtrack:
             self._changes.append(f"{refusal}: the {kind} left out")
 
     def _count_left_out(self) -> None:
-        films = [stream for stream in self._source.streams.video if is_film_stream(stream)]
-        covers = len(self._source.streams.video) - len(films)
-        self._left_out["stream of pictures beside the first"] = max(0, len(films) - 1)
-        self._left_out["cover picture"] = covers
+        num_videos = sum(map(is_video_stream, self._source.streams.video))
+        self._left_out["stream of pictures beside the first"] = max(0, num_videos - 1)
+        self._left_out["cover picture"] = len(self._source.streams.video) - num_videos
         for stream in self._source.streams:
             if stream.type not in ("audio", "subtitle", "video"):
                 self._left_out[f"stream of {stream.type}"] += 1
-        self._left_out = +self._left_out
+        self._left_out = +self._left_out  # drops the zeros
 
     def _demux(self) -> "Iterator[Packet[Any]]":
         streams = [self._source.streams[index] for index in self._carriers]
@@ -123,11 +127,11 @@ class Soundtrack:
                 if packet.dts is not None:
                     yield packet
         except av.FFmpegError:
-            return  # the pictures' reading says what is wrong with the file
+            return  # the reader of the frames reports what is wrong with the file
 
 
 class _Copied:
-    """A stream whose packets go over as they are."""
+    """A stream whose packets are copied."""
 
     def __init__(self, source: Stream, output: OutputContainer) -> None:
         self._output = output
@@ -140,7 +144,7 @@ class _Copied:
     def write(self, packet: "Packet[Any]") -> None:
         assert packet.dts is not None
         if self._last is not None and packet.dts <= self._last:
-            self.num_lost += 1  # of a moment that is past
+            self.num_lost += 1  # containers refuse times that do not increase
             return
         self._last = packet.dts
         packet.stream = self._stream
@@ -150,12 +154,7 @@ class _Copied:
             self.num_lost += 1
 
     def finish(self) -> None:
-        """Nothing is held back."""
-
-
-def _earlier(chapter: Any, start: Fraction) -> Any:
-    shift = round(start / chapter["time_base"])
-    return {**chapter, "start": max(0, chapter["start"] - shift), "end": chapter["end"] - shift}
+        """Does nothing: a copied stream holds nothing back."""
 
 
 def _left_out_note(counted: tuple[str, int]) -> str:
@@ -167,8 +166,6 @@ def _left_out_note(counted: tuple[str, int]) -> str:
 
 
 def seconds_of(packet: "Packet[Any]") -> float:
-    """When a packet is decoded."""
-    assert (
-        packet.dts is not None
-    )  # encoders set it, and what demuxers leave without is not let through
+    """The decoding time of a packet."""
+    assert packet.dts is not None  # encoders set it, and _demux drops packets without
     return float(packet.dts * packet.time_base)

@@ -1,9 +1,9 @@
-"""Repainted films that flicker less: each frame is held to the one before, moved along with it.
+"""Stylized videos with less flicker: each frame is mixed with the previous one along the motion.
 
-Where a frame shows what the one before showed, two means are taken along the motion: of the frame
-itself with those before, so that sensor noise does not set off other strokes, and of the painting
-with the painting before. Where it does not (occlusions, light that changes, borders, cuts), the
-frame is painted as if it were alone. Flow is `motion`'s.
+Where a frame shows the same as the previous one, two means are taken along the optical flow: of the
+frame with the previous frames, so that sensor noise does not cause other strokes, and of the
+stylized frame with the previous stylized frame. Elsewhere (occlusions, changes of light, borders,
+cuts) a frame is stylized by itself. The flow comes from `optical_flow`.
 """
 
 import functools
@@ -16,54 +16,60 @@ from numpy.typing import NDArray
 from impasto.images.colour import LUMA_WEIGHTS
 from impasto.runtime.video.optical_flow import enlarge, estimate_flow, is_inside, shrink, warp
 
-FRAME_SHARE = 0.5
-"""Share of the frames before in the mean that the network is given."""
+FRAME_WEIGHT = 0.5
+"""Weight of the previous frames in the network's input."""
 
-PAINTING_SHARE = 0.6
-"""Share of the painting before in the painting."""
+STYLIZED_WEIGHT = 0.6
+"""Weight of the previous stylized frame in the current one."""
 
 FLOW_SIDE = 256
-"""Flow is estimated on frames shrunk by a whole number so that no side is longer, in pixels."""
+"""Longest side in pixels of the frames that flow is estimated on, shrunk by a whole number."""
 
 _LUMA = np.array(LUMA_WEIGHTS, np.float32)
 _MISMATCH = 0.03
-"""Difference at which the trust in what was there before is down to 1/e, without noise."""
+"""Difference at which the trust in the previous frame falls to 1/e, without noise."""
 
 _NUM_NOISES = 2.0
 _MAX_NOISE = 0.025
-"""More than this on average is no noise: it is another picture."""
+"""A larger median difference is not taken for noise: the frames show different things."""
 
 _CUT_SHARE = 0.5
-"""Below this mean trust a frame is taken for the first of another scene."""
+"""Below this mean trust, a frame is taken for the first after a cut."""
 
-Paint = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+StylizeFrame = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What the next frame is held to: a shrunk frame as filmed, the steadied frame and painting."""
+    """The previous frame.
+
+    Attributes:
+        small: the frame as it was recorded, shrunk; flow and trust compare recorded frames.
+        frame: its mean with the frames before.
+        stylized: its stylized picture.
+    """
 
     small: NDArray[np.float32]
     frame: NDArray[np.float32]
-    painting: NDArray[np.float32]
+    stylized: NDArray[np.float32]
 
 
 class Stabilizer:
-    """Paints the frames of one film in their order, and lets them agree.
+    """Stylizes the frames of one video, in their order, with little flicker.
 
     Args:
-        paint: from a frame to its painting of the same size, float32 H×W×3 in [0, 1].
+        stylize: stylizes a frame, float32 H×W×3 in [0, 1], to a picture of the same size.
     """
 
-    def __init__(self, paint: Paint) -> None:
-        self._paint = paint
+    def __init__(self, stylize: StylizeFrame) -> None:
+        self._stylize = stylize
         self._past: _Past | None = None
 
     def __call__(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The painting of the next frame.
+        """The next frame, stylized.
 
         Args:
-            frame: float32 H×W×3 in [0, 1]; one of another size begins anew.
+            frame: float32 H×W×3 in [0, 1]; after another size, the previous frames are forgotten.
 
         Returns:
             float32 H×W×3 in [0, 1].
@@ -79,36 +85,36 @@ class Stabilizer:
         if trust.mean() < _CUT_SHARE:
             return self._begin(small, frame)
         size = {"height": height, "width": width}
-        moved = warp(
-            np.concatenate([past.frame, past.painting], axis=-1),
+        warped = warp(
+            np.concatenate([past.frame, past.stylized], axis=-1),
             enlarge(flow, factor, **size) * np.float32(factor),
         )
         trust = enlarge(trust[..., np.newaxis], factor, **size)
-        steady = mean_along_motion(frame, moved[..., :3], trust * np.float32(FRAME_SHARE))
-        painting = mean_along_motion(
-            self._paint(steady), moved[..., 3:], trust * np.float32(PAINTING_SHARE)
+        steady = mean_along_motion(frame, warped[..., :3], trust * np.float32(FRAME_WEIGHT))
+        stylized = mean_along_motion(
+            self._stylize(steady), warped[..., 3:], trust * np.float32(STYLIZED_WEIGHT)
         )
-        self._past = _Past(small, steady, painting)
-        return painting
+        self._past = _Past(small, steady, stylized)
+        return stylized
 
     def _begin(self, small: NDArray[np.float32], frame: NDArray[np.float32]) -> NDArray[np.float32]:
-        painting = self._paint(frame)
-        self._past = _Past(small, frame, painting)
-        return painting
+        stylized = self._stylize(frame)
+        self._past = _Past(small, frame, stylized)
+        return stylized
 
 
 def trust_in(
     flow: NDArray[np.float32], frame: NDArray[np.float32], before: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far each pixel shows what the frame before showed where its flow leads.
+    """Per pixel, the trust that x + flow(x) in the previous frame shows the same as x in this one.
 
-    The difference there, averaged over channels and 5×5 pixels, counts from the level that the
-    film's noise explains (by the median of all differences).
+    It falls with the difference of the two, averaged over channels and 5×5 pixels, less the part
+    that noise explains (estimated by the median of all differences).
 
     Args:
-        flow: H×W×2, as `estimate_flow` gives it.
+        flow: H×W×2, from `estimate_flow`.
         frame: H×W×3.
-        before: H×W×3, the frame before.
+        before: H×W×3, the previous frame.
 
     Returns:
         H×W float32 in [0, 1].
@@ -121,24 +127,24 @@ def trust_in(
 
 
 def mean_along_motion(
-    picture: NDArray[np.float32], moved: NDArray[np.float32], share: NDArray[np.float32]
+    picture: NDArray[np.float32], warped: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """A picture mixed with the one before, which may differ no more than its neighbourhood does.
+    """A picture mixed with the previous one, clipped to the values around each pixel.
 
     Args:
         picture: H×W×3.
-        moved: H×W×3, the one before, moved along.
-        share: H×W×1, of the one before.
+        warped: H×W×3, the previous picture, warped by the flow.
+        weight: H×W×1, of the previous picture.
 
     Returns:
         float32 H×W×3 in [0, 1].
 
-    Source: Karis 2014, *High-quality temporal supersampling* (SIGGRAPH course), from where the
-    limits are taken: they keep a trace of what has left from being drawn along.
+    Source: Karis 2014, *High-quality temporal supersampling* (SIGGRAPH course). The clipping
+    prevents ghosts: traces of an object that is no longer there.
     """
     lowest, highest = neighbourhood(picture)
-    held = np.clip(moved, lowest, highest)
-    mixed: NDArray[np.float32] = np.clip(picture + share * (held - picture), 0, 1)
+    clipped = np.clip(warped, lowest, highest)
+    mixed: NDArray[np.float32] = np.clip(picture + weight * (clipped - picture), 0, 1)
     return mixed
 
 
@@ -151,6 +157,7 @@ def neighbourhood(
         picture: H×W×C.
         radius: of the window, in pixels.
     """
+    # Rows first, then columns: 2 · side comparisons a pixel in place of side².
     height, width = picture.shape[:2]
     side = 2 * radius + 1
     padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="edge")
@@ -163,7 +170,7 @@ def neighbourhood(
 
 
 def box_mean(array: NDArray[np.float32], radius: int) -> NDArray[np.float32]:
-    """The mean over windows of 2·radius + 1 pixels each way; the last pixel goes on beyond.
+    """The mean over windows of 2·radius + 1 pixels each way; the last pixel is repeated beyond.
 
     Args:
         array: H×W float32.

@@ -1,4 +1,4 @@
-"""Whether a container can hold a stream as it is: found out by writing the beginning of one."""
+"""Whether a container can hold a stream as it is encoded: tried by writing its beginning."""
 
 import io
 from pathlib import Path
@@ -8,19 +8,19 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from impasto.runtime.video.opening import open_film
+from impasto.runtime.video.opening import open_video
 from impasto.runtime.video.times import Clock
 
 _SAMPLED_PACKETS = 8
-_LOOKED_AT_PACKETS = 500
+_MAX_PACKETS_READ = 500
 _TEXTS_WITHOUT_WEBM = ("srt", "subrip", "ass", "ssa")
-"""WebM's list of codecs has them, and its files have not."""
+"""Subtitles that FFmpeg lists among WebM's codecs, and that WebM files cannot hold."""
 
 
 def first_packets(source: Path) -> "dict[int, list[Packet[Any]]]":
-    """A few packets of each stream of sound or subtitles, from the beginning of a film."""
+    """The first packets of each stream of sound or subtitles of a video, by its index."""
     samples: dict[int, list[Packet[Any]]] = {}
-    container = open_film(source)
+    container = open_video(source)
     try:
         streams = [it for it in container.streams if it.type in ("audio", "subtitle")]
         if not streams:
@@ -29,21 +29,19 @@ def first_packets(source: Path) -> "dict[int, list[Packet[Any]]]":
             sample = samples.setdefault(packet.stream.index, [])
             if packet.dts is not None and len(sample) < _SAMPLED_PACKETS:
                 sample.append(packet)
-            if number >= _LOOKED_AT_PACKETS or _are_enough(streams, samples):
+            if number >= _MAX_PACKETS_READ:  # subtitles may begin late
+                break
+            if all(len(samples.get(it.index, ())) >= _SAMPLED_PACKETS for it in streams):
                 break
     except av.FFmpegError:
-        pass  # damaged: what was read so far has to do
+        pass  # damaged: the packets read so far have to suffice
     finally:
         container.close()
     return samples
 
 
-def _are_enough(streams: list[Stream], samples: "dict[int, list[Packet[Any]]]") -> bool:
-    return all(len(samples.get(it.index, ())) >= _SAMPLED_PACKETS for it in streams)
-
-
 def can_hold(container: str, stream: Stream, sample: "list[Packet[Any]]") -> bool:
-    """Whether a file of this container takes a stream as it is: FFmpeg is asked to write one.
+    """Whether FFmpeg writes a stream into a container without encoding it anew.
 
     Args:
         container: FFmpeg's name of it.

@@ -1,8 +1,8 @@
-"""One clock for all streams of a film: it begins at 0 and does not jump.
+"""One clock for all streams of a video: it begins at 0 and does not jump.
 
-Recordings of a broadcast begin at any hour, and their clock is set anew where they were cut. Every
-reading of a film corrects the same packets in the same order, and so finds the same times: pictures
-and sound stay together. Where a jump is suspected follows FFmpeg's command line.
+Recordings of a broadcast begin at any time, and their clock jumps where they were cut. Frames and
+sound are read separately, but each reading corrects the same packets in the same order, so both get
+the same times and stay in step. The thresholds of a jump follow FFmpeg's command line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,20 +21,20 @@ _BACK_SECONDS = Fraction(1, 10)
 _SAME_JUMP_SECONDS = 1
 _OVERLAP_SECONDS = Fraction(1, 100)
 _PRIMING_SECONDS = 1
-"""Sound encoders begin by so much before 0 at most, and players know."""
+"""Sound encoders begin up to this much before 0; players skip that part."""
 
 
-def is_film_stream(stream: Stream) -> bool:
-    """Whether a stream holds moving pictures, and not the picture of a cover."""
+def is_video_stream(stream: Stream) -> bool:
+    """Whether a stream is a video, not a cover picture."""
     return stream.type == "video" and not stream.disposition & Disposition.attached_pic
 
 
 def start_of(container: InputContainer) -> Fraction:
-    """The second at which a film's pictures or sound begin; 0 where that is as good as at 0."""
-    pictures = _starts(filter(is_film_stream, container.streams.video))
-    starts = [*pictures, *_starts(container.streams.audio)]
+    """The second at which a video's frames or sound begin; 0 if only priming comes before 0."""
+    frame_starts = _starts(filter(is_video_stream, container.streams.video))
+    starts = [*frame_starts, *_starts(container.streams.audio)]
     start = min(starts, default=Fraction(0))
-    is_priming = -_PRIMING_SECONDS <= start <= 0 <= min(pictures, default=Fraction(0))
+    is_priming = -_PRIMING_SECONDS <= start <= 0 <= min(frame_starts, default=Fraction(0))
     return Fraction(0) if is_priming else start
 
 
@@ -48,12 +48,13 @@ def _starts(streams: Iterable[Stream]) -> list[Fraction]:
 
 @dataclass(slots=True)
 class _StreamClock:
-    """Where one stream is.
+    """The clock of one stream.
 
     Attributes:
         shift: seconds added to its times.
-        num_jumps: of the film, that are part of the shift.
-        expected: when its next packet should be decoded; None before the first.
+        num_jumps: jumps of the video that are part of the shift.
+        expected: the decoding time of its next packet, if it follows the last one without a gap;
+            None before the first.
     """
 
     shift: Fraction
@@ -62,13 +63,13 @@ class _StreamClock:
 
 
 class Clock:
-    """Corrects the times of a film's packets.
+    """Corrects the times of a video's packets.
 
-    Where the clock jumps, it does so for all streams, which do not lie quite side by side in the
-    file: what the first one finds, the others take over when they come to it.
+    A jump concerns all streams, but their packets do not lie quite side by side in the file: the
+    first stream that meets the jump measures it, and the others adopt it when they reach it.
 
     Args:
-        container: the film, of which nothing has been read yet.
+        container: the video, before anything was read from it.
     """
 
     def __init__(self, container: InputContainer) -> None:
@@ -78,31 +79,29 @@ class Clock:
         self._jumps: list[Fraction] = []
         self._clocks: dict[int, _StreamClock] = {}
 
-    def demux(self, wanted: Sequence[Stream]) -> "Iterator[Packet[Any]]":
+    def demux(self, streams: Sequence[Stream]) -> "Iterator[Packet[Any]]":
         """The packets of some streams, their times corrected.
 
-        Whatever is wanted, those of all pictures and sound are looked at: all readings must see
-        the same jumps.
+        The packets of all video and sound are read in any case: every reading of the file must
+        see the same jumps.
         """
-        indices = {stream.index for stream in wanted}
+        indices = {stream.index for stream in streams}
         timed = [
             stream
             for stream in self._container.streams
-            if stream.type == "audio" or is_film_stream(stream) or stream.index in indices
+            if stream.type == "audio" or is_video_stream(stream) or stream.index in indices
         ]
         for packet in self._container.demux(timed):
-            self._correct(packet)
+            shift = round(self._shift_of(packet) / packet.time_base)
+            if packet.pts is not None:
+                packet.pts += shift
+            if packet.dts is not None:
+                packet.dts += shift
             if packet.stream.index in indices:
                 yield packet
 
-    def _correct(self, packet: "Packet[Any]") -> None:
-        shift = round(self._shift_of(packet) / packet.time_base)
-        if packet.pts is not None:
-            packet.pts += shift
-        if packet.dts is not None:
-            packet.dts += shift
-
     def _shift_of(self, packet: "Packet[Any]") -> Fraction:
+        # Subtitles are sparse: a gap in them is no jump, so they follow the others.
         if packet.stream.type not in ("audio", "video"):
             return sum(self._jumps, -self._start)
         clock = self._clocks.setdefault(packet.stream.index, _StreamClock(-self._start))
@@ -113,22 +112,23 @@ class Clock:
         return clock.shift
 
     def _look_for_jump(self, clock: _StreamClock, decoded: Fraction) -> None:
+        """Adopt a jump that another stream has measured, else measure a new one."""
         if clock.expected is None:
             return
         gap = clock.expected - decoded - clock.shift
         jump = Fraction(0)
-        for number, found in enumerate(self._jumps[clock.num_jumps :], clock.num_jumps + 1):
-            jump += found
+        for number, seconds in enumerate(self._jumps[clock.num_jumps :], clock.num_jumps + 1):
+            jump += seconds
             if abs(gap - jump) < _SAME_JUMP_SECONDS:
                 clock.shift, clock.num_jumps = clock.shift + jump, number
-                if gap - jump > _OVERLAP_SECONDS:  # it ended later than the stream that jumped
+                if gap - jump > _OVERLAP_SECONDS:  # this stream ended later than the first one
                     self._jump(clock, gap - jump)
                 return
         if gap > _BACK_SECONDS or gap < -_LEAP_SECONDS:
             self._jump(clock, gap)
 
     def _jump(self, clock: _StreamClock, seconds: Fraction) -> None:
-        """Shift a stream; the others will follow, unless it has come to other jumps than they."""
+        """Shift a stream, and record the jump for the others unless they have jumped since."""
         if clock.num_jumps == len(self._jumps):
             self._jumps.append(seconds)
         clock.shift, clock.num_jumps = clock.shift + seconds, len(self._jumps)

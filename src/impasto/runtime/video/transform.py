@@ -1,6 +1,7 @@
-"""Films repainted from file to file: read, transformed and written in threads, frame by frame.
+"""Videos stylized and upscaled from file to file, frame by frame.
 
-The files are the room `clips`'s, what steadies a film `stabilization`'s.
+Reading, computing and writing run in threads of their own (`impasto.runtime.pipeline`). Reading and
+writing: `reading`, `writing`. Less flicker: `stabilization`.
 """
 
 import os
@@ -28,27 +29,27 @@ from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
 from impasto.runtime.pipeline import run_stages
 from impasto.runtime.stylizer import Stylizer, check_settings
 from impasto.runtime.upscaler import Upscaler
-from impasto.runtime.video.facts import ClipFacts, ClipFrame, even
-from impasto.runtime.video.reading import ClipReader
+from impasto.runtime.video.facts import TimedPicture, even
+from impasto.runtime.video.reading import VideoReader
 from impasto.runtime.video.stabilization import Stabilizer
-from impasto.runtime.video.writing import ClipTarget, ClipWriter, check_video_target
+from impasto.runtime.video.writing import VideoOutput, VideoWriter, check_video_output
 from impasto.system.visible_text import shown_path
 
 NUM_AHEAD = 3
-"""Frames that wait between two stages."""
+"""Most frames that wait between two stages of the pipeline."""
 
 Transform = Callable[[Sequence[Picture]], Sequence[Picture]]
-"""From frames that follow each other to others."""
+"""From consecutive frames to their results."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoProgress:
-    """How far a film is.
+    """The progress of a video.
 
     Attributes:
         num_done: frames written so far.
-        num_frames: how many there will be, if known.
-        seconds: since the first frame was begun.
+        num_frames: all frames of the video; None if unknown.
+        seconds: since the start.
     """
 
     num_done: int
@@ -57,12 +58,12 @@ class VideoProgress:
 
     @property
     def frames_per_second(self) -> float:
-        """On average so far."""
+        """The average so far."""
         return self.num_done / max(self.seconds, 1e-9)
 
     @property
     def seconds_left(self) -> float | None:
-        """At this speed, if it is known how many frames there will be."""
+        """The time left at this speed; None if the number of frames is unknown."""
         if self.num_frames is None:
             return None
         return max(0, self.num_frames - self.num_done) / self.frames_per_second
@@ -70,14 +71,14 @@ class VideoProgress:
 
 @dataclass(frozen=True, slots=True)
 class VideoSummary:
-    """What was made.
+    """A video that was written.
 
     Attributes:
         width: of the frames, in pixels.
-        height: likewise.
-        num_frames: written.
+        height: of the frames, in pixels.
+        num_frames: frames written.
         seconds: that it took.
-        notes: what could not be taken over as it was, one line each.
+        notes: a line for everything that could not be kept as it was.
     """
 
     width: int
@@ -92,12 +93,12 @@ OnProgress = Callable[[VideoProgress], None]
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is done to which film."""
+    """A transformation of a video and its output."""
 
     transform: Transform
     batching: Batching[Picture]
     scale: int
-    target: ClipTarget
+    target: VideoOutput
     on_progress: OnProgress | None
 
 
@@ -114,16 +115,16 @@ def stylize_video(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VideoSummary:
-    """Repaint a film; sound, subtitles, times, colour tags and pixel aspect are kept.
+    """Stylize a video; sound, subtitles, times, colour tags and pixel aspect are kept.
 
-    The film is turned upright and deinterlaced, and begins at 0. Transparency is kept in `.webm`
-    and `.mov` (as ProRes 4444), and laid on white elsewhere. The file appears whole or not at all;
-    Ctrl-C, or a film that turns out to be damaged, leaves what is finished beside it as
+    The result is upright and deinterlaced, and begins at 0. Transparency is kept in `.webm` and
+    `.mov` (as ProRes 4444), and composited over white elsewhere. The file appears whole or not at
+    all; after Ctrl-C, or if the video is damaged, the finished part is beside it as
     `TARGET.partial.mp4`.
 
     Args:
         stylizer: the style.
-        source: the film.
+        source: the video.
         target: the file to write, `.mp4`, `.m4v`, `.mov` or `.mkv` (H.264), or `.webm` (VP9).
         size: pixels of the longer side it is resized to first; None keeps its own. Both sides
             become even.
@@ -137,7 +138,7 @@ def stylize_video(
     Raises:
         OutputExistsError: the target is there and may not be replaced; one that appears while
             the video is made is kept, and the video goes beside it.
-        VideoFileError: the source is no film, damaged or cut short, or the target cannot be
+        VideoFileError: the source is no video, damaged or cut short, or the target cannot be
             written.
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
         SettingError: a setting is out of range.
@@ -148,7 +149,7 @@ def stylize_video(
     paint = partial(stylizer.stylize_all, strength=strength, keep_colors=keep_colors)
     clip_target = _target(target, quality=quality, overwrite=overwrite)
     task = _Task(paint, stylizer.batching(), 1, clip_target, on_progress)
-    if stabilize:  # each frame needs the painting before
+    if stabilize:  # each frame needs the previous result
         task = replace(task, transform=_steady(paint), batching=ONE_BY_ONE)
     return _transform(Path(source), task, size=size)
 
@@ -162,11 +163,11 @@ def upscale_video(
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VideoSummary:
-    """Enlarge a film, with all that `stylize_video` keeps.
+    """Upscale a video; `stylize_video` says what is kept.
 
     Args:
         upscaler: the model.
-        source: the film.
+        source: the video.
         target: as for `stylize_video`.
         quality: likewise.
         overwrite: likewise.
@@ -187,7 +188,7 @@ def upscale_video(
 
 
 def _steady(paint: Transform) -> Transform:
-    """The same with less flicker, for the frames of one film."""
+    """The same with less flicker, for the frames of one video."""
 
     def paint_one(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
         return paint([Picture(rgb)])[0].rgb
@@ -197,17 +198,17 @@ def _steady(paint: Transform) -> Transform:
 
 
 def partial_path(target: str | os.PathLike[str]) -> Path:
-    """Where the finished part of a film goes: `film.partial.mp4` for `film.mp4`."""
+    """The path for the finished part of a video: `video.partial.mp4` for `video.mp4`."""
     path = Path(target)
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) -> ClipTarget:
+def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) -> VideoOutput:
     if not 1 <= quality <= 100:
         raise VideoFileError(f"quality is {quality}, expected a number from 1 to 100")
-    path = check_video_target(target, overwrite=overwrite)
+    path = check_video_output(target, overwrite=overwrite)
     try:
-        return ClipTarget(path, temporary_beside(path), quality, overwrite)
+        return VideoOutput(path, temporary_beside(path), quality, overwrite)
     except OSError as error:
         raise VideoFileError(
             f"{shown_path(path)} cannot be written ({reason_of(error)})"
@@ -222,27 +223,23 @@ def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
 
 
 def _transform_into(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
-    with ClipReader(source) as reader:
-        wanted = _wanted_size(reader.facts, size)
-        width, height = map(even, wanted) if task.scale == 1 else wanted
-        summary = _write_clip(source, reader, task, width=width, height=height)
-    if (width, height) != wanted:
-        note = f"{wanted[0]}×{wanted[1]} pixels became {width}×{height}: both sides must be even"
+    with VideoReader(source) as reader:
+        resized = reader.facts.width, reader.facts.height
+        if size is not None:
+            resized = fit_longer_side(*resized, size)
+        width, height = map(even, resized) if task.scale == 1 else resized
+        summary = _write_video(source, reader, task, width=width, height=height)
+    if (width, height) != resized:
+        note = f"{resized[0]}×{resized[1]} pixels became {width}×{height}: both sides must be even"
         return replace(summary, notes=(note, *summary.notes))
     return summary
 
 
-def _wanted_size(facts: ClipFacts, size: int | None) -> tuple[int, int]:
-    if size is None:
-        return facts.width, facts.height
-    return fit_longer_side(facts.width, facts.height, size)
-
-
-def _write_clip(
-    source: Path, reader: ClipReader, task: _Task, *, width: int, height: int
+def _write_video(
+    source: Path, reader: VideoReader, task: _Task, *, width: int, height: int
 ) -> VideoSummary:
     started = time.perf_counter()
-    writer = ClipWriter(
+    writer = VideoWriter(
         task.target,
         source=source,
         facts=reader.facts,
@@ -272,13 +269,14 @@ def _write_clip(
     )
 
 
-def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, height: int) -> None:
+def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, height: int) -> None:
     started = time.perf_counter()
 
-    def transform(given: Sequence[tuple[ClipFrame, Picture]]) -> Sequence[ClipFrame]:
-        made = task.transform([picture for _, picture in given])
+    def transform(batch: Sequence[tuple[TimedPicture, Picture]]) -> Sequence[TimedPicture]:
+        results = task.transform([picture for _, picture in batch])
         return [
-            frame.with_colours(it.rgb, it.alpha) for (frame, _), it in zip(given, made, strict=True)
+            frame.with_colours(result.rgb, result.alpha)
+            for (frame, _), result in zip(batch, results, strict=True)
         ]
 
     written = run_stages(
@@ -287,7 +285,7 @@ def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, hei
         partial(
             transform_batches,
             transform=transform,
-            batching=task.batching.by(lambda given: task.batching.load(given[1])),
+            batching=task.batching.by(lambda pair: task.batching.load(pair[1])),
         ),
         partial(map, writer.write),
         num_ahead=NUM_AHEAD,
@@ -301,11 +299,11 @@ def _run(reader: ClipReader, writer: ClipWriter, task: _Task, *, width: int, hei
 
 def _with_part_kept(
     error: ImpastoError | KeyboardInterrupt,
-    writer: ClipWriter,
-    target: ClipTarget,
-    reader: ClipReader,
+    writer: VideoWriter,
+    target: VideoOutput,
+    reader: VideoReader,
 ) -> BaseException:
-    """The error to raise, once the frames that are done are kept, if there are any."""
+    """Keep the frames that are done, if there are any, and return the error to raise."""
     num_done, num_frames = writer.num_frames, reader.facts.num_frames
     if num_done == 0:
         return error
@@ -313,10 +311,10 @@ def _with_part_kept(
     try:
         writer.finish(is_whole=False)
         put_in_place(target.temporary, part, replace=False)
-    except OutputAppearedError as appeared:  # an earlier part, which is kept
+    except OutputAppearedError as appeared:  # an earlier part is not replaced
         part = appeared.kept
     except (VideoFileError, OSError):
-        return error  # most likely the very one that no more can be written
+        return error  # most likely the error is that nothing can be written any more
     of_all = "" if num_frames is None else f" of {num_frames}"
     if isinstance(error, KeyboardInterrupt):
         return VideoInterrupted(

@@ -1,8 +1,7 @@
-"""A clip written to its file, with the times and colours of the one it was made from.
+"""A video written to its file, with the times and colour tags of its source.
 
-The suffix decides the container and the encoder.
-
-The file is the pipeline's to name and to put in its place.
+The suffix decides the container, and with the transparency the encoder (`encoders`). The caller
+names the file, and puts it in place when it is whole.
 """
 
 import contextlib
@@ -13,18 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container.output import OutputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from impasto.errors import VideoFileError
 from impasto.files import check_output, reason_of
-from impasto.runtime.video.encoders import Encoder, encoder_for
-from impasto.runtime.video.facts import ClipFacts, ClipFrame
+from impasto.runtime.video.encoders import encoder_for
+from impasto.runtime.video.facts import TimedPicture, VideoFacts
 from impasto.runtime.video.frames import on_white, rgb_to_frame, rgba_to_frame
 from impasto.runtime.video.opening import open_output
 from impasto.runtime.video.soundtrack import Soundtrack, seconds_of
@@ -39,18 +36,18 @@ _OPAQUE = 0.999
 _TIMECODE = r"\d\d:\d\d:\d\d[:;]\d\d"
 _DROP_FRAME_RATES = (Fraction(30_000, 1001), Fraction(60_000, 1001))
 _HDR = {16: "PQ", 18: "HLG"}
-"""The transfers of H.273 that reach beyond what a screen usually shows."""
+"""The transfers of HDR in H.273, by code point."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClipTarget:
-    """Where a clip goes.
+class VideoOutput:
+    """The output file of a video.
 
     Attributes:
-        path: of the file, under its last name.
-        temporary: of the file while it is written.
+        path: its final path.
+        temporary: its path while it is written.
         quality: 1 to 100.
-        overwrite: a file that is there may be replaced.
+        overwrite: whether an existing file may be replaced.
     """
 
     path: Path
@@ -59,37 +56,37 @@ class ClipTarget:
     overwrite: bool = False
 
 
-class ClipWriter:
-    """A clip, open for writing.
+class VideoWriter:
+    """A video, open for writing.
 
     Args:
-        target: where it goes.
-        source: the clip whose soundtrack, title and chapters it takes.
-        facts: of that clip.
+        output: the file.
+        source: the video whose soundtrack, metadata and chapters it takes.
+        facts: the properties of that video.
         width: of the frames, in pixels, even.
-        height: likewise.
+        height: of the frames, in pixels, even.
 
     Attributes:
-        num_frames: written so far.
+        num_frames: frames written so far.
 
     Raises:
-        VideoFileError: the place cannot be written to.
+        VideoFileError: the file cannot be written.
     """
 
     def __init__(
-        self, target: ClipTarget, *, source: Path, facts: ClipFacts, width: int, height: int
+        self, output: VideoOutput, *, source: Path, facts: VideoFacts, width: int, height: int
     ) -> None:
-        self._name = shown_path(target.path)
+        self._name = shown_path(output.path)
         self._facts = facts
-        self._encoder = encoder_for(target.path.suffix, target.quality, has_alpha=facts.has_alpha)
+        self._encoder = encoder_for(output.path.suffix, output.quality, has_alpha=facts.has_alpha)
         self.num_frames = 0
         self._num_transparent = 0
         self._end = -math.inf
         self._soundtrack: Soundtrack | None = None
         with self._errors_as_ours():
-            self._output = _opened(target)
+            self._output = _open(output)
             try:
-                self._stream = self._add_film(width, height)
+                self._stream = self._add_video(width, height)
                 self._soundtrack = Soundtrack(source, self._output)
                 self._output.metadata.update(_metadata_for(facts, self._soundtrack.metadata))
                 self._output.set_chapters(self._soundtrack.chapters())
@@ -100,17 +97,23 @@ class ClipWriter:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be taken over as it was, so far, one line each."""
+        """A line for everything that could not be kept as it was, so far."""
         notes = list(self._soundtrack.notes) if self._soundtrack is not None else []
         if self._num_transparent and self._encoder.alpha_note:
             notes.append(self._encoder.alpha_note)
-        return (*notes, *_depth_notes(self._facts, self._encoder))
+        if self._facts.bits > self._encoder.bits:
+            hdr = _HDR.get(self._facts.colour.transfer)
+            hdr_note = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
+            notes.append(
+                f"{self._facts.bits} bits per channel became {self._encoder.bits}{hdr_note}"
+            )
+        return tuple(notes)
 
-    def write(self, frame: ClipFrame) -> int:
-        """Write one more frame; returns how many are written.
+    def write(self, frame: TimedPicture) -> int:
+        """Write one more frame, and return the number written.
 
         Raises:
-            VideoFileError: the place cannot be written to any more.
+            VideoFileError: the file cannot be written any more.
         """
         picture = self._encodable(frame)
         picture.pts, picture.time_base = frame.time, self._facts.time_base
@@ -118,20 +121,21 @@ class ClipWriter:
         with self._errors_as_ours():
             packets = self._stream.encode(picture)
             self._output.mux(packets)
-            if packets:  # never sound before film, whose first times may be negative
+            if packets:  # not before the first frame, whose time may be negative
                 self._sound.write_until(seconds_of(packets[-1]))
         self._end = float((frame.time + frame.duration) * self._facts.time_base)
         self.num_frames += 1
         return self.num_frames
 
     def finish(self, *, is_whole: bool) -> None:
-        """Write what the encoders hold, and the index, without which nothing plays.
+        """Write what the encoders hold, and the index, without which the file does not play.
 
         Args:
-            is_whole: the soundtrack goes on to its own end, and not only to that of the frames.
+            is_whole: write the soundtrack to its own end; otherwise to the end of the last frame,
+                and go on after errors, so that the finished part plays.
 
         Raises:
-            VideoFileError: the place cannot be written to any more.
+            VideoFileError: the file cannot be written any more.
         """
         with self._errors_as_ours():
             packets = self._stream.encode(None)
@@ -139,23 +143,19 @@ class ClipWriter:
                 self._output.mux(packets)
                 self._write_sound(math.inf)
             else:
-                self._write_what_can_be(packets)
+                for packet in packets:
+                    with contextlib.suppress(*_FFMPEG_ERRORS):
+                        self._output.mux_one(packet)
+                with contextlib.suppress(*_FFMPEG_ERRORS):
+                    self._write_sound(self._end)
             self._output.close()
-
-    def _write_what_can_be(self, packets: "list[Packet[Any]]") -> None:
-        """The end of a part: it shall play, whatever went wrong."""
-        for packet in packets:
-            with contextlib.suppress(*_FFMPEG_ERRORS):
-                self._output.mux_one(packet)
-        with contextlib.suppress(*_FFMPEG_ERRORS):
-            self._write_sound(self._end)
 
     def _write_sound(self, end: float) -> None:
         self._sound.write_until(end)
         self._sound.finish()
 
     def close(self) -> None:
-        """Let go of the files; without `finish`, what was written is of no use."""
+        """Close the files; without `finish` before, the output does not play."""
         if self._soundtrack is not None:
             self._soundtrack.close()
         with contextlib.suppress(*_FFMPEG_ERRORS):
@@ -166,7 +166,7 @@ class ClipWriter:
         assert self._soundtrack is not None
         return self._soundtrack
 
-    def _encodable(self, frame: ClipFrame) -> VideoFrame:
+    def _encodable(self, frame: TimedPicture) -> VideoFrame:
         colour, alpha = self._facts.colour, frame.alpha
         if alpha is None:
             return rgb_to_frame(frame.rgb, colour=colour)
@@ -176,7 +176,7 @@ class ClipWriter:
         pixel_format = self._encoder.pixel_format
         return rgba_to_frame(frame.rgb, alpha, colour=colour, pixel_format=pixel_format)
 
-    def _add_film(self, width: int, height: int) -> VideoStream:
+    def _add_video(self, width: int, height: int) -> VideoStream:
         rate = self._facts.frame_rate or _USUAL_RATE
         encoder = self._encoder
         stream = self._output.add_stream(encoder.codec, rate=rate, options=dict(encoder.options))
@@ -201,14 +201,14 @@ class ClipWriter:
             raise VideoFileError(f"{self._name} cannot be written ({reason_of(error)})") from error
 
 
-def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Path:
-    """Refuse a path that a clip cannot be written to; worth asking before long work.
+def check_video_output(output: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Refuse a path that a video cannot be written to, before the long work.
 
     Raises:
-        OutputExistsError: a file is there and may not be replaced.
-        VideoFileError: a folder, a device, a missing folder, or a suffix of no format.
+        OutputExistsError: the file exists and may not be replaced.
+        VideoFileError: a folder, a device, a missing folder, or an unknown suffix.
     """
-    path = Path(target)
+    path = Path(output)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         raise VideoFileError(
             f"{shown_path(path)} ends in no suffix of a video that can be written; "
@@ -218,14 +218,14 @@ def check_video_target(target: str | os.PathLike[str], *, overwrite: bool) -> Pa
     return path
 
 
-def _opened(target: ClipTarget) -> OutputContainer:
-    container = _FORMATS[target.path.suffix.lower()]
+def _open(output: VideoOutput) -> OutputContainer:
+    container = _FORMATS[output.path.suffix.lower()]
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
-    return open_output(target.temporary, container=container, options=options)
+    return open_output(output.temporary, container=container, options=options)
 
 
-def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
-    """What a film says about itself, without a time code that FFmpeg would refuse to write."""
+def _metadata_for(facts: VideoFacts, metadata: dict[str, str]) -> dict[str, str]:
+    """The video's metadata, without a time code that FFmpeg would refuse to write."""
     code = metadata.get("timecode")
     rate = facts.frame_rate
     if code is None:
@@ -234,12 +234,3 @@ def _metadata_for(facts: ClipFacts, metadata: dict[str, str]) -> dict[str, str]:
     if is_whole and (";" not in code or rate in _DROP_FRAME_RATES):
         return metadata
     return {key: value for key, value in metadata.items() if key != "timecode"}
-
-
-def _depth_notes(facts: ClipFacts, encoder: Encoder) -> list[str]:
-    """What is lost where a film is deeper than what is written."""
-    if facts.bits <= encoder.bits:
-        return []
-    hdr = _HDR.get(facts.colour.transfer)
-    kept = f"; it stays an HDR video ({hdr}), for which that is little" if hdr else ""
-    return [f"{facts.bits} bits per channel became {encoder.bits}{kept}"]
