@@ -99,7 +99,7 @@ def resize_longer_side(picture: Picture, size: int) -> Picture:
         size: the longer side wanted, in pixels, at least 1.
 
     Raises:
-        PictureError: a size below 1.
+        SettingError: a size below 1.
     """
     width, height = fit_longer_side(picture.width, picture.height, size)
     return resize_picture(picture, width=width, height=height)
@@ -109,7 +109,7 @@ def resize_picture(picture: Picture, *, width: int, height: int) -> Picture:
     """Resample to a width and a height, in pixels, as `resize_longer_side` does.
 
     Raises:
-        PictureError: a width or height below 1.
+        SettingError: a width or height below 1.
     """
     if (width, height) == (picture.width, picture.height):
         return picture

@@ -201,7 +201,11 @@ def _infer_all(
 
 
 def num_values(model: OnnxModel, shape: Shape) -> int:
-    """How many values a graph computes for pictures N×3×H×W, all operators together."""
+    """How many values a graph computes for pictures N×3×H×W, all operators together.
+
+    Raises:
+        ModelFileError: an operator does not fit its inputs.
+    """
     values = {tensor.name: constant(tensor) for tensor in model.initializers}
     nodes = [node for node in model.nodes if not _is_constant(node, values)]
     return sum(prod(made.shape) for _, made in _infer_all(model, nodes, values, shape))

@@ -108,6 +108,7 @@ def load_picture(source: Source, *, longer_side: int | None = None) -> Picture:
 
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        SettingError: a longer side below 1.
         MissingExtraError: HEIC without the extra `heif`.
     """
     with _opened(source) as (image, stream, name):
@@ -129,6 +130,7 @@ def load_picture_or_animation(
 
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        SettingError: a longer side below 1.
         MissingExtraError: HEIC without the extra `heif`.
     """
     with _opened(source) as (image, stream, name):
