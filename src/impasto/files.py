@@ -126,11 +126,9 @@ def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
         release(temporary)
         return
     if not _rename_to_free(temporary, place):
-        for kept in names_beside(place):
-            if _rename_to_free(temporary, kept):
-                break
-        shown = kept if path.is_symlink() else path.with_name(kept.name)
-        raise OutputAppearedError(path, kept=shown)
+        free = next(name for name in names_beside(place) if _rename_to_free(temporary, name))
+        saved_path = free if path.is_symlink() else path.with_name(free.name)
+        raise OutputAppearedError(path, saved_path=saved_path)
 
 
 def check_output(path: Path, *, overwrite: bool, error: type[ImpastoError]) -> None:

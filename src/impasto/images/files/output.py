@@ -90,9 +90,9 @@ def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
     except OutputAppearedError:
         raise
     except OutputExistsError:
-        kept = next(path for path in names_beside(target) if not path.exists())
-        save(kept)
-        raise OutputAppearedError(target, kept=kept) from None
+        saved_path = next(path for path in names_beside(target) if not path.exists())
+        save(saved_path)
+        raise OutputAppearedError(target, saved_path=saved_path) from None
 
 
 def write_file(path: Path, data: bytes, *, replace: bool) -> None:
