@@ -8,6 +8,8 @@ import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from impasto.images.formats.vips_pixels import image_over
+
 if TYPE_CHECKING:
     import pyvips
 
@@ -32,14 +34,11 @@ class MappedPixels:
     def __init__(
         self, path: Path, *, width: int, height: int, num_channels: int, bits: int
     ) -> None:
-        import pyvips
-
         with path.open("rb") as file:
             self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        kind = "uchar" if bits == 8 else "ushort"
-        self.image = pyvips.Image.new_from_memory(
-            self._mapping, width, height, num_channels, kind
-        ).copy(interpretation="srgb" if bits == 8 else "rgb16")
+        self.image = image_over(
+            self._mapping, width=width, height=height, num_channels=num_channels, bits=bits
+        )
 
     def let_go(self) -> None:
         """Give the memory of all that was read back to the system."""

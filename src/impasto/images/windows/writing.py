@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import OutputExistsError, PictureFileError
 from impasto.files import reason_of, reserve_file, shown_size, whole_file
+from impasto.images.colour import to_bytes, to_words
 from impasto.images.formats.encoding import (
     FULL_CHROMA_QUALITY,
     FileFormat,
@@ -20,6 +21,7 @@ from impasto.images.formats.encoding import (
     metadata_shell,
 )
 from impasto.images.formats.sixteen_bit import told_chunks
+from impasto.images.formats.vips_pixels import bits_of, bytes_on_white, with_profile
 from impasto.images.metadata.selection import Metadata, xmp_for_file
 from impasto.images.profiles.colour_profile import srgb_profile
 from impasto.images.windows.mapped_pixels import MappedPixels
@@ -60,7 +62,6 @@ class WindowWriter:
     ) -> None:
         self._path, self._num_channels = folder / "result.raw", num_channels
         self._width, self._height, self._bits = width, height, bits
-        self._kind = np.uint8 if bits == 8 else np.uint16
         num_bytes = width * height * num_channels * (bits // 8)
         try:
             reserve_file(self._path, num_bytes)
@@ -75,10 +76,9 @@ class WindowWriter:
 
         The file is mapped for this window only, and so takes none of the process's memory after.
         """
-        scaled = channels * np.float32(np.iinfo(self._kind).max)
-        scaled += np.float32(0.5)
+        values = to_bytes(channels) if self._bits == 8 else to_words(channels)
         layout = (self._height, self._width, self._num_channels)
-        np.memmap(self._path, self._kind, "r+", shape=layout)[rows, columns] = scaled
+        np.memmap(self._path, values.dtype, "r+", shape=layout)[rows, columns] = values
 
     def save(
         self,
@@ -142,17 +142,14 @@ def _encode(
     if file_format.name == "PNG":
         _stream_to(path, image, ".png[keep=none]", lambda head: _with_told_of_png(head, shell))
         return
-    if image.hasalpha():
-        image = image.flatten(background=[_white(image)] * 3)
-    if image.format == "ushort":
-        image = image.colourspace("srgb")
     mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
     ending = f".jpg[Q={quality},subsample_mode={mode},keep=none]"
-    _stream_to(path, image, ending, lambda head: head[:2] + _told_of_jpeg(shell) + head[2:])
+    flat = bytes_on_white(image)
+    _stream_to(path, flat, ending, lambda head: head[:2] + _told_of_jpeg(shell) + head[2:])
 
 
 def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
-    num_bytes = image.width * image.height * image.bands * (1 if image.format == "uchar" else 2)
+    num_bytes = image.width * image.height * image.bands * bits_of(image) // 8
     _with_blobs(image, metadata).tiffsave(
         str(path),
         compression="deflate",
@@ -221,20 +218,12 @@ def _told_of_jpeg(shell: bytes) -> bytes:
 def _with_blobs(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
     import pyvips
 
-    image = image.copy()
-    blobs = {
-        "icc-profile-data": srgb_profile(),
-        "xmp-data": xmp_for_file(metadata.xmp, width=image.width, height=image.height),
-    }
-    for field, blob in blobs.items():
-        if blob is not None:
-            image.set_type(pyvips.GValue.blob_type, field, blob)
+    image = with_profile(image, srgb_profile())
+    xmp = xmp_for_file(metadata.xmp, width=image.width, height=image.height)
+    if xmp is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
     if metadata.dpi is not None:
         across, down = metadata.dpi
         image = image.copy(xres=across / 25.4, yres=down / 25.4)
         image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
     return image
-
-
-def _white(image: "pyvips.Image") -> int:
-    return 255 if image.format == "uchar" else 65_535
