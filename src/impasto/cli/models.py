@@ -77,7 +77,7 @@ def show(
 
     MODEL is a name, a file or an address.
     """
-    from impasto.zoo.registry import is_released, resolve_model, told_name
+    from impasto.zoo.registry import display_name, is_released, resolve_model
 
     found = resolve_model(fetched(model))
     if json:
@@ -85,7 +85,7 @@ def show(
         return
     size = f"{len(found.data) / 1e6:.2f} MB"
     whose = "ships with Impasto" if is_released(found) else "your own"
-    if told_name(found) != found.card.name:
+    if display_name(found) != found.card.name:
         whose = f"your own, not the {found.card.name} that ships with Impasto"
     for label, value in (
         *_facts(found.card),
@@ -233,10 +233,10 @@ def quantize(
     model goes to your own models. Nothing is trained; what harms is left in float.
     """
     from impasto.export.quantization import quantize_model, write_quantized
-    from impasto.zoo.registry import place_of_quantized, resolve_model
+    from impasto.zoo.registry import int8_output_path, resolve_model
 
     found = resolve_model(fetched(model))
-    target = output if output is not None else place_of_quantized(found)
+    target = output if output is not None else int8_output_path(found)
     if target.exists() and not overwrite:
         raise exists_already(target)
     quantized = quantize_model(found, photos, check=check, min_psnr=min_psnr, tell=print_note)

@@ -94,7 +94,7 @@ class Upscaler:
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """How results call the model: see `zoo.registry.display_name`."""
         return self._predictor.name
 
     @property

@@ -1,7 +1,7 @@
-"""Protocol-buffer messages read strictly: fields by number, nested messages left as bytes.
+"""A strict reader of protocol-buffer messages: fields by number, nested messages left as bytes.
 
-What a message means is `impasto.zoo.onnx_wire`'s. A field that a message does not have, or has more
-often than it may, is refused: two readers must never see two different models in one file.
+Unknown fields are refused, and fields that appear too often: two readers must never see two
+different models in one file. `impasto.zoo.onnx_wire` knows what the fields mean.
 Wire format: protobuf.dev/programming-guides/encoding.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Container
 from impasto.errors import ModelFileError
 
 MAX_FIELDS = 500_000
-"""More fields than this are refused; our largest network has some thousands."""
+"""A file with more is refused; our largest network has some thousands."""
 
 MAX_NUMBERS = 64
-"""Of the whole numbers in one repeated field."""
+"""The most numbers in one repeated field."""
 
 _MAX_FIELD_NUMBER = 2**29 - 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -27,7 +27,7 @@ Message = dict[int, list[Value]]
 
 
 class MessageReader:
-    """Reads messages, counting fields so that a small file cannot keep us busy for long."""
+    """Reads messages and counts their fields, so that a small file cannot cause much work."""
 
     def __init__(self) -> None:
         self._fields_left = MAX_FIELDS
@@ -38,7 +38,7 @@ class MessageReader:
         Args:
             buffer: of the message.
             known: numbers of the fields that it may have.
-            name: of the message, for people.
+            name: of the message, for errors.
 
         Raises:
             ModelFileError: malformed, or a field that is not known.
@@ -61,7 +61,7 @@ class MessageReader:
 
 
 def malformed(why: str) -> ModelFileError:
-    """The error for a file that is no sound ONNX file."""
+    """The error for a malformed ONNX file."""
     return ModelFileError(f"not a sound ONNX file ({why}); get the model file again")
 
 
