@@ -74,7 +74,11 @@ def sixteen_bit_channels(decoded: Any, image: Image.Image, profile: bytes | None
 
     Nothing is computed yet. Arguments and errors are those of `sixteen_bit_pixels`.
     """
-    if (decoded.width, decoded.height, decoded.format) != (*_size_in_file(image), "ushort"):
+    # Of a TIFF, Pillow's own width and height are those of the upright picture.
+    tags = getattr(image, "tag_v2", {})
+    width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
+    height = tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
+    if (decoded.width, decoded.height, decoded.format) != (width, height, "ushort"):
         raise ValueError(f"its pixels are {decoded.width}×{decoded.height} of {decoded.format}")
     num_colours = 3 if decoded.bands >= 3 else 1
     colours = decoded[:num_colours] if num_colours == 3 else decoded[0]
@@ -113,26 +117,16 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
         shell: a TIFF of any size that Pillow wrote, whose profile and XMP are taken over.
     """
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in (*_told_tags(shell).items(), *_layout_tags(values.shape).items()):
+    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
+        for tag, value in image.getexif().items():
+            directory[tag] = value
+    for tag, value in _layout_tags(values.shape).items():
         directory[tag] = value
     file = io.BytesIO()
     file.write(b"II" + struct.pack("<HL", 42, 8))
     directory.save(file)  # it moves the offsets to behind itself, where the pixels come
     file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
     return file.getvalue()
-
-
-def _size_in_file(image: Image.Image) -> tuple[int, int]:
-    """Pillow says of a TIFF how large it is when it is upright."""
-    tags = getattr(image, "tag_v2", {})
-    width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
-    return width, tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
-
-
-def _told_tags(shell: bytes) -> dict[int, Any]:
-    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
-        exif = image.getexif()
-        return {tag: exif[tag] for tag in exif}
 
 
 def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:

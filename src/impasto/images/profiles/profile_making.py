@@ -30,7 +30,11 @@ def made_profile(
         curve: light in [0, 1] at evenly spaced values, or the exponent of a power.
         is_grey: for pictures with one channel.
     """
-    trc = _power_tag(curve) if isinstance(curve, float) else _table_tag(curve)
+    if isinstance(curve, float):
+        trc = b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(curve * 65_536))
+    else:
+        steps = np.rint(curve * 65_535).astype(">u2")
+        trc = b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
     if is_grey:
         return _profile(b"GRAY", {b"wtpt": _xyz_tag(_D50), b"kTRC": trc})
     columns = _colorants(primaries)
@@ -53,15 +57,6 @@ def _colorants(primaries: Chromaticities) -> NDArray[np.float64]:
 def _xyz_tag(values: NDArray[np.float64]) -> bytes:
     numbers = [min(max(round(float(v) * 65_536), -(2**31)), 2**31 - 1) for v in values]
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *numbers)
-
-
-def _power_tag(exponent: float) -> bytes:
-    return b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(exponent * 65_536))
-
-
-def _table_tag(curve: NDArray[np.float64]) -> bytes:
-    steps = np.rint(curve * 65_535).astype(">u2")
-    return b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
 
 
 def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
