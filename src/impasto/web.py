@@ -175,8 +175,8 @@ def read_address(
 
 def stated_length(response: Response) -> int | None:
     """How many bytes a server says it sends; None where it says nothing that makes sense."""
-    found = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
+    return int(match[1]) if match else None
 
 
 def reason_of(error: BaseException) -> str:

@@ -133,15 +133,15 @@ def alone_in(folder: Path, *, lock: str = LOCK_NAME) -> Iterator[bool]:
     Raises:
         OSError: the folder or the lock file in it cannot be made.
     """
-    made = [place for place in folder.parents if not place.exists()]
+    missing = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with only_one(folder / lock) as is_alone:
             yield is_alone
     finally:
         with contextlib.suppress(OSError):  # the first that is not empty keeps those around it
-            for place in (folder, *made):
-                place.rmdir()
+            for parent in (folder, *missing):
+                parent.rmdir()
 
 
 def sweep(folder: Path) -> None:

@@ -273,6 +273,6 @@ def _json_object(text: str | bytes) -> dict[str, Any]:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "the top"
-    readable = "".join(letter if letter.isprintable() else "?" for letter in place)
+    location = ".".join(str(part) for part in problem["loc"]) or "the top"
+    readable = "".join(letter if letter.isprintable() else "?" for letter in location)
     return f"{readable[:100]}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

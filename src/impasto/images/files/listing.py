@@ -37,14 +37,14 @@ def list_pictures(
     Raises:
         PictureFileError: the folder is missing, a file, or may not be read.
     """
-    found: list[Path] = []
+    pictures: list[Path] = []
 
     def failed(error: OSError) -> None:
-        place = Path(error.filename or folder)
-        if on_unreadable is None or place == Path(folder):
+        unreadable = Path(error.filename or folder)
+        if on_unreadable is None or unreadable == Path(folder):
             raise error
-        message = f"{shown_path(place)} cannot be listed ({one_line(error)})"
-        on_unreadable(place, PictureFileError(message))
+        message = f"{shown_path(unreadable)} cannot be listed ({one_line(error)})"
+        on_unreadable(unreadable, PictureFileError(message))
 
     suffixes = READABLE_SUFFIXES.union(also)
     try:
@@ -55,7 +55,7 @@ def list_pictures(
                     continue
                 path = Path(parent, name)
                 if (kind := special_kind(path)) is None:
-                    found.append(path)
+                    pictures.append(path)
                 elif on_special is not None:
                     on_special(path, kind)
     except FileNotFoundError as error:
@@ -70,4 +70,4 @@ def list_pictures(
         raise PictureFileError(
             f"{shown_path(folder)} cannot be listed ({one_line(error)})"
         ) from error
-    return sorted(found)
+    return sorted(pictures)

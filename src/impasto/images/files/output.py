@@ -50,9 +50,9 @@ def format_named(name: str) -> FileFormat:
     Raises:
         PictureFileError: no such format; the message lists those there are.
     """
-    wanted = name.lower().removeprefix(".")
+    lower_name = name.lower().removeprefix(".")
     for known in FILE_FORMATS:
-        if wanted == known.name.lower() or f".{wanted}" in known.suffixes:
+        if lower_name == known.name.lower() or f".{lower_name}" in known.suffixes:
             return known
     names = ", ".join(known.name.lower() for known in FILE_FORMATS)
     raise PictureFileError(f"{name!r} is no format that can be written; expected one of {names}")

@@ -48,7 +48,7 @@ def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
     Raises:
         PictureFileError: it is one of these.
     """
-    place = stream.tell()
+    position = stream.tell()
     num_bytes = stream.seek(0, os.SEEK_END)
     try:
         needed = _bytes_needed(image, stream)
@@ -63,7 +63,7 @@ def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
                 "convert it with another program, or get the file again"
             )
     finally:
-        stream.seek(place)
+        stream.seek(position)
 
 
 def _bytes_needed(image: Image.Image, stream: BinaryIO) -> int:

@@ -98,9 +98,15 @@ def _with_metadata(
     bits: Bits,
 ) -> Picture:
     height, width = rgb.shape[:2]
-    told = kept_metadata(image, width=width, height=height, sideways=sideways)
+    metadata = kept_metadata(image, width=width, height=height, sideways=sideways)
     return Picture(
-        rgb, alpha, exif=told.exif, dpi=told.dpi, xmp=told.xmp, bits=bits, texts=told.texts
+        rgb,
+        alpha,
+        exif=metadata.exif,
+        dpi=metadata.dpi,
+        xmp=metadata.xmp,
+        bits=bits,
+        texts=metadata.texts,
     )
 
 

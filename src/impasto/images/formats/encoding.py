@@ -281,15 +281,15 @@ def _options_for(
 
 
 def _options(
-    told: Metadata, size: tuple[int, int], name: str, quality: int, *, lossless: bool
+    metadata: Metadata, size: tuple[int, int], name: str, quality: int, *, lossless: bool
 ) -> dict[str, Any]:
     sampling = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
-    blocks = _blocks(told, size, name)
+    blocks = _blocks(metadata, size, name)
     match name:
         case "JPEG":
             own: dict[str, Any] = {"quality": quality, "subsampling": sampling, **blocks}
         case "PNG":
-            own = _png_blocks(told, blocks)
+            own = _png_blocks(metadata, blocks)
         case "WEBP":
             own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
@@ -302,28 +302,28 @@ def _options(
             own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}
         case _:
             own = {}
-    if told.dpi is not None and name in _WITH_DPI:
-        own["dpi"] = told.dpi
+    if metadata.dpi is not None and name in _WITH_DPI:
+        own["dpi"] = metadata.dpi
     if name not in ("BMP", "GIF"):
         own["icc_profile"] = srgb_profile()
-    comment = dict(told.texts).get("Comment")
+    comment = dict(metadata.texts).get("Comment")
     if comment and name in ("JPEG", "GIF") and len(comment.encode()) <= _JPEG_MARKER_BYTES:
         own["comment"] = comment.encode()
     return own
 
 
-def _blocks(told: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
+def _blocks(metadata: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
     """EXIF and XMP as they go into a file of this picture; a JPEG holds short ones only."""
     width, height = size
     blocks = {
         "exif": exif_for_file(
-            told.exif,
+            metadata.exif,
             width=width,
             height=height,
-            dpi=None if name in _WITH_DPI else told.dpi,
+            dpi=None if name in _WITH_DPI else metadata.dpi,
             with_orientation=name != "AVIF",  # Pillow would write the block anew without it
         ),
-        "xmp": xmp_for_file(told.xmp, width=width, height=height),
+        "xmp": xmp_for_file(metadata.xmp, width=width, height=height),
     }
     return {
         key: block
@@ -332,9 +332,9 @@ def _blocks(told: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
     }
 
 
-def _png_blocks(told: Metadata, blocks: dict[str, Any]) -> dict[str, Any]:
+def _png_blocks(metadata: Metadata, blocks: dict[str, Any]) -> dict[str, Any]:
     texts = PngImagePlugin.PngInfo()
-    for keyword, text in told.texts:
+    for keyword, text in metadata.texts:
         with contextlib.suppress(UnicodeError, ValueError):  # a keyword no PNG may have
             texts.add_text(keyword, text)
     xmp = blocks.pop("xmp", None)

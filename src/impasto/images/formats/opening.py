@@ -63,20 +63,20 @@ def open_image(
         with contextlib.suppress(Exception):  # boxes of a damaged file; its pixels may be good
             _tell(image, nclx_of_file(stream))
     elif head[:4] in _TIFF_BEGINNINGS:
-        place = stream.tell()
+        position = stream.tell()
         block = block_of_tiff(stream)
-        stream.seek(place)
+        stream.seek(position)
         if block is not None:
             image.info[TIFF_EXIF] = block
     return image
 
 
 def _open_png(stream: BinaryIO, formats: Collection[str], *, any_size: bool) -> Image.Image:
-    shown = shown_png(stream)
-    image = _open(shown.stream, formats, SIGNATURE, any_size=any_size)
-    _tell(image, shown.cicp)
-    if shown.profile is not None:
-        image.info["icc_profile"] = shown.profile
+    png = shown_png(stream)
+    image = _open(png.stream, formats, SIGNATURE, any_size=any_size)
+    _tell(image, png.cicp)
+    if png.profile is not None:
+        image.info["icc_profile"] = png.profile
     for key in _NO_TEXTS & image.info.keys():
         if isinstance(image.info[key], str):  # a text of that name
             del image.info[key]

@@ -27,10 +27,10 @@ def num_pixel_bytes(stream: BinaryIO) -> int:
     Raises:
         ValueError: the header makes no sense.
     """
-    place = stream.tell()
+    position = stream.tell()
     stream.seek(len(SIGNATURE) + _CHUNK_HEAD_BYTES)
     head = stream.read(13)
-    stream.seek(place)
+    stream.seek(position)
     if len(head) < 13 or head[9] not in _NUM_CHANNELS:
         raise ValueError("it has no header")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", head)
@@ -66,19 +66,19 @@ def check_rows(image: Image.Image, stream: BinaryIO) -> None:
         raise ValueError("its pixels end before its last row")
 
 
-def _inflates_to(wanted: int, stream: BinaryIO) -> bool:
-    place, inflater, num_bytes = stream.tell(), zlib.decompressobj(), 0
+def _inflates_to(num_expected: int, stream: BinaryIO) -> bool:
+    position, inflater, num_bytes = stream.tell(), zlib.decompressobj(), 0
     try:
         for chunk in every_chunk(stream):
             left = chunk.length if chunk.name == b"IDAT" else 0
             stream.seek(chunk.start + _CHUNK_HEAD_BYTES)
-            while left > 0 and (given := stream.read(min(left, _READ_AT_ONCE))):
-                left -= len(given)
-                while given and num_bytes < wanted:
-                    num_bytes += len(inflater.decompress(given, _INFLATED_AT_ONCE))
-                    given = inflater.unconsumed_tail
-            if num_bytes >= wanted:
+            while left > 0 and (data := stream.read(min(left, _READ_AT_ONCE))):
+                left -= len(data)
+                while data and num_bytes < num_expected:
+                    num_bytes += len(inflater.decompress(data, _INFLATED_AT_ONCE))
+                    data = inflater.unconsumed_tail
+            if num_bytes >= num_expected:
                 return True
-        return num_bytes + len(inflater.flush()) >= wanted
+        return num_bytes + len(inflater.flush()) >= num_expected
     finally:
-        stream.seek(place)
+        stream.seek(position)

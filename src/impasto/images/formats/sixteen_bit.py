@@ -101,10 +101,10 @@ def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
     pixels = list(_chunks(image.pngsave_buffer(bitdepth=16, filter="paeth", keep="none")))
     head = [chunk for name, chunk in pixels if name == b"IHDR"]
     body = [chunk for name, chunk in pixels if name in (b"IDAT", b"IEND")]
-    return b"".join([SIGNATURE, *head, told_chunks(shell), *body])
+    return b"".join([SIGNATURE, *head, metadata_chunks(shell), *body])
 
 
-def told_chunks(png: bytes) -> bytes:
+def metadata_chunks(png: bytes) -> bytes:
     """The chunks of a well-formed PNG that say something of it, and are not its pixels."""
     return b"".join(chunk for name, chunk in _chunks(png) if name not in _PIXEL_CHUNKS)
 

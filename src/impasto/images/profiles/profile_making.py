@@ -60,13 +60,13 @@ def _xyz_tag(values: NDArray[np.float64]) -> bytes:
 
 
 def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    table, data, places = b"", b"", dict[bytes, int]()
+    table, data, offsets = b"", b"", dict[bytes, int]()
     start = _HEADER_BYTES + 4 + 12 * len(tags)
     for name, tag in tags.items():
-        if tag not in places:
-            places[tag] = start + len(data)
+        if tag not in offsets:
+            offsets[tag] = start + len(data)
             data += tag + bytes(-len(tag) % 4)
-        table += name + struct.pack(">II", places[tag], len(tag))
+        table += name + struct.pack(">II", offsets[tag], len(tag))
     head = struct.pack(">I4sI", start + len(data), b"\0\0\0\0", 0x04300000)
     head += b"mntr" + space + b"XYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
     head = head.ljust(68, b"\0") + _xyz_tag(_D50)[8:]

@@ -1,8 +1,7 @@
-"""Pictures of 8 bits decoded from top to bottom, a strip at a time, as Pillow has whole ones.
+"""Decoding pictures of 8 bits from top to bottom, a strip at a time.
 
-libvips decodes without ever having the whole picture. What it is known to read otherwise than
-Pillow, Pillow decodes here too, at once, at 8 bits: what a picture looks like must not depend on
-how it was read.
+libvips decodes strip by strip and never holds the whole picture. Some files it reads differently
+from Pillow. Pillow decodes those, whole: a picture must look the same however it was read.
 """
 
 from collections.abc import Iterator
@@ -71,17 +70,17 @@ def byte_strips(
         Exception: of libvips or Pillow, where the file is damaged.
     """
     shrink = next(by for by in (8, 4, 2, 1) if by <= times) if image.format in _JPEGS else 1
-    left = times // shrink
+    remaining = times // shrink
     if is_decoded_alike(image):
         decoded = open_with_libvips(path, sequential=True, shrink=shrink)
         mode = mode_of_pixels(image)
         num_channels = len(Image.new(mode, (1, 1)).getbands())
         if decoded.format == "uchar" and decoded.bands == num_channels:
-            return _decoded_strips(decoded, mode, left), left, orientation
+            return _decoded_strips(decoded, mode, remaining), remaining, orientation
     if shrink > 1:
         image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
     check_rows(image, stream)
-    return _cut(upright(image), left), left, 1
+    return _cut(upright(image), remaining), remaining, 1
 
 
 def _decoded_strips(decoded: Any, mode: str, times: int) -> Iterator[Image.Image]:

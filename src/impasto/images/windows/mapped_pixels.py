@@ -1,7 +1,7 @@
-"""Plain pixels in a file, as libvips reads them, in little memory.
+"""Plain pixels in a file that libvips reads, in little memory.
 
-libvips maps such a file as a whole, and all of it that was read counts as the process's own memory
-until it is closed. Here the mapping is ours, and lets go of what was read.
+libvips would map the whole file, and every page that was read would count as the process's memory
+until the file is closed. This mapping is our own and releases the pages that were read.
 """
 
 import mmap
@@ -41,15 +41,15 @@ class MappedPixels:
         )
 
     def let_go(self) -> None:
-        """Give the memory of all that was read back to the system."""
+        """Release the memory of all pages that were read."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 
     def let_go_while_written(self) -> None:
-        """Do so again and again while a file is made of the image, or of what is made of it."""
+        """Release memory repeatedly while the image is encoded."""
         self.let_go_while_read(self.image)
 
-    def let_go_while_read(self, made: "pyvips.Image") -> None:
-        """Do so while something that is made of the image is computed."""
-        made.set_progress(True)
-        made.signal_connect("eval", lambda *_: self.let_go())
+    def let_go_while_read(self, image: "pyvips.Image") -> None:
+        """Release memory repeatedly while an image that is derived from this one is computed."""
+        image.set_progress(True)
+        image.signal_connect("eval", lambda *_: self.let_go())

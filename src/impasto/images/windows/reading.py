@@ -1,8 +1,8 @@
 """Pictures too large for memory, read by windows.
 
-A picture is decoded once, from top to bottom, into a file beside the result, in its own type and in
-sRGB; windows of that file are what becomes float32. What the file says, and the conversion to sRGB,
-are those of whole pictures; see `decoded_strips` for who decodes. Writing is in `window_writing`.
+A picture is decoded once, from top to bottom, into a file of plain pixels in sRGB, 8 or 16 bits
+per channel, beside the output. Only windows of that file become float32. Decoding: `decoded_strips`
+and `formats.sixteen_bit`; writing: `writing`. Metadata and colours are read as for whole pictures.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class PictureWindows:
     """An upright picture in sRGB that lies on the disk.
 
     Args:
-        spooled: RGB or RGBA.
+        spooled: the plain pixels, RGB or RGBA.
         orientation: of the pixels on the disk, as EXIF numbers them.
         metadata: what its file said about it.
 
@@ -97,10 +97,10 @@ class PictureWindows:
 
 
 def size_of_file(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture, upright, by its file's head; None where there is none.
+    """Width and height of an upright picture, by the head of its file.
 
-    What is missing, no file, damaged or of an unknown kind gives None too: whoever reads it says
-    so.
+    Returns:
+        None where the file is missing, damaged or no picture: reading it raises the error.
     """
     try:
         with _opened(path, shown_path(path)) as (image, _):
@@ -121,9 +121,9 @@ def bits_by_windows(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[Image.Image, BinaryIO]]:
-    """What is in a file, by its head; what goes wrong while it is asked becomes one line.
+    """The image and stream of a file, not decoded yet; failures inside become PictureFileErrors.
 
-    A pipe is not waited for, and nothing is taken out of it.
+    It neither waits for a pipe nor reads from one.
     """
     with (
         reading(name),
@@ -152,9 +152,9 @@ def open_windows(
 
     Args:
         path: JPEG, PNG, TIFF or WebP, of 8 or 16 bits.
-        folder: for the file of pixels; it takes 3 bytes a pixel, 6 at 16 bits, more with alpha.
+        folder: for the file of pixels, 3 bytes per pixel, 6 at 16 bits, more with alpha.
         size: resize so that the longer side is this.
-        name: what messages call it; its path unless given.
+        name: of the picture in messages; its path by default.
 
     Raises:
         PictureFileError: it is missing, damaged, of another kind, or too large.
@@ -214,13 +214,13 @@ def _size_in_file(size: tuple[int, int] | None, orientation: int) -> tuple[int, 
 def _spool_bytes(
     path: Path, image: Image.Image, stream: BinaryIO, folder: Path, as_seen: tuple[int, int]
 ) -> tuple[MappedPixels, int]:
-    """The pixels of 8 bits in sRGB on the disk, and the orientation that they have there.
+    """Write the sRGB pixels of an 8-bit picture to the disk, and return their orientation there.
 
     Args:
         path: of the file.
         image: the same, opened.
         stream: of the same.
-        folder: where they are put.
+        folder: for the file of pixels.
         as_seen: how many pixels in a row may become one, and the orientation in the file.
     """
     (times, orientation), profile = as_seen, stated_profile(image)

@@ -1,7 +1,7 @@
 """Pictures too large for memory, written by windows.
 
-The windows go to a file of plain pixels beside the result; libvips encodes it from there when it is
-complete, and the encoded file takes its place whole. Reading is in `window_reading`.
+Windows go to a file of plain pixels beside the output. When all are written, libvips encodes that
+file, and the encoded file appears whole. Reading: `reading`.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from impasto.images.formats.encoding import (
     add_exif_to_tiff,
     metadata_shell,
 )
-from impasto.images.formats.sixteen_bit import told_chunks
+from impasto.images.formats.sixteen_bit import metadata_chunks
 from impasto.images.formats.vips_pixels import bits_of, bytes_on_white, with_profile
 from impasto.images.metadata.selection import Metadata, xmp_for_file
 from impasto.images.profiles.colour_profile import srgb_profile
@@ -39,8 +39,8 @@ BIG_TIFF_BYTES = 3 * 2**30
 _TIFF_TILE = 256
 _HEAD_BYTES = 64
 _PNG_HEADER_BYTES, _PNG_RESOLUTION_BYTES = 33, 21
-_FIRST_TOLD_SEGMENT = 0xE0
-"""Of a JPEG: application segments and comments; tables and frames come below."""
+_FIRST_METADATA_SEGMENT = 0xE0
+"""Markers of a JPEG from here on are application segments and comments; below are tables."""
 
 
 class WindowWriter:
@@ -140,12 +140,12 @@ def _encode(
         return
     shell = metadata_shell(metadata, file_format, width=width, height=height)
     if file_format.name == "PNG":
-        _stream_to(path, image, ".png[keep=none]", lambda head: _with_told_of_png(head, shell))
+        _stream_to(path, image, ".png[keep=none]", lambda head: _with_metadata_of_png(head, shell))
         return
     mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
     ending = f".jpg[Q={quality},subsample_mode={mode},keep=none]"
     flat = bytes_on_white(image)
-    _stream_to(path, flat, ending, lambda head: head[:2] + _told_of_jpeg(shell) + head[2:])
+    _stream_to(path, flat, ending, lambda head: head[:2] + _metadata_segments(shell) + head[2:])
 
 
 def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
@@ -165,7 +165,11 @@ def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
 def _stream_to(
     path: Path, image: "pyvips.Image", ending: str, changed: Callable[[bytes], bytes]
 ) -> None:
-    """Encode into a file whose first bytes are changed on their way."""
+    """Encode into a file, and change its first bytes on their way.
+
+    libvips streams: the head is held back until it is complete, and all else is written as it
+    comes, so that no picture is ever whole in memory.
+    """
     import pyvips
 
     begun: bytes | None = b""
@@ -199,20 +203,20 @@ def _stream_to(
             file.write(changed(begun))
 
 
-def _with_told_of_png(head: bytes, shell: bytes) -> bytes:
+def _with_metadata_of_png(head: bytes, shell: bytes) -> bytes:
     """The beginning of a PNG with what another says, and without libvips' own resolution."""
     rest = head[_PNG_HEADER_BYTES:]
     if rest[4:8] == b"pHYs":
         rest = rest[_PNG_RESOLUTION_BYTES:]
-    return head[:_PNG_HEADER_BYTES] + told_chunks(shell) + rest
+    return head[:_PNG_HEADER_BYTES] + metadata_chunks(shell) + rest
 
 
-def _told_of_jpeg(shell: bytes) -> bytes:
+def _metadata_segments(shell: bytes) -> bytes:
     """The segments of a JPEG before its tables: what it says of itself."""
-    place = 2
-    while shell[place + 1] >= _FIRST_TOLD_SEGMENT:
-        place += 2 + int.from_bytes(shell[place + 2 : place + 4])
-    return shell[2:place]
+    position = 2
+    while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
+        position += 2 + int.from_bytes(shell[position + 2 : position + 4])
+    return shell[2:position]
 
 
 def _with_blobs(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
