@@ -100,7 +100,7 @@ def _near(
     """The energies of the bins around a frequency."""
     axes = []
     for size, frequency in zip(power.shape, at, strict=True):
-        reach = times * max(_MINIMUM_HALF_WIDTH_BINS, round(size * _HALF_WIDTH))
+        half_width = times * max(_MINIMUM_HALF_WIDTH_BINS, round(size * _HALF_WIDTH))
         middle = round(size * frequency)
-        axes.append(np.arange(middle - reach, middle + reach + 1) % size)
+        axes.append(np.arange(middle - half_width, middle + half_width + 1) % size)
     return power[np.ix_(*axes)]

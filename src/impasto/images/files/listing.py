@@ -1,4 +1,4 @@
-"""Which pictures are in a folder, by their names; what they hold is for others to see."""
+"""Listing the pictures in a folder by their suffixes; files are not opened."""
 
 import os
 from collections.abc import Callable, Collection
@@ -22,14 +22,15 @@ def list_pictures(
 ) -> list[Path]:
     """The pictures in a folder and the folders in it, sorted by path, by suffix.
 
-    Pipes, devices and sockets with such names, and links to them, are passed over.
+    Pipes, devices and sockets with such names, and links to them, are skipped.
 
     Args:
         folder: where to look. Hidden files and folders, and links to folders, are left out.
         also: suffixes of other files to list, in lower case.
-        on_unreadable: is told of a folder inside that may not be read, which is then passed over;
-            without it such a folder is an error.
-        on_special: is told of what is passed over, and what it is, such as `a named pipe`.
+        on_unreadable: called with an inner folder that may not be read, and the error; the folder
+            is then skipped. Without it, such a folder is an error.
+        on_special: called with each skipped pipe, device or socket, and its kind, such as
+            `a named pipe`.
 
     Returns:
         Paths that begin with `folder`; their content is not looked at.

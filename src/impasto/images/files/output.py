@@ -1,4 +1,4 @@
-"""The place a picture is written to: whether it may be, in which format, and all or nothing."""
+"""Outputs of pictures: checks before long work, the format by the suffix, whole files only."""
 
 import os
 from collections.abc import Callable
@@ -26,8 +26,8 @@ def check_target(
 
     Args:
         target: the path.
-        format: the format whatever the suffix.
-        overwrite: a file that is there may be replaced.
+        format: the format, instead of the one that the suffix chooses.
+        overwrite: whether an existing file may be replaced.
 
     Returns:
         The format that will be written.
@@ -75,14 +75,14 @@ def format_of(path: Path) -> FileFormat:
 
 
 def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
-    """Save what was long in the making, for a place that was free when the work began.
+    """Save the result of long work to a path that was free when the work began.
 
     Args:
-        save: writes it to a path, and refuses a file that is there unless it may be replaced.
-        target: where it goes.
+        save: writes the result to a path, and raises where a file must not be replaced.
+        target: the output.
 
     Raises:
-        OutputAppearedError: a file appeared there meanwhile; the work was saved beside it.
+        OutputAppearedError: a file appeared there meanwhile; the result was saved beside it.
         ImpastoError: as `save` does.
     """
     try:

@@ -1,7 +1,7 @@
-"""Pictures that follow one another: GIF, APNG, WebP and AVIF with more than one frame.
+"""Animations: GIF, APNG, WebP and AVIF with more than one frame.
 
-An animation decodes its frames one at a time, whenever it is asked for them; so does one whose
-frames are transformed. Films with sound and of many minutes are not its business.
+An animation decodes its frames one at a time, on request; so does one whose frames are transformed.
+Videos, which are long and have sound: `runtime.video`.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of an animation, and for how many milliseconds it is shown."""
+    """One picture of an animation, and its duration in milliseconds."""
 
     picture: Picture
     duration_ms: float

@@ -1,4 +1,4 @@
-"""Pictures and animations to the bytes of a file, one entry per format that can be written."""
+"""Encoding pictures and animations into the bytes of a file; the table of writable formats."""
 
 import contextlib
 import dataclasses
@@ -62,7 +62,7 @@ FILE_FORMATS = (
     FileFormat("AVIF", (".avif",), longest_side=32_768, is_animated=True, loses="always"),
     FileFormat("HEIF", (".heic", ".heif", ".hif"), longest_side=16_384, loses="unless asked"),
 )
-"""What can be written. Every one of these can be read as well."""
+"""The writable formats. Each can be read as well."""
 
 WRITABLE_SUFFIXES = tuple(suffix for known in FILE_FORMATS for suffix in known.suffixes)
 """The suffixes that choose a format, lower case, with the dot."""
@@ -137,7 +137,7 @@ def encode(
 def encode_animation(
     animation: Animation, file_format: FileFormat, *, quality: int, lossless: bool = False
 ) -> bytes:
-    """The bytes of a file that holds an animation, with its timing; its frames are made here.
+    """The bytes of a file that holds an animation, with its timing; its frames are computed here.
 
     Metadata is that of the first frame. GIF shows frames for hundredths of a second; AVIF has no
     number of plays and is shown for ever. Frames that are alike may become one shown longer.
@@ -166,7 +166,7 @@ def encode_animation(
     has_alpha = any(image.has_transparency_data for image in images)
     timing = _timing(animation, file_format.name, durations_ms)
     if has_alpha and file_format.name == "GIF":
-        timing["disposal"] = 2  # what was there must not show through
+        timing["disposal"] = 2  # clear each frame, or it would show through the next one
     elif has_alpha:
         images = [image.convert("RGBA") for image in images]
     timing |= {"save_all": True, "append_images": images[1:]}
@@ -213,7 +213,7 @@ def _saved(image: Image.Image, file_format: FileFormat, options: dict[str, Any])
 def _encode_sixteen_bits(
     picture: Picture, file_format: FileFormat, options: dict[str, Any]
 ) -> bytes:
-    """What Pillow writes for a single pixel holds the metadata as Pillow writes it."""
+    """Pillow cannot write these pixels; the metadata are taken from a pixel that it did write."""
     values = picture_to_sixteen_bits(picture)
     shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
     if file_format.name == "PNG":

@@ -1,7 +1,7 @@
-"""The one way in which Pillow opens a file: with all that the file says before it is decoded.
+"""Opening a file with Pillow, with everything that its head says, before it is decoded.
 
-What Pillow leaves out or hides goes into the image's `info`: colour that is stated without a
-profile, and the EXIF of a TIFF as it lies in the file.
+Two things that Pillow leaves out go into the image's `info`: colours that are stated without a
+profile, and the EXIF of a TIFF, byte for byte.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _NO_TEXTS = frozenset(
     {"chromaticity", "dpi", "duration", "exif", "gamma", "icc_profile", "loop", "srgb", "xmp"}
     | {"aspect", "bbox", "blend", "default_image", "disposal", "interlace", "transparency", CICP}
 )
-"""What Pillow keeps under the names that texts have as well."""
+"""Keys of `info` that Pillow uses itself, and that a text in a PNG can have as well."""
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _SAMPLE_FORMATS = {2: ", signed", 3: ", floating point", 5: ", complex", 6: ", complex"}
@@ -42,7 +42,7 @@ def open_image(
     Args:
         stream: the file, seekable; it stays the caller's, and open until the image is decoded.
         formats: Pillow's names of the decoders that may run.
-        any_size: also a picture that is too large for Pillow, whose header is all that is wanted.
+        any_size: accept a picture that is too large for Pillow, to read its header.
 
     Raises:
         PIL.UnidentifiedImageError: none of these formats.
@@ -95,7 +95,7 @@ def _open(
     except Image.DecompressionBombError:
         if not any_size:
             raise
-    for name in formats:  # only `Image.open` looks at the size
+    for name in formats:  # the plugins themselves do not check the size, only `Image.open` does
         factory, accepts = Image.OPEN[name]
         stream.seek(0)
         with contextlib.suppress(SyntaxError, IndexError, TypeError, KeyError, EOFError):

@@ -16,7 +16,7 @@ from impasto.errors import ImpastoError, PictureFileError
 from impasto.system.visible_text import one_line
 
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
-"""Pillow's names of the decoders that may run; others (PostScript, fonts, films) never do."""
+"""Pillow's names of the decoders that may run; others (PostScript, fonts, videos) never do."""
 
 MAX_PIXELS = 178_956_970
 """The largest picture read, in pixels: where Pillow too suspects a decompression bomb."""

@@ -1,8 +1,8 @@
-"""EXIF, resolution, XMP and texts: what of a file's metadata goes with its pixels.
+"""The metadata that go from a picture's file into a new one: EXIF, resolution, XMP and texts.
 
-Kept: what describes the photograph (camera, date, place, author, rights). Left out: what
-describes the old file (its layout, previews, and the maker's notes, whose offsets a new file
-breaks). The pixel size is written anew, by `encoding`. Broken metadata is left out, never an error.
+Metadata about the photograph are kept: camera, date, location, author, rights. Metadata about the
+old file are dropped: its layout, previews, and the maker's notes, whose offsets a new file breaks.
+`formats.encoding` writes the new pixel size. Broken metadata are dropped, never an error.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ _MAIN_KINDS: dict[int, tuple[int, ...]] = {
     ),
     ExifTags.Base.Rating: (SHORT,),
 }
-"""What is kept of a picture, and the types that it may have."""
+"""Tags of the main directory that are kept, and the types that their values may have."""
 
 _STALE_CAMERA_TAGS = (
     *(ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight),
@@ -59,13 +59,13 @@ _STALE_TEXTS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type .*|Thumb::.*", 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a picture's file said about it.
+    """The kept metadata of a picture.
 
     Attributes:
         exif: the EXIF block, orientation 1.
         dpi: dots per inch along the width and the height of the upright picture.
         xmp: the XMP packet.
-        texts: keyword and text of what else it said.
+        texts: keyword and text of each comment.
     """
 
     exif: bytes | None = None
@@ -75,7 +75,7 @@ class Metadata:
 
 
 def kept_metadata(image: Image.Image, *, width: int, height: int, sideways: bool) -> Metadata:
-    """What goes with a picture's pixels into a new file.
+    """Read the metadata of a picture that a new file keeps.
 
     Args:
         image: as it came from its file; decoded or not.
