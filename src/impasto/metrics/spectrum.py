@@ -62,7 +62,7 @@ def spectrum_peak(luminance: Luminance, *, period: int) -> float:
 
 
 def _peak(power: NDArray[np.float64], at: tuple[float, float]) -> float:
-    """The mean energy at a frequency over what its surroundings, on any slope, let expect."""
+    """The mean energy near a frequency over that expected from the ring around it."""
     inside = _near(power, at, times=1)
     around = _near(power, at, times=_SURROUNDINGS)
     edge = (len(around) - len(inside)) // 2

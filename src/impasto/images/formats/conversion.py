@@ -111,11 +111,11 @@ def _with_metadata(
 
 
 def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
-    """A large image with fewer pixels, each the mean of a block; only of modes that have means."""
+    """A large image with blocks of pixels averaged, in modes whose values can be averaged."""
     times = reduction(*image.size, longer_side)
     if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
         return image
-    if "transparency" in image.info:  # one colour, which no mean is any more
+    if "transparency" in image.info:  # one colour is transparent, and means would change it
         return image
     return image.reduce(times)
 

@@ -89,8 +89,8 @@ def _deep_grey(
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
     """Grey values as [0, 1].
 
-    16-bit modes say their full scale. `I` and `F` do not: it is the smallest usual one that
-    holds the largest value (1 for floats, 255, 65535, 2³¹−1; beyond, the value itself).
+    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
+    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
     """
     if not np.isfinite(values).all():
         raise ValueError("it holds floats that are not finite")

@@ -86,6 +86,7 @@ def byte_strips(
 def _decoded_strips(decoded: Any, mode: str, times: int) -> Iterator[Image.Image]:
     import pyvips
 
+    # One region for all strips: a sequential image can be read once only, from the top.
     region, columns = pyvips.Region.new(decoded), slice(0, decoded.width)
     for top, height in _strips(decoded.width, decoded.height, times):
         pixels = pixels_in(region, decoded, rows=slice(top, top + height), columns=columns)

@@ -92,7 +92,7 @@ class PictureWindows:
         except Exception as error:  # pyvips.Error, which needs pyvips to name
             raise PictureFileError(f"the picture cannot be read ({one_line(error)})") from error
         channels = to_floats(pixels)
-        self._spooled.let_go()
+        self._spooled.let_go()  # the window is copied: its pages need not stay in memory
         return channels
 
 
@@ -259,7 +259,7 @@ def _resized_on_disk(
     resized = resize_vips(spooled.image, size)
     if resized is spooled.image:
         return spooled
-    spooled.let_go_while_read(resized)
+    spooled.let_go_while_read(resized)  # or the whole mapped file would count as memory
     saved = _saved(resized, folder / "resized.raw")
     (folder / "picture.raw").unlink()
     return saved

@@ -149,8 +149,18 @@ def _encode(
 
 
 def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
+    import pyvips
+
     num_bytes = image.width * image.height * image.bands * bits_of(image) // 8
-    _with_blobs(image, metadata).tiffsave(
+    image = with_profile(image, srgb_profile())
+    xmp = xmp_for_file(metadata.xmp, width=image.width, height=image.height)
+    if xmp is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+    if metadata.dpi is not None:
+        across, down = metadata.dpi
+        image = image.copy(xres=across / 25.4, yres=down / 25.4)  # libvips counts per millimetre
+        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    image.tiffsave(
         str(path),
         compression="deflate",
         predictor="horizontal",
@@ -172,22 +182,22 @@ def _stream_to(
     """
     import pyvips
 
-    begun: bytes | None = b""
-    failed: list[OSError] = []
+    held_back: bytes | None = b""  # None once the head is written
+    errors: list[OSError] = []
     with path.open("wb") as file:
 
         def write(data: Any) -> int:
-            nonlocal begun
+            nonlocal held_back
             try:
-                if begun is None:
+                if held_back is None:
                     file.write(data)
-                elif len(begun) + len(data) < _HEAD_BYTES:
-                    begun += bytes(data)
+                elif len(held_back) + len(data) < _HEAD_BYTES:
+                    held_back += bytes(data)
                 else:
-                    file.write(changed(begun + bytes(data)))
-                    begun = None
-            except OSError as error:  # libvips only hears that it failed
-                failed.append(error)
+                    file.write(changed(held_back + bytes(data)))
+                    held_back = None
+            except OSError as error:  # an exception cannot pass through libvips, only -1
+                errors.append(error)
                 return -1
             return len(data)
 
@@ -196,15 +206,15 @@ def _stream_to(
         try:
             image.write_to_target(target, ending)
         except pyvips.Error:
-            if failed:
-                raise failed[0] from None
+            if errors:
+                raise errors[0] from None
             raise
-        if begun:
-            file.write(changed(begun))
+        if held_back:  # a file shorter than the head
+            file.write(changed(held_back))
 
 
 def _with_metadata_of_png(head: bytes, shell: bytes) -> bytes:
-    """The beginning of a PNG with what another says, and without libvips' own resolution."""
+    """The head of a PNG with the metadata chunks of another, and without libvips' resolution."""
     rest = head[_PNG_HEADER_BYTES:]
     if rest[4:8] == b"pHYs":
         rest = rest[_PNG_RESOLUTION_BYTES:]
@@ -212,22 +222,8 @@ def _with_metadata_of_png(head: bytes, shell: bytes) -> bytes:
 
 
 def _metadata_segments(shell: bytes) -> bytes:
-    """The segments of a JPEG before its tables: what it says of itself."""
+    """The metadata segments of a JPEG, which come before its tables."""
     position = 2
     while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
         position += 2 + int.from_bytes(shell[position + 2 : position + 4])
     return shell[2:position]
-
-
-def _with_blobs(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
-    import pyvips
-
-    image = with_profile(image, srgb_profile())
-    xmp = xmp_for_file(metadata.xmp, width=image.width, height=image.height)
-    if xmp is not None:
-        image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
-    if metadata.dpi is not None:
-        across, down = metadata.dpi
-        image = image.copy(xres=across / 25.4, yres=down / 25.4)
-        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    return image
