@@ -208,7 +208,7 @@ class ModelCard(_CardPart):
             raise ValueError("a style-transfer model has scale 1")
         scale = getattr(self.architecture, "scale", 1)
         if scale != self.scale:
-            raise ValueError(f"the network enlarges by {scale}, the card says {self.scale}")
+            raise ValueError(f"the network upscales by {scale}, the card says {self.scale}")
         return self
 
     @model_validator(mode="after")
