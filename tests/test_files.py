@@ -116,7 +116,7 @@ def test_a_file_that_appeared_is_kept_and_the_new_one_beside_it(tmp_path):
     for number, name in enumerate(("a.new.png", "a.new-2.png")):
         with pytest.raises(OutputAppearedError) as appeared:
             write_whole(tmp_path / "a.png", b"late %d" % number, replace=False)
-        assert appeared.value.kept == tmp_path / name
+        assert appeared.value.saved_path == tmp_path / name
         assert str(appeared.value) == (
             f"{tmp_path}/a.png appeared meanwhile and was kept; "
             f"the finished work is in {tmp_path / name}"
@@ -137,7 +137,7 @@ def test_of_many_at_once_one_gets_the_name_and_none_is_lost(tmp_path):
         try:
             write_whole(tmp_path / "a", b"%d" % number, replace=False)
         except OutputAppearedError as appeared:
-            places[number] = appeared.kept.name
+            places[number] = appeared.saved_path.name
         else:
             places[number] = "a"
 

@@ -1,30 +1,30 @@
 """The exceptions Impasto raises, each also the built-in error it refines.
 
 ImpastoError
-├── PictureError (ValueError)          an array or tensor that is no picture or features as agreed
-│   └── NotFiniteError                 … that has NaN or infinity in it
-├── SettingError (ValueError)          a setting out of range, or two that do not go together
-├── PictureFileError (OSError)         a file that cannot be read or written as a picture
-├── VideoFileError (OSError)           a file that cannot be read or written as a film
-├── VideoInterrupted (RuntimeError)    a film stopped from outside, its finished part kept
-├── CameraError (OSError)              a camera or window that is not there
-├── OutputExistsError (FileExistsError)  a file that would be overwritten without leave
-│   └── OutputAppearedError            … that appeared while the work went on, which is kept beside
-├── ModelFileError (ValueError)        a model file that is not ours, is damaged or cannot run
-├── ForkError (RuntimeError)           a model in a process forked after one was opened
-├── UnknownModelError (LookupError)    a name no model has
-├── DownloadError (OSError)            what cannot be had from an address
-├── WeightsError (ValueError)          loss-network weights that do not fit
+├── PictureError (ValueError)          an array or tensor of the wrong shape, type or range
+│   └── NotFiniteError                 an array, tensor or loss with NaN or infinity
+├── SettingError (ValueError)          a setting out of range, or two that exclude each other
+├── PictureFileError (OSError)         a picture file that cannot be read or written
+├── VideoFileError (OSError)           a video file that cannot be read or written
+├── VideoInterrupted (RuntimeError)    a video stopped by a signal; its finished part is saved
+├── CameraError (OSError)              a camera or a window that cannot be opened
+├── OutputExistsError (FileExistsError)  an output file that exists and may not be replaced
+│   └── OutputAppearedError            an output file that appeared during the work
+├── ModelFileError (ValueError)        a model file that is foreign, damaged or cannot run
+├── ForkError (RuntimeError)           a model used in a process that was forked too late
+├── UnknownModelError (LookupError)    a name that no model has
+├── DownloadError (OSError)            a URL that cannot be read
+├── WeightsError (ValueError)          loss-network weights that are damaged or do not fit
 ├── RecipeError (ValueError)           a training setting that is unknown or out of range
 ├── DataError (ValueError)             training photographs that are missing or unusable
 ├── CheckpointError (ValueError)       a checkpoint that is damaged, or of another run or network
 ├── TrainingError (RuntimeError)       a training that cannot go on
-├── TrainingInterrupted (RuntimeError) a training stopped from outside, its state saved
+├── TrainingInterrupted (RuntimeError) a training stopped by a signal; its state is saved
 ├── BatchError (RuntimeError)          a batch that cannot begin or go on
-├── ExportError (RuntimeError)         a model file that disagrees with the network it was made from
-└── MissingExtraError (ImportError)    an optional part of the install that is not there
+├── ExportError (RuntimeError)         a model file that disagrees with its network
+└── MissingExtraError (ImportError)    an optional dependency that is not installed
 
-A message says what was given, what was expected, and what to do next.
+A message names the value, what was expected, and what to do next.
 """
 
 import signal
@@ -32,108 +32,114 @@ from pathlib import Path
 
 
 class ImpastoError(Exception):
-    """Whatever Impasto raises on purpose; the command line prints it as one line."""
+    """Base of every error that Impasto raises; the command line prints it as one line."""
 
 
 class PictureError(ImpastoError, ValueError):
-    """An array or tensor of the wrong rank, shape, type or range, or with NaN."""
+    """An array or tensor has the wrong rank, shape, type or range, or holds NaN."""
 
 
 class NotFiniteError(PictureError):
-    """Pictures, features or a loss with NaN or infinity in them."""
+    """Pictures, features or a loss contain NaN or infinity."""
 
 
 class SettingError(ImpastoError, ValueError):
-    """A setting out of range or of no known name, or two that do not go together."""
+    """A setting is out of range or unknown, or two settings exclude each other."""
 
 
 class PictureFileError(ImpastoError, OSError):
-    """A file that cannot be read or written as a picture."""
+    """A picture file cannot be read or written."""
 
 
 class VideoFileError(ImpastoError, OSError):
-    """A file that cannot be read or written as a film."""
+    """A video file cannot be read or written."""
 
 
 class VideoInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
-    """A film stopped from outside; its message says where the finished part is."""
+    """A signal stopped a video; the message says where its finished part is."""
 
 
 class CameraError(ImpastoError, OSError):
-    """A camera that cannot be opened, or no window to show it in."""
+    """A camera cannot be opened, or the window that shows its pictures."""
 
 
 class OutputExistsError(ImpastoError, FileExistsError):
-    """A file that is there already and may not be overwritten."""
+    """The output file exists and may not be overwritten."""
 
 
 class OutputAppearedError(OutputExistsError):
-    """A file that appeared where the output goes while the work went on."""
+    """A file appeared at the output's path during the work; the result is saved beside it.
 
-    def __init__(self, path: Path, *, kept: Path) -> None:
-        """Say where the finished work is."""
-        super().__init__(f"{path} appeared meanwhile and was kept; the finished work is in {kept}")
-        self.kept = kept
+    Attributes:
+        saved_path: of the result.
+    """
+
+    def __init__(self, path: Path, *, saved_path: Path) -> None:
+        """The message names both paths."""
+        super().__init__(
+            f"{path} appeared meanwhile and was kept; the finished work is in {saved_path}"
+        )
+        self.saved_path = saved_path
 
 
 class ModelFileError(ImpastoError, ValueError):
-    """A model file that is not ours, is damaged, or cannot be run."""
+    """A model file is not one of ours, is damaged, or cannot be run."""
 
 
 class ForkError(ImpastoError, RuntimeError):
-    """A model in a process that was forked after one was opened; it would wait for ever."""
+    """The process was forked after a model was opened; a model would hang in it."""
 
 
 class UnknownModelError(ImpastoError, LookupError):
-    """A model name that nobody registered."""
+    """No model is registered under the name."""
 
 
 class DownloadError(ImpastoError, OSError):
-    """An address that cannot be reached or understood, or has not what was wanted."""
+    """A URL is malformed, cannot be reached, or does not serve the expected file."""
 
 
 class WeightsError(ImpastoError, ValueError):
-    """Loss-network weights that are damaged or do not fit the network."""
+    """Loss-network weights are damaged or do not fit the network."""
 
 
 class RecipeError(ImpastoError, ValueError):
-    """A training setting that is unknown, missing or out of range."""
+    """A training setting is unknown, missing or out of range."""
 
 
 class DataError(ImpastoError, ValueError):
-    """Training photographs that are missing or unusable."""
+    """Training photographs are missing or unusable."""
 
 
 class CheckpointError(ImpastoError, ValueError):
-    """A checkpoint that is damaged, or belongs to another run or network."""
+    """A checkpoint is damaged, or belongs to another run or network."""
 
 
 class TrainingError(ImpastoError, RuntimeError):
-    """A training that cannot go on."""
+    """A training cannot go on."""
 
 
 class TrainingInterrupted(ImpastoError, RuntimeError):  # noqa: N818  (an interruption is no error)
-    """A training stopped from outside; its message says where the state was saved."""
+    """A signal stopped a training; the message says where its state is saved."""
 
     def __init__(self, message: str, *, signal_number: int = signal.SIGINT) -> None:
-        """Say what happened, and by which signal."""
+        """Keep the number of the signal for the exit status."""
         super().__init__(message)
         self.signal_number = signal_number
 
 
 class BatchError(ImpastoError, RuntimeError):
-    """A batch whose pictures, output or workers are not as they must be."""
+    """A batch cannot begin or go on: its pictures, output or workers are not usable."""
 
 
 class ExportError(ImpastoError, RuntimeError):
-    """A model file whose output disagrees with the network it was made from."""
+    """The output of a model file disagrees with the network it was exported from."""
 
 
 class MissingExtraError(ImpastoError, ImportError):
-    """An optional part of the install that is not there."""
+    """An optional dependency is not installed."""
 
     def __init__(self, package: str, *, extra: str) -> None:
-        """Say which package is missing and which extra brings it."""
+        """The message names the missing package and the extra that installs it."""
         super().__init__(
             f"this needs the package {package!r}, which is not installed; "
             f"install Impasto with its extra {extra!r}: pip install '.[{extra}]' in its folder"

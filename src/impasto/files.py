@@ -1,6 +1,6 @@
-"""Files that appear whole or not at all, and in nobody's place unless asked.
+"""Writing files that appear whole or not at all, and replace others only when asked.
 
-Where they are while they are written is in `work_files`.
+Hidden work files and locks: `system.work_files`. Reading: `system.input_files`.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _NO_LINKS = tuple(
     for name in ("EPERM", "EACCES", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK", "EINVAL", "EXDEV")
     if hasattr(errno, name)
 )
-"""What disks say that have no hard links, such as USB sticks and some network folders."""
+"""Errors of file systems without hard links, such as USB sticks and some network folders."""
 
 _DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
@@ -53,7 +53,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, replace: bool = True, mode: int = 0o666) -> Iterator[Path]:
-    """A temporary place to write a file at, which takes its own place at the end, or is deleted.
+    """A temporary file to write; it becomes the file at `path` at the end, or is deleted.
 
     Args:
         path: of the file.
@@ -75,10 +75,9 @@ def whole_file(path: Path, *, replace: bool = True, mode: int = 0o666) -> Iterat
 
 
 def reserve_file(path: Path, num_bytes: int) -> None:
-    """Make a new file of so many bytes, with its room on the disk where the system can promise it.
+    """Make a new file of this size, and reserve its space on the disk where the system can.
 
-    A file that is only long, and is written to through a memory map, ends the process when the disk
-    is full.
+    Writing to a sparse file through a memory map would kill the process when the disk is full.
 
     Raises:
         OSError: there is a file, or no room.
@@ -100,37 +99,35 @@ def temporary_beside(path: Path, *, mode: int = 0o666) -> Path:
     Raises:
         OSError: the place cannot be written to.
     """
-    return new_work_file(_place(path).parent, mode=mode)
+    return new_work_file(_resolved(path).parent, mode=mode)
 
 
 def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
-    """Rename a finished file to its place; it takes the permissions of the one it replaces.
+    """Rename a finished file to its path; it takes the permissions of the file it replaces.
 
     Args:
         temporary: the finished file.
-        path: its place.
-        replace: a file that is there. Otherwise what is there is kept even if it appeared just
-            now, and the finished file is renamed to a name beside it.
+        path: the output.
+        replace: replace a file at `path`. Otherwise such a file stays, even one that appeared
+            just now, and the finished file gets a free name beside it.
 
     Raises:
         OutputAppearedError: a file is there and is not to be replaced; says where the work is.
         OSError: the place cannot be written to, or is a device or pipe.
     """
-    place = _place(path)
-    if special_kind(path) is not None:  # it would come to an end
+    resolved = _resolved(path)
+    if special_kind(path) is not None:  # renaming would replace the device by a file
         raise OSError(errno.EINVAL, "it is a device, pipe or socket", str(path))
     if replace:
-        if place.exists():
-            shutil.copymode(place, temporary)
-        temporary.replace(place)
+        if resolved.exists():
+            shutil.copymode(resolved, temporary)
+        temporary.replace(resolved)
         release(temporary)
         return
-    if not _rename_to_free(temporary, place):
-        for kept in names_beside(place):
-            if _rename_to_free(temporary, kept):
-                break
-        shown = kept if path.is_symlink() else path.with_name(kept.name)
-        raise OutputAppearedError(path, kept=shown)
+    if not _rename_to_free(temporary, resolved):
+        free = next(name for name in names_beside(resolved) if _rename_to_free(temporary, name))
+        saved_path = free if path.is_symlink() else path.with_name(free.name)
+        raise OutputAppearedError(path, saved_path=saved_path)
 
 
 def check_output(path: Path, *, overwrite: bool, error: type[ImpastoError]) -> None:
@@ -202,7 +199,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 
 def shown_size(num_bytes: int) -> str:
-    """A number of bytes for people."""
+    """A number of bytes in a readable unit."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if num_bytes >= size:
             return f"{num_bytes / size:.1f} {unit}"
@@ -220,47 +217,47 @@ def portable_name(name: str, *, windows: bool = os.name == "nt") -> str:
     if not windows:
         return name
     name = "".join("_" if c in '<>:"/\\|?*' or ord(c) < 32 else c for c in name)
-    kept = name.rstrip(". ")
-    name = kept + "_" * (len(name) - len(kept))
+    stripped = name.rstrip(". ")
+    name = stripped + "_" * (len(name) - len(stripped))
     stem, dot, rest = name.partition(".")
     return f"{stem}_{dot}{rest}" if stem.rstrip().lower() in _DEVICE_NAMES else name
 
 
-def _place(path: Path) -> Path:
+def _resolved(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _rename_to_free(temporary: Path, place: Path) -> bool:
-    """Rename a work file to a name that nobody has; False, changing nothing, if somebody has it."""
+def _rename_to_free(temporary: Path, resolved: Path) -> bool:
+    """Rename a work file to a free name; returns False and changes nothing where it is taken."""
     try:
         if os.name == "nt":  # whose renaming never replaces
-            temporary.rename(place)
+            temporary.rename(resolved)
         else:
-            _link(temporary, place)
+            _link(temporary, resolved)
     except FileExistsError:
         return False
     release(temporary)
     return True
 
 
-def _link(temporary: Path, place: Path) -> None:
-    """Rename a file to a free name, by a second name: renaming itself would replace."""
+def _link(temporary: Path, resolved: Path) -> None:
+    """Rename a file by a hard link, which fails for a taken name; a rename would replace."""
     try:
-        place.hardlink_to(temporary)
+        resolved.hardlink_to(temporary)
     except OSError as error:
         if isinstance(error, FileExistsError) or error.errno not in _NO_LINKS:
             raise
-        _rename_over_own(temporary, place)
+        _rename_over_own(temporary, resolved)
     else:
         temporary.unlink()
 
 
-def _rename_over_own(temporary: Path, place: Path) -> None:
-    """The same on a disk without links: over an empty file that nobody can have made but we."""
-    place.touch(exist_ok=False)
+def _rename_over_own(temporary: Path, resolved: Path) -> None:
+    """The same without links: create the name, empty and exclusively, then rename over it."""
+    resolved.touch(exist_ok=False)
     try:
-        temporary.replace(place)
+        temporary.replace(resolved)
     except BaseException:
         if temporary.exists():
-            place.unlink()
+            resolved.unlink()
         raise

@@ -168,8 +168,8 @@ def _open_address(address: str, limits: "_Limits", headers: dict[str, str]) -> R
 
 def _stated_length(response: Response) -> int | None:
     """How many bytes a server says it sends; None where it says nothing that makes sense."""
-    found = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"\s*([0-9]{1,18})\s*", response.headers.get("Content-Length", ""), re.A)
+    return int(match[1]) if match else None
 
 
 def _reason_of(error: BaseException) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.images.alpha import MARGIN, enlarged_with_alpha
+from impasto.images.alpha import MARGIN, mix_upscaled_with_alpha
 
 SCALE = 4
 
@@ -35,7 +35,7 @@ def on_white(channels):
 
 def test_opaque_on_a_soft_shadow_gets_no_outline():
     rgb, alpha = badge()
-    green = on_white(enlarged_with_alpha(network(rgb), rgb, alpha))[..., 1] * 255
+    green = on_white(mix_upscaled_with_alpha(network(rgb), rgb, alpha))[..., 1] * 255
     assert green.min() > 197  # 199 and 200 on both sides; alpha and colour apart gave 129
     assert green.max() < 217  # the kernel rings below the shadow's black
 
@@ -43,7 +43,7 @@ def test_opaque_on_a_soft_shadow_gets_no_outline():
 @pytest.mark.parametrize("opacity", [1.0, 0.4])
 def test_where_alpha_is_even_colours_are_the_networks(opacity):
     rgb = np.random.default_rng(0).random((9, 8, 3), dtype=np.float32)
-    channels = enlarged_with_alpha(network(rgb), rgb, np.full((9, 8), opacity, np.float32))
+    channels = mix_upscaled_with_alpha(network(rgb), rgb, np.full((9, 8), opacity, np.float32))
     np.testing.assert_allclose(channels[..., :3], network(rgb), atol=1e-6)
     np.testing.assert_allclose(channels[..., 3], opacity, atol=1e-6)
 
@@ -51,7 +51,7 @@ def test_where_alpha_is_even_colours_are_the_networks(opacity):
 def test_at_an_edge_of_alpha_it_is_the_cubic_kernel_of_weighted_colours():
     rgb = np.random.default_rng(0).random((9, 12, 3), dtype=np.float32)
     alpha = np.tile(np.repeat(np.float32([0.1, 0.9]), 6), (9, 1))
-    channels = enlarged_with_alpha(network(rgb), rgb, alpha)
+    channels = mix_upscaled_with_alpha(network(rgb), rgb, alpha)
     middle = slice(20, 28)  # from a pixel before to one behind the edge
     np.testing.assert_allclose(
         channels[:, middle, 3], cubic(alpha)[:, middle].clip(0, 1), atol=1e-6
@@ -66,7 +66,7 @@ def test_hidden_colours_do_not_bleed():
     rgb[:, :5] = (1, 0, 0)
     alpha = np.repeat(np.float32([0, 1]), 5)[None].repeat(10, axis=0)
     filled = np.full_like(rgb, 0.5)
-    channels = enlarged_with_alpha(network(filled), rgb, alpha)
+    channels = mix_upscaled_with_alpha(network(filled), rgb, alpha)
     visible = channels[..., 3] > 1e-3
     np.testing.assert_allclose(channels[visible][:, :3], 0.5, atol=1e-3)
 
@@ -74,10 +74,10 @@ def test_hidden_colours_do_not_bleed():
 def test_a_window_is_cut_out_of_the_whole():
     random = np.random.default_rng(0)
     rgb, alpha = random.random((30, 26, 3), np.float32), random.random((30, 26), np.float32)
-    whole = enlarged_with_alpha(network(rgb), rgb, alpha)
+    whole = mix_upscaled_with_alpha(network(rgb), rgb, alpha)
     rows, columns = slice(9, 19), slice(0, 11)
     top, bottom, right = 9 - MARGIN, 19 + MARGIN, 11 + MARGIN
-    part = enlarged_with_alpha(
+    part = mix_upscaled_with_alpha(
         network(rgb[rows, columns]),
         rgb[top:bottom, :right],
         alpha[top:bottom, :right],

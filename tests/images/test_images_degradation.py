@@ -111,5 +111,5 @@ def test_sizes_must_divide():
 def test_an_unknown_degradation_names_the_known_ones():
     with pytest.raises(SettingError, match="'jpeg'; expected one of bicubic, blur-bicubic"):
         degradation_matrix(8, 4, "jpeg")
-    with pytest.raises(SettingError, match="rgb has shape 8×8; expected H×W×3"):
+    with pytest.raises(PictureError, match="rgb has shape 8×8; expected H×W×3"):
         degrade(noise(8, 8), scale=4)

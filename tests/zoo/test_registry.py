@@ -9,11 +9,11 @@ from impasto.zoo import registry
 from impasto.zoo.registry import (
     RELEASED_MODELS_FOLDER,
     add_model,
+    display_name,
     is_released,
     list_models,
     remove_model,
     resolve_model,
-    told_name,
 )
 from model_fixtures import make_card, make_model_bytes, make_quantized_bytes
 
@@ -223,7 +223,7 @@ def test_a_quantized_form_is_found_beside_its_model_and_is_no_model_of_its_own(
 
 def test_the_quantized_form_of_a_shipped_model_may_lie_among_the_user_s(released, user_models):
     model = resolve_model("starry_night")
-    target = registry.place_of_quantized(model)
+    target = registry.int8_output_path(model)
     assert target == user_models / "starry_night.int8.onnx"
     target.parent.mkdir(parents=True)
     target.write_bytes(make_quantized_bytes(model.data))
@@ -258,12 +258,12 @@ def test_a_quantized_form_is_added_and_removed_with_its_model(
 def test_the_name_of_a_shipped_model_is_the_shipped_files_alone(tmp_path):
     shipped = resolve_model("great_wave")
     assert is_released(shipped)
-    assert told_name(shipped) == "great_wave"
+    assert display_name(shipped) == "great_wave"
     path = tmp_path / "mine.onnx"
     path.write_bytes(make_model_bytes(card=make_card(name="great_wave")))
     other = resolve_model(path)
     assert not is_released(other)
-    assert told_name(other) == f"great_wave ({path}, not the one that ships with Impasto)"
+    assert display_name(other) == f"great_wave ({path}, not the one that ships with Impasto)"
 
 
 def test_a_quantized_form_that_ships_is_told_from_one_that_does_not(tmp_path):
@@ -275,4 +275,4 @@ def test_a_quantized_form_that_ships_is_told_from_one_that_does_not(tmp_path):
 
 
 def test_a_model_of_another_name_is_called_by_it(tiny_model_path):
-    assert told_name(resolve_model(tiny_model_path)) == "tiny_style"
+    assert display_name(resolve_model(tiny_model_path)) == "tiny_style"

@@ -49,14 +49,22 @@ class Place:
 
     @property
     def is_folder(self) -> bool:
-        """Whether there is a folder."""
+        """Whether there is a folder.
+
+        Raises:
+            BatchError: the store cannot be reached.
+        """
         if self.is_local:
             return os.path.isdir(self.path)  # noqa: PTH112
         return bool(self._type() == fs.FileType.Directory)
 
     @property
     def is_file(self) -> bool:
-        """Whether there is a file."""
+        """Whether there is a file.
+
+        Raises:
+            BatchError: the store cannot be reached.
+        """
         if self.is_local:
             return os.path.isfile(self.path)  # noqa: PTH113
         return bool(self._type() == fs.FileType.File)
@@ -77,6 +85,7 @@ class Place:
 
         Raises:
             OSError: it cannot be read, is no file, or has more than `max_bytes`.
+            BatchError: the store cannot be reached.
         """
         with self._opened() as stream:
             return read_given_stream(stream, max_bytes=max_bytes).getvalue()
@@ -86,6 +95,7 @@ class Place:
 
         Raises:
             OSError: it cannot be read, or is no file.
+            BatchError: the store cannot be reached.
         """
         digest = hashlib.sha256()
         with self._opened() as stream:
@@ -103,6 +113,7 @@ class Place:
         Raises:
             OutputExistsError: another file is there and is not to be replaced.
             OSError: the place cannot be written to.
+            BatchError: the store cannot be reached.
         """
         if self.is_local:
             path = Path(self.path)
@@ -120,7 +131,12 @@ class Place:
             stream.write(data)
 
     def delete(self) -> None:
-        """Delete the file, if there is one."""
+        """Delete the file, if there is one.
+
+        Raises:
+            OSError: it cannot be deleted.
+            BatchError: the store cannot be reached.
+        """
         if self.is_local:
             Path(self.path).unlink(missing_ok=True)
         elif self.is_file:
@@ -128,7 +144,11 @@ class Place:
                 self.filesystem.delete_file(self.path)
 
     def sizes(self) -> dict[str, int]:
-        """The files below this folder, by their names from here on, with their sizes in bytes."""
+        """The files below this folder, by their names from here on, with their sizes in bytes.
+
+        Raises:
+            BatchError: the store cannot be reached.
+        """
         if self.is_local:
             return dict(_local_sizes(self.path))
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
@@ -146,6 +166,10 @@ class Place:
 
         Args:
             on_special: is told of pipes, devices and sockets, which are passed over.
+
+        Raises:
+            PictureFileError: the folder is missing, or may not be read.
+            BatchError: the store cannot be reached.
         """
         if self.is_local:
             root = Path(self.path)

@@ -88,7 +88,7 @@ def show(
 
     MODEL is a name, a file or a URL.
     """
-    from impasto.zoo.registry import is_released, resolve_model, told_name
+    from impasto.zoo.registry import display_name, is_released, resolve_model
 
     file = resolve_model(fetched(model))
     if json:
@@ -96,7 +96,7 @@ def show(
         return
     size = f"{len(file.data) / 1e6:.2f} MB"
     origin = "ships with Impasto" if is_released(file) else "your own"
-    if told_name(file) != file.card.name:
+    if display_name(file) != file.card.name:
         origin = f"your own, not the {file.card.name} that ships with Impasto"
     for label, value in (
         *_facts(file.card),
@@ -244,10 +244,10 @@ def quantize(
     in float.
     """
     from impasto.export.quantization import quantize_model, write_quantized
-    from impasto.zoo.registry import place_of_quantized, resolve_model
+    from impasto.zoo.registry import int8_output_path, resolve_model
 
     file = resolve_model(fetched(model))
-    path = output if output is not None else place_of_quantized(file)
+    path = output if output is not None else int8_output_path(file)
     if path.exists() and not overwrite:
         raise exists_already(path)
     quantized = quantize_model(

@@ -39,6 +39,9 @@ class StreamSettings:
         turn: turn every crop by a random number of quarters.
         num_workers: threads that decode.
         prefetch: batches made ahead of the one in use.
+
+    Raises:
+        RecipeError: a setting out of range.
     """
 
     seed: int
@@ -50,7 +53,7 @@ class StreamSettings:
     prefetch: int = 4
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range with a RecipeError."""
+        """Refuse settings out of range."""
         _require(self.seed >= 0, f"seed is {self.seed}; give 0 or more")
         share = self.synthetic_share
         _require(0.0 <= share <= 1.0, f"synthetic_share is {share}; give 0 to 1")

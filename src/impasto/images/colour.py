@@ -44,6 +44,20 @@ def to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
+def to_words(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Values from 0 to 1 at 16 bits, as files hold them: 0 to 65535, rounded; of any shape."""
+    scaled = values * np.float32(65_535)
+    scaled += 0.5
+    return scaled.astype(np.uint16)
+
+
+def to_floats(integers: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Values of 8 or 16 bits as float32 from 0 to 1; of any shape, contiguous."""
+    floats = np.array(integers, dtype=np.float32, order="C")
+    floats /= np.iinfo(integers.dtype).max  # in place: pictures are large
+    return floats
+
+
 def rgb_to_ycbcr(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
     """Luma and chroma of a picture, full range.
 

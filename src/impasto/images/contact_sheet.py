@@ -46,30 +46,26 @@ def contact_sheet(
         )
     _check_num_labels(row_labels, len(rows), "row")
     _check_num_labels(column_labels, num_columns, "column")
-    left = _GAP + (_label_width(row_labels, cell_size) if row_labels else 0)
+    left = _GAP
+    if row_labels:
+        left += min(cell_size, max(map(_text_width, row_labels))) + _GAP
     top = _GAP + (_line_height() if column_labels else 0)
     step = cell_size + _GAP
     sheet = np.ones((top + len(rows) * step, left + num_columns * step, 3), dtype=np.float32)
     for i, row in enumerate(rows):
         for j, rgb in enumerate(row):
-            _paste(sheet, rgb, top=top + i * step, left=left + j * step, cell_size=cell_size)
+            check_rgb_shape(rgb, "a picture on the contact sheet")
+            width, height = fit_longer_side(rgb.shape[1], rgb.shape[0], cell_size)
+            y = top + i * step + (cell_size - height) // 2
+            x = left + j * step + (cell_size - width) // 2
+            fitted = resize_lanczos(rgb.astype(np.float32), width=width, height=height)
+            sheet[y : y + height, x : x + width] = fitted.clip(0, 1)
     for j, label in enumerate(column_labels or ()):
         _write(sheet, label, top=_GAP // 2, left=left + j * step, width=cell_size)
     for i, label in enumerate(row_labels or ()):
         middle = top + i * step + (cell_size - _line_height()) // 2
         _write(sheet, label, top=middle, left=_GAP, width=left - 2 * _GAP)
     return sheet
-
-
-def _paste(
-    sheet: NDArray[np.float32], rgb: NDArray[np.float32], *, top: int, left: int, cell_size: int
-) -> None:
-    check_rgb_shape(rgb, "a picture on the contact sheet")
-    width, height = fit_longer_side(rgb.shape[1], rgb.shape[0], cell_size)
-    top += (cell_size - height) // 2
-    left += (cell_size - width) // 2
-    fitted = resize_lanczos(rgb.astype(np.float32), width=width, height=height)
-    sheet[top : top + height, left : left + width] = fitted.clip(0, 1)
 
 
 def _write(sheet: NDArray[np.float32], label: str, *, top: int, left: int, width: int) -> None:
@@ -79,9 +75,9 @@ def _write(sheet: NDArray[np.float32], label: str, *, top: int, left: int, width
     paper = Image.new("L", size, 0)
     ImageDraw.Draw(paper).text((0, 0), text, fill=255, font=ImageFont.load_default())
     ink = np.asarray(paper, dtype=np.float32)[..., np.newaxis] / 255
-    place = sheet[top : top + size[1], left : left + size[0]]
-    ink = ink[: place.shape[0], : place.shape[1]]
-    place[:] = place * (1 - ink) + _INK * ink
+    window = sheet[top : top + size[1], left : left + size[0]]  # cut off at the sheet's border
+    ink = ink[: window.shape[0], : window.shape[1]]
+    window[:] = window * (1 - ink) + _INK * ink
 
 
 def _cut(label: str, width: int) -> str:
@@ -99,10 +95,6 @@ def _text_width(text: str) -> int:
 
 def _line_height() -> int:
     return int(np.ceil(ImageFont.load_default().getbbox("Åg")[3])) + 2
-
-
-def _label_width(labels: Sequence[str], cell_size: int) -> int:
-    return min(cell_size, max(_text_width(label) for label in labels)) + _GAP
 
 
 def _check_num_labels(labels: Sequence[str] | None, expected: int, name: str) -> None:

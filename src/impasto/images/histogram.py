@@ -30,18 +30,13 @@ def match_histogram(
     """
     check_rgb_shape(rgb, "rgb")
     check_rgb_shape(reference, "reference")
-    channels = [_match_channel(rgb[..., c], reference[..., c]) for c in range(3)]
-    return np.stack(channels, axis=-1)
-
-
-def _match_channel(
-    channel: NDArray[np.floating], reference: NDArray[np.floating]
-) -> NDArray[np.float32]:
-    values, ranks = _ranks(channel)
-    reference_values, reference_ranks = _ranks(reference)
-    matched = np.interp(ranks, reference_ranks, reference_values)
-    result: NDArray[np.float32] = np.interp(channel, values, matched).astype(np.float32)
-    return result
+    matched = np.empty(rgb.shape, np.float32)
+    for c in range(3):
+        values, ranks = _ranks(rgb[..., c])
+        reference_values, reference_ranks = _ranks(reference[..., c])
+        new_values = np.interp(ranks, reference_ranks, reference_values)
+        matched[..., c] = np.interp(rgb[..., c], values, new_values)
+    return matched
 
 
 def _ranks(channel: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

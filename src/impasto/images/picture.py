@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
+from impasto.images.alpha import resize_with_alpha
 from impasto.images.colour import check_rgb_shape
 from impasto.images.metadata.selection import Metadata
 from impasto.images.resize import fit_longer_side, resize_lanczos
@@ -19,8 +20,6 @@ Bits = Literal[8, 16]
 
 LARGE_PIXELS = 2**22
 """Pictures of fewer pixels take little memory, and are decoded and resized as they are."""
-
-_INVISIBLE = 1e-4
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -89,17 +88,16 @@ class Picture:
 
 
 def resize_longer_side(picture: Picture, size: int) -> Picture:
-    """Enlarge or shrink so that the longer side is `size`, keeping the aspect ratio.
+    """Resize so that the longer side is `size`, keeping the aspect ratio.
 
-    Lanczos, without aliasing. Colours are weighted by alpha while they are mixed, so that the
-    colour hidden in invisible pixels does not bleed into visible ones.
+    Lanczos-3, without aliasing. Colours are weighted by alpha: see `alpha`.
 
     Args:
         picture: of any size.
-        size: the longer side wanted, in pixels, at least 1.
+        size: the new longer side in pixels, at least 1.
 
     Raises:
-        PictureError: a size below 1.
+        SettingError: a size below 1.
     """
     width, height = fit_longer_side(picture.width, picture.height, size)
     return resize_picture(picture, width=width, height=height)
@@ -109,19 +107,15 @@ def resize_picture(picture: Picture, *, width: int, height: int) -> Picture:
     """Resample to a width and a height, in pixels, as `resize_longer_side` does.
 
     Raises:
-        PictureError: a width or height below 1.
+        SettingError: a width or height below 1.
     """
     if (width, height) == (picture.width, picture.height):
         return picture
-    rgb = resize_lanczos(picture.rgb, width=width, height=height)
     if picture.alpha is None:
-        return dataclasses.replace(picture, rgb=rgb.clip(0, 1))
-    weights = picture.alpha[..., np.newaxis]
-    alpha = resize_lanczos(picture.alpha, width=width, height=height).clip(0, 1)
-    weighted = resize_lanczos(picture.rgb * weights, width=width, height=height)
-    visible = alpha[..., np.newaxis] > _INVISIBLE
-    np.divide(weighted, alpha[..., np.newaxis], out=rgb, where=visible)
-    return dataclasses.replace(picture, rgb=rgb.clip(0, 1), alpha=alpha)
+        rgb = resize_lanczos(picture.rgb, width=width, height=height).clip(0, 1)
+        return dataclasses.replace(picture, rgb=rgb)
+    rgb, alpha = resize_with_alpha(picture.rgb, picture.alpha, width=width, height=height)
+    return dataclasses.replace(picture, rgb=rgb, alpha=alpha)
 
 
 def _check_range(array: NDArray[np.float32], name: str) -> None:

@@ -1,4 +1,4 @@
-"""How near a picture comes to the truth, in numbers that mean nothing without their protocol.
+"""Fidelity of a picture to the ground truth: PSNR and SSIM, with the protocol that they need.
 
 Pure functions on arrays, on luminance as the field has it: MATLAB's `rgb2ycbcr` of 8-bit pictures.
 The same picture scores 30 or 32 dB by another conversion or crop, hence `Protocol`. Distances in
@@ -30,11 +30,11 @@ _GREY_WEIGHTS = np.array(LUMA_WEIGHTS)
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How the numbers of an evaluation were come by; printed beside each of them.
+    """How an evaluation was measured; printed beside its numbers.
 
     Attributes:
-        scale: by how much the low-resolution pictures are smaller.
-        degradation: how they were made, or `files` where they were given.
+        scale: width of the truth over width of the low-resolution picture.
+        degradation: of the truth to low resolution, or `files` for pictures from files.
     """
 
     scale: int
@@ -47,19 +47,19 @@ class Protocol:
 
     @property
     def low_resolution(self) -> str:
-        """How the low-resolution pictures came about, in words."""
+        """The degradation, in words."""
         kinds = {
             "bicubic": "by MATLAB-equal bicubic imresize, mirrored border",
             "blur-bicubic": "by a Gaussian blur (σ 1) and MATLAB-equal bicubic imresize, "
             "mirrored border",
             "files": "read from files",
         }
-        made = kinds.get(self.degradation, self.degradation)
-        return f"truth cropped to a multiple of {self.scale}, low resolution {made}, 8 bits"
+        method = kinds.get(self.degradation, self.degradation)
+        return f"truth cropped to a multiple of {self.scale}, low resolution {method}, 8 bits"
 
     @property
     def luminance(self) -> str:
-        """What is compared, in words."""
+        """The compared luminance, in words."""
         return (
             "luminance by MATLAB's rgb2ycbcr (BT.601, 16 to 235; of grey files their grey) of "
             f"pictures clipped and rounded to 8 bits, rounded, {self.shave} pixels cut from "
@@ -191,8 +191,8 @@ def ssim(luminance: Luminance, truth: Luminance) -> float:
 
 def _check_same_size(luminance: Luminance, truth: Luminance) -> None:
     if luminance.shape != truth.shape or luminance.ndim != 2 or truth.size == 0:
-        given, expected = ("×".join(map(str, plane.shape)) for plane in (luminance, truth))
+        shape, expected = ("×".join(map(str, plane.shape)) for plane in (luminance, truth))
         raise PictureError(
-            f"the picture's luminance has shape {given} and the truth's {expected}; expected one "
+            f"the picture's luminance has shape {shape} and the truth's {expected}; expected one "
             "shape H×W"
         )

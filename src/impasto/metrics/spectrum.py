@@ -1,6 +1,6 @@
-"""The pixel grid in enlarged pictures, found by its frequencies.
+"""The pixel grid in upscaled pictures, measured by its frequencies.
 
-A network that enlarges twice by 2 computes neighbouring pixels by different weights, which can
+A network that upscales twice by 2 computes neighbouring pixels by different weights, which can
 leave a pattern of 2 or 4 pixels all over the picture. Johnson et al. 2016 admit it in section 4.2.
 """
 
@@ -13,11 +13,11 @@ from impasto.errors import PictureError
 from impasto.metrics.fidelity import Luminance
 
 GRID_PERIODS = (2, 4)
-"""Periods in pixels that a network leaves that enlarges by 4 in two steps."""
+"""Periods, in pixels, of the pattern of a network that upscales by 4 in two steps."""
 
 MINIMUM_SPECTRUM_SIZE = 48
-_REACH = 1 / 64  # cycles per pixel to both sides of a grid's frequency
-_MINIMUM_REACH_BINS = 2  # the width of a peak under a Hann window
+_HALF_WIDTH = 1 / 64  # cycles per pixel to both sides of a grid's frequency
+_MINIMUM_HALF_WIDTH_BINS = 2  # the width of a peak under a Hann window
 _SURROUNDINGS = 3  # times as far
 _NOISE_MEAN = np.exp(np.euler_gamma)  # over the geometric mean, in the power spectrum of noise
 _TINY = 1e-9
@@ -62,7 +62,7 @@ def spectrum_peak(luminance: Luminance, *, period: int) -> float:
 
 
 def _peak(power: NDArray[np.float64], at: tuple[float, float]) -> float:
-    """The mean energy at a frequency over what its surroundings, on any slope, let expect."""
+    """The mean energy near a frequency over that expected from the ring around it."""
     inside = _near(power, at, times=1)
     around = _near(power, at, times=_SURROUNDINGS)
     edge = (len(around) - len(inside)) // 2
@@ -100,7 +100,7 @@ def _near(
     """The energies of the bins around a frequency."""
     axes = []
     for size, frequency in zip(power.shape, at, strict=True):
-        reach = times * max(_MINIMUM_REACH_BINS, round(size * _REACH))
+        half_width = times * max(_MINIMUM_HALF_WIDTH_BINS, round(size * _HALF_WIDTH))
         middle = round(size * frequency)
-        axes.append(np.arange(middle - reach, middle + reach + 1) % size)
+        axes.append(np.arange(middle - half_width, middle + half_width + 1) % size)
     return power[np.ix_(*axes)]

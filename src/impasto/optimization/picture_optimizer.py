@@ -39,6 +39,9 @@ class OptimizationSettings:
         history_size: of L-BFGS; beyond 50 pairs nothing was gained (measured).
         learning_rate: of Adam, in the range of a picture.
         seed: of a start from noise.
+
+    Raises:
+        SettingError: a setting out of range, or another method.
     """
 
     method: Method = "lbfgs"
@@ -48,7 +51,7 @@ class OptimizationSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse settings out of range with a PictureError."""
+        """Refuse settings out of range."""
         if self.method not in ("lbfgs", "adam"):
             raise SettingError(f"method is {self.method!r}; expected 'lbfgs' or 'adam'")
         if self.num_iterations < 1 or self.history_size < 1:

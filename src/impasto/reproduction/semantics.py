@@ -100,7 +100,11 @@ def _box(numbers: list[int]) -> Box:
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Compare what is kept in boxes with what is kept elsewhere, for each style."""
+    """Compare what is kept in boxes with what is kept elsewhere, for each style.
+
+    Raises:
+        DataError: no photograph has boxes.
+    """
     subjects = load_subjects(settings.boxes)
     photos = [photo for photo in settings.photos if photo.name in subjects]
     if not photos:

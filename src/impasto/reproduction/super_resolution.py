@@ -98,7 +98,11 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Measure bicubic enlargement and the models that there are."""
+    """Measure bicubic enlargement and the models that there are.
+
+    Raises:
+        DataError: no set of pictures to measure on.
+    """
     amount = AMOUNTS[settings.effort]
     cells, content, pictures, notes = [], [], {}, []
     for scale in amount.scales:

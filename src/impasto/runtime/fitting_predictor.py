@@ -28,7 +28,7 @@ from impasto.runtime.tiles.memory_budget import Tile, Tiling, memory_bytes
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
-from impasto.zoo.registry import told_name
+from impasto.zoo.registry import display_name
 
 Given = TypeVar("Given")
 
@@ -88,8 +88,8 @@ class FittingPredictor:
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
-        return told_name(self._model)
+        """How results call the model: see `zoo.registry.display_name`."""
+        return display_name(self._model)
 
     @property
     def precision(self) -> str:

@@ -13,10 +13,10 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import PictureError
+from impasto.images.colour import to_floats
 from impasto.images.files.io import Picture, load_picture, picture_from_pil, picture_to_pil
 from impasto.images.formats.conversion import picture_to_sixteen_bits
 from impasto.images.formats.header import header_of
-from impasto.images.formats.sixteen_bit import FULL_SCALE
 from impasto.images.picture import resize_picture
 from impasto.images.resize import fit_longer_side
 
@@ -49,9 +49,9 @@ def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Pictur
             f"give pictures with alpha or in grey as PIL pictures or files"
         )
     if photo.dtype == np.uint8:
-        return Picture(rgb=np.divide(photo, np.float32(255), dtype=np.float32))
+        return Picture(rgb=to_floats(photo))
     if photo.dtype == np.uint16:
-        return Picture(rgb=(photo / np.float32(FULL_SCALE)).astype(np.float32), bits=16)
+        return Picture(rgb=to_floats(photo), bits=16)
     if not np.issubdtype(photo.dtype, np.floating):
         raise PictureError(
             f"given an array of {photo.dtype}, expected uint8, uint16 or floats in [0, 1]"

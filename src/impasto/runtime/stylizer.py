@@ -93,7 +93,7 @@ class Stylizer:
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """How results call the model: see `zoo.registry.display_name`."""
         return self._predictor.name
 
     @property

@@ -11,7 +11,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
-from impasto.images.alpha import enlarged_with_alpha
+from impasto.images.alpha import mix_upscaled_with_alpha
 from impasto.images.files.io import AskedBits, Picture
 from impasto.images.histogram import match_histogram
 from impasto.runtime.backends.choice import BackendName
@@ -94,7 +94,7 @@ class Upscaler:
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """How results call the model: see `zoo.registry.display_name`."""
         return self._predictor.name
 
     @property
@@ -216,7 +216,7 @@ def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:
     """The picture of other colours, whose alpha is enlarged with them."""
     if picture.alpha is None or picture.rgb.shape == rgb.shape:
         return picture.with_rgb(rgb)
-    channels = enlarged_with_alpha(rgb, picture.rgb, picture.alpha)
+    channels = mix_upscaled_with_alpha(rgb, picture.rgb, picture.alpha)
     colours, alpha = np.ascontiguousarray(channels[..., :3]), channels[..., 3].copy()
     return dataclasses.replace(picture, rgb=colours, alpha=alpha)
 

@@ -1,8 +1,8 @@
-"""How much memory the machine has to spare, as far as its system tells; and giving some back.
+"""Free memory of the machine, and returning freed memory to the system.
 
-On Linux that is what the kernel calls available, or what is left below the limit of a control
-group (version 1 or 2), as containers have, whichever is less. Elsewhere a quarter of the machine's
-memory; nothing is known where not even that is told.
+On Linux, free memory is what the kernel calls available, or what remains below the limit of a
+control group (version 1 or 2), whichever is less. Elsewhere it is a quarter of the machine's
+memory, or unknown.
 """
 
 import contextlib
@@ -17,21 +17,23 @@ _ROOT = Path("/")
 
 
 def free_memory(root: Path = _ROOT) -> int | None:
-    """Bytes of memory to spare; None where the system does not say.
+    """Bytes of free memory; None where the system does not say.
 
     Args:
         root: of the file system.
     """
     available = _available(root)
     if available is None:
-        return _quarter_of_memory()
-    return max(0, min((available, *_left_in_groups(root))))
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # no sysconf, or not these
+            return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE")) // 4
+        return None
+    return max(0, min((available, *_remaining_in_groups(root))))
 
 
 def return_freed_memory() -> None:
-    """Give memory that was freed back to the system, where the C library kept it for later.
+    """Return freed memory to the system, where the C library keeps it for later.
 
-    glibc keeps most of it: tile by tile and stage by stage a process grew by some 20 MB a stage.
+    glibc keeps most of it: a tiled run grew by some 20 MB with each stage.
     """
     if (trim := _malloc_trim()) is not None:
         trim(0)
@@ -39,7 +41,7 @@ def return_freed_memory() -> None:
 
 @functools.lru_cache(maxsize=1)
 def _malloc_trim() -> Any:
-    """What glibc has for it; None under another C library."""
+    """Glibc's function for it; None under another C library."""
     try:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # Windows has no handle of the process itself
@@ -55,16 +57,16 @@ def _available(root: Path) -> int | None:
     return None
 
 
-def _left_in_groups(root: Path) -> Iterator[int]:
-    """What is left to each control group with a limit that this process is in."""
+def _remaining_in_groups(root: Path) -> Iterator[int]:
+    """Bytes below the limit of each control group that this process is in."""
     for folder in _groups(root):
         for limit, used in (
             ("memory.max", "memory.current"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes"),
         ):
             with contextlib.suppress(OSError, ValueError):  # "max": no limit
-                left = int((folder / limit).read_text()) - int((folder / used).read_text())
-                yield left + _droppable(folder)
+                remaining = int((folder / limit).read_text()) - int((folder / used).read_text())
+                yield remaining + _droppable(folder)
 
 
 def _groups(root: Path) -> Iterator[Path]:
@@ -89,9 +91,3 @@ def _droppable(folder: Path) -> int:
             if name in ("inactive_file", "total_inactive_file"):
                 return int(number)
     return 0
-
-
-def _quarter_of_memory() -> int | None:
-    with contextlib.suppress(AttributeError, OSError, ValueError):  # no sysconf, or not these
-        return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE")) // 4
-    return None

@@ -40,8 +40,11 @@ def open_given_file(path: str | os.PathLike[str]) -> BinaryIO:
         OSError: it is missing, a folder, no file at all (its `strerror` says what), or may not
             be read.
     """
+    flags = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its writer
     _check_kind(os.stat(path).st_mode, path)  # noqa: PTH116  (a tape winds when it is opened)
-    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  (likewise)
+    file = open(  # noqa: SIM115  (likewise)
+        path, "rb", opener=lambda name, mode: os.open(name, mode | flags)
+    )
     try:
         _check_kind(os.fstat(file.fileno()).st_mode, path)
     except OSError:
@@ -92,10 +95,6 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check_kind(mode: int, path: str | os.PathLike[str]) -> None:

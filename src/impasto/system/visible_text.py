@@ -29,7 +29,10 @@ def visible(text: str, *, but: str = "") -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        letter if letter in but or _can_be_seen(letter) else ascii(letter)[1:-1] for letter in text
+        letter
+        if letter in but or (letter.isprintable() and ord(letter) not in _INVISIBLE_MARKS)
+        else ascii(letter)[1:-1]
+        for letter in text
     )
 
 
@@ -43,7 +46,3 @@ def one_line(error: BaseException, *, max_letters: int | None = None) -> str:
     """What an error says, without line breaks; its type's name where it says nothing."""
     said = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors have one too
     return " ".join(str(said).split())[:max_letters] or type(error).__name__
-
-
-def _can_be_seen(letter: str) -> bool:
-    return letter.isprintable() and ord(letter) not in _INVISIBLE_MARKS

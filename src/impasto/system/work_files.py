@@ -133,15 +133,15 @@ def alone_in(folder: Path, *, lock: str = LOCK_NAME) -> Iterator[bool]:
     Raises:
         OSError: the folder or the lock file in it cannot be made.
     """
-    made = [place for place in folder.parents if not place.exists()]
+    missing = [parent for parent in folder.parents if not parent.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with only_one(folder / lock) as is_alone:
             yield is_alone
     finally:
         with contextlib.suppress(OSError):  # the first that is not empty keeps those around it
-            for place in (folder, *made):
-                place.rmdir()
+            for parent in (folder, *missing):
+                parent.rmdir()
 
 
 def sweep(folder: Path) -> None:
@@ -159,7 +159,12 @@ def sweep(folder: Path) -> None:
 
 
 def _new(folder: Path, suffix: str, make: Callable[[Path], int]) -> Path:
-    _sweep_once(folder)
+    resolved = Path(os.path.realpath(folder))
+    with _sweeping:
+        is_first_here = resolved not in _swept
+        _swept.add(resolved)
+    if is_first_here:
+        sweep(resolved)
     for _ in range(_MAX_TRIES):
         path = folder / f"{PREFIX}{secrets.token_hex(8)}{suffix}"
         try:
@@ -188,16 +193,6 @@ def _opened_folder(path: Path) -> int:
 
 class _SweptError(Exception):
     """A folder is gone before it could be locked."""
-
-
-def _sweep_once(folder: Path) -> None:
-    """Sweep a folder before this process's first work file in it."""
-    place = Path(os.path.realpath(folder))
-    with _sweeping:
-        if place in _swept:
-            return
-        _swept.add(place)
-    sweep(place)
 
 
 def _sweep_one(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what made it, on what terms it may be used.
+"""The card of a model: what it does, how it was made, and its licences.
 
 The card travels as JSON inside the model file (`impasto.zoo.model_file`), so every field is plain
 data. Field names are part of the file format: a change of meaning raises `CARD_FORMAT`.
@@ -33,15 +33,14 @@ MODEL_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$"
 """Names that are safe as a file name on every system and as a word in a shell."""
 
 
-def _iso_date(text: str) -> str:
-    date.fromisoformat(text)
-    return text
-
-
-# Cards are printed to terminals, so a stranger's file may not carry control characters.
+# Cards are printed to terminals, where control characters could hide or forge text.
 Line = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME_PATTERN)]
-IsoDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_iso_date)]
+IsoDate = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"),
+    AfterValidator(lambda text: date.fromisoformat(text).isoformat()),
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Task = Literal["style-transfer", "super-resolution"]
 
@@ -76,15 +75,15 @@ class TrainingRecord(_CardPart):
     Attributes:
         recipe: the full resolved recipe.
         dataset: the photographs, in words.
-        num_photographs: how many of them were usable; none where shards were not read through.
+        num_photographs: usable ones; none where shards were not read to their end.
         steps: optimiser steps.
         minutes: wall-clock time of the training.
         seed: of weights, shuffling and crops.
         hardware: processor or device, in words.
         versions: package name to version.
         loss_network_sha256: of the loss network's weights file.
-        losses: named loss terms reached, means over the last steps, weights not applied.
-        scales: named factors that made the loss terms comparable (the automatic balance).
+        losses: unweighted loss terms by name, means over the last steps.
+        scales: normalisers by name, the factors that make the loss terms comparable.
         initialised_from: name of the model that the training started from, if any.
     """
 
@@ -103,11 +102,11 @@ class TrainingRecord(_CardPart):
 
 
 class ImportRecord(_CardPart):
-    """Where a model came from that another program has trained: all that is known.
+    """The origin of a model that another program has trained.
 
     Attributes:
-        program: what trained it.
-        file: name of the file it was read from.
+        program: that trained it.
+        file: name of the imported file.
         sha256: of that file.
     """
 
@@ -117,15 +116,15 @@ class ImportRecord(_CardPart):
 
 
 class Licences(_CardPart):
-    """On what terms each thing in a model may be used, and whether selling with it is clear.
+    """The licence of each part of a model, and whether commercial use is clear.
 
     Attributes:
         code: licence of the program that made the model.
         weights: licence of the trained weights.
         painting: licence or state of the painting; none for models without one.
-        training_photographs: terms of the photographs it learned from.
-        commercial_use: `clear`, `unclear` or `no`, all of the above taken together.
-        note: why, in a sentence.
+        training_photographs: licence of the training photographs.
+        commercial_use: `clear`, `unclear` or `no`, of all parts together.
+        note: the reason, in a sentence.
     """
 
     code: Line
@@ -137,20 +136,20 @@ class Licences(_CardPart):
 
 
 class QuantizationRecord(_CardPart):
-    """How a model was quantized to 8 bits, and how near it stays to the one it was made from.
+    """How a model was quantized to int8, and how far its output moved.
 
     Attributes:
-        made_from: sha256 of the file it was made from.
-        activation_bits: of what the quantized convolutions read.
+        made_from: sha256 of the f32 model's file.
+        activation_bits: of the inputs of the quantized convolutions.
         weight_bits: of their weights.
-        photographs: which ones gave the ranges, in words.
-        num_photographs: how many.
-        range_share: how much of the ranges seen the 8 bits cover.
-        in_float: convolutions that are not quantized, by the names of their weights.
-        share_in_float: of all multiplications, those in these convolutions.
-        checked: pictures and sizes that the PSNR is of, in words.
-        min_psnr: in dB, of the 8-bit output against that in f32; of the worst picture.
-        median_psnr: the same, of the median picture.
+        photographs: the calibration photographs, in words.
+        num_photographs: number of calibration photographs.
+        range_share: share of the measured activation ranges that the 8 bits cover.
+        in_float: convolutions that stay in float, by the names of their weights.
+        share_in_float: share of all multiplications that these convolutions do.
+        checked: the pictures and sizes of the PSNR, in words.
+        min_psnr: of the int8 output against the f32 output in dB, for the worst picture.
+        median_psnr: likewise, for the median picture.
     """
 
     made_from: Sha256
@@ -172,19 +171,19 @@ class ModelCard(_CardPart):
     Attributes:
         format_version: of this card; newer than `CARD_FORMAT` is refused.
         name: short name, safe as a file name.
-        title: name for people.
-        task: what the model does to a picture.
+        title: name for display.
+        task: style transfer or super-resolution.
         scale: output size over input size; 1 for style transfer.
-        degradation: how the low resolution it learned from was made; none for style transfer.
+        degradation: of the low-resolution training pictures; none for style transfer.
         created: ISO date.
-        architecture: what the network is made of.
-        painting: the style learned; none for super-resolution.
-        training: how it was trained; none for what another program has trained.
-        imported: where that came from; none for what Impasto has trained.
-        licences: on what terms it may be used.
+        architecture: of the network.
+        painting: the style target; none for super-resolution.
+        training: how Impasto trained it; none for an imported model.
+        imported: the origin of an imported model; none for one that Impasto trained.
+        licences: of its parts.
         scores: named results of an evaluation, each with its protocol.
-        quantization: how it was quantized to 8 bits; none for a model as it was trained.
-        impasto_version: of the program that wrote the file.
+        quantization: how it was quantized to int8; none for an f32 model.
+        impasto_version: of the Impasto that wrote the file.
     """
 
     format_version: Annotated[int, Field(ge=1, le=CARD_FORMAT)] = CARD_FORMAT
@@ -209,7 +208,7 @@ class ModelCard(_CardPart):
             raise ValueError("a style-transfer model has scale 1")
         scale = getattr(self.architecture, "scale", 1)
         if scale != self.scale:
-            raise ValueError(f"the network enlarges by {scale}, the card says {self.scale}")
+            raise ValueError(f"the network upscales by {scale}, the card says {self.scale}")
         return self
 
     @model_validator(mode="after")
@@ -224,10 +223,11 @@ class ModelCard(_CardPart):
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """The card a JSON text holds.
+        """Read a card from JSON.
 
         Raises:
-            ModelFileError: no JSON, a field missing, unknown or out of range, or a newer format.
+            ModelFileError: the text is no JSON, a field is missing, unknown or out of range, or the
+                format is newer.
         """
         content = _json_object(text)
         version = content.get("format_version")
@@ -252,7 +252,7 @@ def model_name(stem: str) -> str:
 
 
 def as_line(text: str) -> str:
-    """A text as a card may carry it: names of files may hold anything."""
+    """A text with `?` for each character that a card may not carry, such as a file's name."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -273,6 +273,6 @@ def _json_object(text: str | bytes) -> dict[str, Any]:
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "the top"
-    readable = "".join(letter if letter.isprintable() else "?" for letter in place)
+    location = ".".join(str(part) for part in problem["loc"]) or "the top"
+    readable = "".join(letter if letter.isprintable() else "?" for letter in location)
     return f"{readable[:100]}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

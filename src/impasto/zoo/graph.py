@@ -1,10 +1,13 @@
-"""Whether a model's graph computes a picture from a picture, before a runtime sees it.
+"""Checks of a model's graph, before a runtime sees it.
 
-Four questions: is every operator one that we write (`impasto.zoo.operators`); are all weights
-finite; do all shapes fit, for pictures of several sizes (`impasto.zoo.shapes`); and are there no
-more values than the network on the card makes. The sizes tried are the smallest that the network
-takes and large ones, so many in a row that every remainder of its strides is among them: what is
-computed from sizes are sums and quotients with small constants, which go on as they began.
+A graph passes if it maps one picture to one picture and
+- every operator is one that we write (`impasto.zoo.operators`),
+- all weights are finite, and each kernel is used once,
+- all shapes fit, for pictures of several sizes (`impasto.zoo.shapes`),
+- it computes about as many values as the network on its card.
+
+The sizes tried are the smallest that the network takes and large ones, with every remainder of its
+strides. That is enough: numbers computed from sizes are sums and quotients with small constants.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,13 +27,13 @@ from impasto.zoo.operators import check_node
 from impasto.zoo.shapes import MAX_PADDING, MisfitError, Shape, Value, constant, infer
 
 MAX_NODES = 10_000
-"""The largest network that a card can describe has some 3,000."""
+"""A graph with more is refused; the largest network that a card can describe has some 3,000."""
 
 _LARGE = 1032  # pixels, far above the constants that sizes are computed with
 _VALUES_BEYOND_THE_NETWORKS = 2
 _WITH_A_KERNEL = {"Conv": 1, "ConvTranspose": 1, "Cast": 0, "DequantizeLinear": 0}
 
-# Little-endian: what decides is in the last byte of each number, of float32 also in the one before.
+# Little-endian: the exponent is in the last byte of each number, of float32 also in the one before.
 _EXPONENTS_OF_HALF = bytes((*range(0x7C, 0x80), *range(0xFC, 0x100)))
 _EXPONENTS_OF_FLOAT = b"\x7f\xff"
 
@@ -41,26 +44,6 @@ def check_graph(model: OnnxModel, card: ModelCard) -> None:
     Raises:
         ModelFileError: an operator, attribute, shape or number that does not fit, with the reason.
     """
-    _check_ends(model)
-    if len(model.nodes) > MAX_NODES:
-        raise ModelFileError(
-            f"it has {len(model.nodes)} operators, expected at most {MAX_NODES}; "
-            f"use a model that was made by 'impasto train'"
-        )
-    for node in model.nodes:
-        check_node(node)
-    _check_end(model)
-    _check_each_kernel_is_used_once(model.nodes)
-    for tensor in _constants(model):
-        check_finite(tensor)
-    values = {tensor.name: constant(tensor) for tensor in model.initializers}
-    computed = [node for node in model.nodes if not _is_constant(node, values)]
-    for size in sizes_to_try(card.architecture):
-        _check_size(model, computed, values, card, size)
-
-
-def _check_ends(model: OnnxModel) -> None:
-    """One picture in, one out."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelFileError(
             f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs, expected "
@@ -68,15 +51,28 @@ def _check_ends(model: OnnxModel) -> None:
         )
     _check_picture("input", model.inputs[0])
     _check_picture("output", model.outputs[0])
-
-
-def _check_end(model: OnnxModel) -> None:
-    made_last = [node.operator for node in model.nodes if model.outputs[0].name in node.outputs]
-    if made_last != ["Clip"]:
+    if len(model.nodes) > MAX_NODES:
+        raise ModelFileError(
+            f"it has {len(model.nodes)} operators, expected at most {MAX_NODES}; "
+            f"use a model that was made by 'impasto train'"
+        )
+    for node in model.nodes:
+        check_node(node)
+    if [n.operator for n in model.nodes if model.outputs[0].name in n.outputs] != ["Clip"]:
         raise ModelFileError(
             "its output is not clipped to the range of a picture; "
             "use a model that was made by 'impasto train'"
         )
+    _check_each_kernel_is_used_once(model.nodes)
+    constants = [constant(tensor) for tensor in model.initializers]
+    constants += [infer(node, []) for node in model.nodes if node.operator == "Constant"]
+    for value in constants:
+        assert value.tensor is not None
+        check_finite(value.tensor)
+    values = {tensor.name: constant(tensor) for tensor in model.initializers}
+    computed = [node for node in model.nodes if not _is_constant(node, values)]
+    for size in sizes_to_try(card.architecture):
+        _check_size(model, computed, values, card, size)
 
 
 def _check_picture(role: str, value: ValueInfo) -> None:
@@ -90,7 +86,7 @@ def _check_picture(role: str, value: ValueInfo) -> None:
 
 
 def _check_each_kernel_is_used_once(nodes: Iterable[Node]) -> None:
-    """Work is bounded by the size of the file then."""
+    """The size of the file then bounds the work, as every kernel is in the file once."""
     names = [
         (node.operator, node.inputs[_WITH_A_KERNEL[node.operator]])
         for node in nodes
@@ -103,20 +99,11 @@ def _check_each_kernel_is_used_once(nodes: Iterable[Node]) -> None:
         )
 
 
-def _constants(model: OnnxModel) -> Iterator[Tensor]:
-    yield from model.initializers
-    for node in model.nodes:
-        if node.operator == "Constant":
-            tensor = infer(node, []).tensor
-            assert tensor is not None
-            yield tensor
-
-
 def check_finite(tensor: Tensor) -> None:
-    """Refuse a constant with NaN or infinity in it: numbers with all bits of the exponent set.
+    """Refuse a constant that contains NaN or infinity: a number whose exponent has all bits set.
 
     Raises:
-        ModelFileError: there is one.
+        ModelFileError: it contains one.
     """
     data, is_finite = bytes(tensor.data), True
     if tensor.data_type == FLOAT16:
@@ -135,7 +122,7 @@ def check_finite(tensor: Tensor) -> None:
 
 
 def _is_constant(node: Node, values: dict[str, Value]) -> bool:
-    """Whether a node makes a constant, which then joins the values known for all sizes."""
+    """Whether the output of a node is constant; if so, it is added to `values`."""
     if node.operator not in ("Constant", "Cast", "DequantizeLinear"):
         return False
     inputs = [values.get(name) for name in node.inputs]
@@ -149,13 +136,13 @@ def _is_constant(node: Node, values: dict[str, Value]) -> bool:
 
 
 def sizes_to_try(architecture: Architecture) -> list[Shape]:
-    """Shapes N×3×H×W of pictures that the network takes: the smallest, and large ones."""
+    """Shapes N×3×H×W of pictures to try: the smallest that the network takes, and large ones."""
     multiple, least = architecture.size_multiple, architecture.minimum_size
     large = -(-_LARGE // multiple) * multiple
-    places = ((least, 0, 1), (least, 2, 3), (large, 1, 0), (large, 3, 2))
+    starts = ((least, 0, 1), (least, 2, 3), (large, 1, 0), (large, 3, 2))
     return [
         (1 + (start + row) % 2, 3, start + row * multiple, start + column * multiple)
-        for start, row, column in places
+        for start, row, column in starts
     ]
 
 
@@ -168,47 +155,51 @@ def _check_size(
 ) -> None:
     num, _, height, width = shape
     size = f"for a picture of {width}×{height}"
-    most, num_made = most_values(card.architecture, shape), 0
-    for name, made in _infer_all(model, nodes, constants, shape):
-        num_made += prod(made.shape)
-        if num_made > most:
+    most, num_computed = most_values(card.architecture, shape), 0
+    for name, value in _infer_all(model, nodes, constants, shape):
+        num_computed += prod(value.shape)
+        if num_computed > most:
             raise ModelFileError(
                 f"it computes more than {_VALUES_BEYOND_THE_NETWORKS} times as many values as the "
                 f"network on its card, {size}; use a model that was made by 'impasto train'"
             )
         if name == model.outputs[0].name:
-            found = made.shape
-    if found != (num, 3, height * card.scale, width * card.scale):
+            output_shape = value.shape
+    if output_shape != (num, 3, height * card.scale, width * card.scale):
         raise ModelFileError(
-            f"its output has the shape {found}, expected a picture {card.scale} times as large, "
-            f"{size}; the file does not fit its card"
+            f"its output has the shape {output_shape}, expected a picture {card.scale} times as "
+            f"large, {size}; the file does not fit its card"
         )
 
 
 def _infer_all(
     model: OnnxModel, nodes: list[Node], constants: dict[str, Value], shape: Shape
 ) -> Iterator[tuple[str, Value]]:
-    """What each node makes of a picture of a shape, by name."""
+    """Name and value of each node's output, for a picture of this shape."""
     values = {**constants, model.inputs[0].name: Value(FLOAT32, shape)}
     for node in nodes:
         try:
-            made = infer(node, [values[name] if name else None for name in node.inputs])
+            output = infer(node, [values[name] if name else None for name in node.inputs])
         except MisfitError as error:
             size = f"for a picture of {shape[3]}×{shape[2]}"
             raise _refusal(node, f"{error}, {size}") from None
-        values[node.outputs[0]] = made
-        yield node.outputs[0], made
+        values[node.outputs[0]] = output
+        yield node.outputs[0], output
 
 
 def num_values(model: OnnxModel, shape: Shape) -> int:
-    """How many values a graph computes for pictures N×3×H×W, all operators together."""
+    """Number of values that a graph computes for pictures N×3×H×W, over all operators.
+
+    Raises:
+        ModelFileError: an operator does not fit its inputs.
+    """
     values = {tensor.name: constant(tensor) for tensor in model.initializers}
     nodes = [node for node in model.nodes if not _is_constant(node, values)]
-    return sum(prod(made.shape) for _, made in _infer_all(model, nodes, values, shape))
+    return sum(prod(value.shape) for _, value in _infer_all(model, nodes, values, shape))
 
 
 def most_values(architecture: Architecture, shape: Shape) -> int:
-    """How many values a graph may compute for a picture, all operators together.
+    """Number of values that a graph may compute for a picture, over all operators.
 
     Args:
         architecture: of the network on the card.
@@ -220,7 +211,7 @@ def most_values(architecture: Architecture, shape: Shape) -> int:
 
 
 def values_per_pixel(architecture: Architecture) -> float:
-    """About how many values the network's graph computes for a pixel of the given picture."""
+    """Number of values, roughly, that the network's graph computes per pixel of its input."""
     if isinstance(architecture, NetworkArchitecture | FastNeuralStyleArchitecture):
         full, half, quarter = architecture.channels
         of_half = 7 * half + 4 * quarter

@@ -1,7 +1,7 @@
 """Model files: one ONNX file each, holding graph, weights and card.
 
-A file is judged here before any runtime opens it: whole, ours, self-contained, of operators that
-we write (`impasto.zoo.graph`). Reading it needs neither torch nor onnx nor a runtime.
+Every file is checked before a runtime opens it: it is complete, self-contained, one of ours, and
+uses only operators that we write (`impasto.zoo.graph`). Reading needs neither torch nor onnx.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ class ModelFile:
     """A verified model file.
 
     Attributes:
-        path: where it was read from; None for bytes from memory.
-        data: the ONNX file's bytes.
-        card: what it says about itself.
+        path: of the file; None for a model from memory.
+        data: the bytes of the ONNX file.
+        card: the model card inside it.
         sha256: of the bytes, hexadecimal.
     """
 
@@ -39,23 +39,36 @@ class ModelFile:
     sha256: str
 
     def __str__(self) -> str:
-        """How messages call the model: its file, or its name."""
+        """The path of the file, or the name on the card, for messages."""
         return str(self.path) if self.path is not None else self.card.name
 
 
 def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
-    """Read a model file and check everything that can be checked without running it.
+    """Read and check a model file, without running it.
 
     Raises:
         ModelFileError: the file is missing, unreadable, empty, larger than `MAX_MODEL_BYTES`,
             damaged, not ours, of a newer format, or uses external data or unknown operators.
     """
     path = Path(path)
-    return model_from_bytes(_read_bytes(path), path=path)
+    try:
+        data = read_given_file(path, max_bytes=MAX_MODEL_BYTES)
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"{path}: expected a model file (.onnx), but it is not there"
+        ) from None
+    except OSError as error:
+        raise ModelFileError(
+            f"{path}: cannot be read ({error.strerror}); use a model that was made by "
+            "'impasto train'"
+        ) from None
+    if not data:
+        raise ModelFileError(f"{path}: the file is empty; get the model file again")
+    return model_from_bytes(data, path=path)
 
 
 def model_from_bytes(data: bytes, *, path: Path | None = None) -> ModelFile:
-    """Check the bytes of a model file; `path` is what messages call it.
+    """Check the bytes of a model file; messages name its `path`.
 
     Raises:
         ModelFileError: as `read_model_file`.
@@ -72,20 +85,3 @@ def model_from_bytes(data: bytes, *, path: Path | None = None) -> ModelFile:
     except ModelFileError as error:
         raise ModelFileError(f"{path or 'the model'}: {error}") from None
     return ModelFile(path=path, data=data, card=card, sha256=hashlib.sha256(data).hexdigest())
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        data = read_given_file(path, max_bytes=MAX_MODEL_BYTES)
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"{path}: expected a model file (.onnx), but it is not there"
-        ) from None
-    except OSError as error:
-        raise ModelFileError(
-            f"{path}: cannot be read ({error.strerror}); use a model that was made by "
-            "'impasto train'"
-        ) from None
-    if not data:
-        raise ModelFileError(f"{path}: the file is empty; get the model file again")
-    return data

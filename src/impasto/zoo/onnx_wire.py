@@ -1,9 +1,9 @@
 """A strict reader of ONNX files: the few parts that Impasto's own models have, and nothing else.
 
-Listing models should load no runtime, and a stranger's file should be refused before a runtime
-opens it; so the file is read here, without the `onnx` package. Weights are measured, never copied.
-Nesting is fixed by the schema, so no file can make the reader recurse. Whether the operators are
-ours is `impasto.zoo.operators`'s. Field numbers: onnx/onnx.proto.
+It works without the `onnx` package and without a runtime: listing models stays fast, and an unsafe
+file is refused before a runtime opens it. Weights are measured, never copied. The schema fixes the
+nesting, so no file can make the reader recurse. `impasto.zoo.operators` checks the operators.
+Field numbers: onnx/onnx.proto.
 """
 
 import struct
@@ -14,7 +14,6 @@ from impasto.errors import ModelFileError
 from impasto.zoo.protobuf import (
     Message,
     MessageReader,
-    Value,
     as_bytes,
     as_float,
     as_floats,
@@ -26,22 +25,22 @@ from impasto.zoo.protobuf import (
 )
 
 FLOAT32, UINT8, INT8, INT64, FLOAT16 = 1, 2, 3, 7, 10
-"""`TensorProto.DataType`: all that our models hold."""
+"""`TensorProto.DataType` of the constants in our models."""
 
 OPSET = 18
-"""The version of the standard operators that our models are written in."""
+"""The version of the standard operators in our models."""
 
 MAX_RANK = 4
-"""Of constants: kernels have four dimensions."""
+"""The most dimensions of a constant; kernels have four."""
 
 MAX_SHORT_ROW = 8
-"""A constant of so many numbers is read, as it may say where to cut or how to pad."""
+"""Constants of at most this many numbers are decoded: they say where to cut or how to pad."""
 
 _IR_VERSIONS = range(8, 20)
 _BYTES_PER_ELEMENT = {FLOAT32: 4, UINT8: 1, INT8: 1, INT64: 8, FLOAT16: 2}
 _LETTERS = {FLOAT32: "f", UINT8: "B", INT8: "b", INT64: "q", FLOAT16: "e"}
 
-# Fields that a message may have. What a reader could take for data is read; documentation is not.
+# Fields that a message may have. Those that hold data are read; documentation is not.
 _MODEL = {1, 2, 3, 4, 5, 6, 7, 8, 14}
 _GRAPH = {1, 2, 5, 10, 11, 12, 16}
 _NODE = {1, 2, 3, 4, 5, 6, 7, 9}
@@ -72,7 +71,7 @@ class Tensor:
         name: of an initializer; empty inside an attribute.
         data_type: `TensorProto.DataType`.
         shape: its lengths, each 1 or more.
-        data: its values, little-endian, as many as the shape says.
+        data: its values, little-endian; their number is the product of the shape.
     """
 
     name: str
@@ -81,7 +80,7 @@ class Tensor:
     data: memoryview = field(repr=False, compare=False)
 
     def row(self) -> tuple[float, ...] | None:
-        """Its numbers, if they are few; None where there are more than `MAX_SHORT_ROW`."""
+        """Its numbers; None where there are more than `MAX_SHORT_ROW`."""
         num = prod(self.shape)
         if num > MAX_SHORT_ROW:
             return None
@@ -98,8 +97,8 @@ class Node:
     Attributes:
         operator: its name, `domain::name` outside the standard domain.
         name: of this node, which may have none.
-        inputs: names of the values it takes, empty where an optional one is left out.
-        outputs: names of the values it makes.
+        inputs: names of its input values, empty where an optional one is left out.
+        outputs: names of its output values.
         attributes: by name.
     """
 
@@ -112,7 +111,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class ValueInfo:
-    """An input or output: name, `TensorProto.DataType` and shape, None where a length is open."""
+    """An input or output: name, `TensorProto.DataType` and shape, with None for an open length."""
 
     name: str
     data_type: int
@@ -121,14 +120,14 @@ class ValueInfo:
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
-    """What an ONNX file holds.
+    """The content of an ONNX file.
 
     Attributes:
         metadata: key to value.
-        nodes: the steps of the computation, each after those whose values it takes.
+        nodes: the steps of the computation, each after those that compute its inputs.
         initializers: the named constants of the graph.
-        inputs: what has to be given.
-        outputs: what comes out.
+        inputs: of the graph.
+        outputs: of the graph.
     """
 
     metadata: dict[str, str]
@@ -142,9 +141,10 @@ def read_onnx(data: bytes) -> OnnxModel:
     """Read an ONNX file's bytes.
 
     Raises:
-        ModelFileError: malformed or cut short, no graph, another opset, values that nothing makes
-            or two steps make, or parts no image network needs: control flow, functions, external
-            data, sparse or text tensors, training graphs.
+        ModelFileError: the file is malformed or cut short, has no graph or another opset, or uses
+            a value that no step computes or that two compute; or it has parts that no image
+            network needs: control flow, functions, external data, sparse or text tensors, training
+            graphs.
     """
     return _OnnxReader().model(memoryview(data))
 
@@ -154,13 +154,18 @@ class _OnnxReader:
 
     def __init__(self) -> None:
         self._messages = MessageReader()
-        self._attributes: dict[bytes, tuple[str, Attribute]] = {}  # most are in a file many times
+        self._attributes: dict[
+            bytes, tuple[str, Attribute]
+        ] = {}  # most appear many times in a file
 
     def model(self, buffer: memoryview) -> OnnxModel:
         fields = self._read(buffer, _MODEL, "a model")
         metadata: dict[str, str] = {}
         for entry in fields.get(14, []):
-            key, value = self._string_pair(as_bytes(entry))
+            pair = self._messages.read(
+                as_bytes(entry), known={1, 2}, name="an entry of the metadata"
+            )
+            key, value = as_text(one(pair, 1)), as_text(one(pair, 2))
             if key in metadata:
                 raise malformed(f"the metadata key {key[:60]!r} appears twice")
             metadata[key] = value
@@ -203,11 +208,12 @@ class _OnnxReader:
         attributes: dict[str, Attribute] = {}
         for value in fields.get(5, []):
             packed = bytes(as_bytes(value))
-            if (found := self._attributes.get(packed)) is None:
-                found = self._attributes[packed] = self._attribute(as_bytes(value))
-            if found[0] in attributes:
-                raise malformed(f"the attribute {found[0][:60]!r} appears twice")
-            attributes[found[0]] = found[1]
+            if packed not in self._attributes:
+                self._attributes[packed] = self._attribute(as_bytes(value))
+            name, attribute = self._attributes[packed]
+            if name in attributes:
+                raise malformed(f"the attribute {name[:60]!r} appears twice")
+            attributes[name] = attribute
         return Node(
             operator=operator if domain in ("", "ai.onnx") else f"{domain}::{operator}",
             name=as_text(one(fields, 3)),
@@ -257,22 +263,19 @@ class _OnnxReader:
         shape: tuple[int | None, ...] | None = None
         if 2 in tensor:
             lengths = read(as_bytes(one(tensor, 2)), known={1}, name="a shape").get(1, [])
-            shape = tuple(self._dimension(as_bytes(length)) for length in lengths)
+            dimensions = [
+                read(as_bytes(length), known={1, 2, 3}, name="a length") for length in lengths
+            ]
+            shape = tuple(as_integer(one(d, 1)) if 1 in d else None for d in dimensions)
         return ValueInfo(as_text(one(fields, 1)), as_integer(one(tensor, 1)), shape)
-
-    def _dimension(self, buffer: memoryview) -> int | None:
-        fields = self._messages.read(buffer, known={1, 2, 3}, name="a length")
-        return as_integer(one(fields, 1)) if 1 in fields else None
-
-    def _string_pair(self, buffer: memoryview) -> tuple[str, str]:
-        fields = self._messages.read(buffer, known={1, 2}, name="an entry of the metadata")
-        return as_text(one(fields, 1)), as_text(one(fields, 2))
 
     def _read(self, buffer: memoryview, known: set[int], name: str) -> Message:
         refused = _REFUSED[name]
         fields = self._messages.read(buffer, known=known | refused.keys(), name=name)
         for number, part in refused.items():
-            if number in fields and not _is_default(number, fields[number], name):
+            # Field 14 of a constant may say, by its default 0, that the data are in this file.
+            is_default = (name, number, fields.get(number)) == ("a constant", 14, [0])
+            if number in fields and not is_default:
                 raise ModelFileError(
                     f"the model holds {part}, which no Impasto model does; "
                     f"use a model that was made by 'impasto train'"
@@ -280,13 +283,8 @@ class _OnnxReader:
         return fields
 
 
-def _is_default(number: int, values: list[Value], name: str) -> bool:
-    """Whether a constant only says that its data are in the file, as they are anyway."""
-    return (name, number, values) == ("a constant", 14, [0])
-
-
 def _check_tensor(tensor: Tensor) -> None:
-    """The values must fill the shape exactly."""
+    """Refuse a constant whose bytes do not fill its shape exactly."""
     name, shape = tensor.name[:60], tensor.shape
     if tensor.data_type not in _BYTES_PER_ELEMENT:
         raise malformed(f"the constant {name!r} has the data type {tensor.data_type}")
@@ -300,11 +298,11 @@ def _check_tensor(tensor: Tensor) -> None:
 
 
 def _check_links(model: OnnxModel) -> None:
-    """Every value must be given, constant, or made by an earlier step, and that once."""
-    given = [tensor.name for tensor in model.initializers]
-    given += [value.name for value in model.inputs]
-    known = {"", *given}
-    if len(known) != len(given) + 1:
+    """Every value must be an input, a constant, or the output of exactly one earlier step."""
+    sources = [tensor.name for tensor in model.initializers]
+    sources += [value.name for value in model.inputs]
+    known = {"", *sources}
+    if len(known) != len(sources) + 1:
         raise malformed("two constants or inputs have one name, or one has none")
     names = [node.name for node in model.nodes if node.name]
     if len(set(names)) != len(names):

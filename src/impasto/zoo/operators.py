@@ -1,10 +1,10 @@
-"""The operators that a model may use: those that our own exporters write, as they write them.
+"""The table of operators and attributes that a model may use: those that our exporters write.
 
-A runtime trusts the graph it is given: with a constant index out of range, some operators read or
-write outside their memory. So a graph is compared with this table before a runtime sees it. What is
-not written here is refused; `impasto.zoo.shapes` works out whether the shapes fit. A test exports
-every architecture and compares: a new network extends the table, and nothing else may stand in it.
-Not here: what only the form for tiles (`impasto.export.tiles_form`) uses: Impasto never reads it.
+A runtime trusts its graph: with a constant index out of range, some operators read or write outside
+their memory. So every graph is compared with this table before a runtime sees it, and an operator
+or attribute that is not in the table is refused. A test exports every architecture and checks that
+the table holds exactly what they use. `impasto.zoo.shapes` checks whether shapes fit. The operators
+of the form for tiles (`impasto.export.tiles_form`) are not in the table: Impasto never reads it.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from impasto.zoo.onnx_wire import FLOAT32, INT64, Attribute, Node, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Whether the value of an attribute is one that we write.
+    """A test for the value of an attribute.
 
     Attributes:
-        admits: says so.
-        values: where they are a few, all of them, as `repr` writes them.
+        admits: returns whether a value is one that we write.
+        values: all values, as `repr` writes them, where they are few.
     """
 
     admits: Callable[[Attribute], bool]
@@ -29,13 +29,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What a model may do with one operator.
+    """How a model may use one operator.
 
     Attributes:
-        inputs: the least and the largest number of inputs.
-        attributes: those it may have; one that is left out has the standard's default.
-        required: attributes that it must have, as their default is another value.
-        optional_inputs: places of inputs that are left out, by an empty name.
+        inputs: least and largest number of inputs.
+        attributes: permitted attributes; a missing one has the default of the ONNX standard.
+        required: attributes that must be present, as their default is a value we do not write.
+        optional_inputs: positions of inputs that are left out, by an empty name.
     """
 
     inputs: tuple[int, int]
@@ -45,7 +45,7 @@ class Operator:
 
 
 def _one_of(*values: Attribute) -> Check:
-    written = frozenset(repr(value) for value in values)  # 1 is not 1.0 there
+    written = frozenset(repr(value) for value in values)  # `repr` tells 1 from 1.0, `==` does not
     return Check(lambda value: repr(value) in written, written)
 
 
@@ -74,7 +74,7 @@ _NO_DILATION = _one_of((1, 1))
 _GIVEN_PADS = _one_of("NOTSET")
 
 OPERATORS: dict[str, Operator] = {
-    # Sums and products, value by value. Of whole numbers: sizes, with constants only.
+    # Elementwise arithmetic. On whole numbers: a size and a constant only.
     "Add": Operator((2, 2)),
     "Sub": Operator((2, 2)),
     "Mul": Operator((2, 2)),
@@ -112,7 +112,7 @@ OPERATORS: dict[str, Operator] = {
         (5, 5), {"epsilon": _between(1e-6, 1e-2), "momentum": _between(0, 1)}
     ),
     "ReduceSum": Operator((2, 2), {"keepdims": _one_of(1), "noop_with_empty_axes": _one_of(0)}),
-    # What moves, repeats or cuts.
+    # Moving, repeating and cutting values.
     "Pad": Operator((2, 2), {"mode": _one_of("reflect")}, required=("mode",)),
     "Resize": Operator(
         (3, 3),
@@ -151,7 +151,7 @@ OPERATORS: dict[str, Operator] = {
     "QuantizeLinear": Operator((3, 3)),
     "DequantizeLinear": Operator((3, 3), {"axis": _one_of(0)}),
 }
-"""Operators of the standard domain that a model may use."""
+"""Permitted operators of the standard domain."""
 
 
 def check_node(node: Node) -> None:
@@ -167,7 +167,7 @@ def check_node(node: Node) -> None:
             f"use a model that was made by 'impasto train'"
         )
     least, most = operator.inputs
-    left_out = tuple(place for place, name in enumerate(node.inputs) if not name)
+    left_out = tuple(k for k, name in enumerate(node.inputs) if not name)
     if not least <= len(node.inputs) <= most or left_out != operator.optional_inputs:
         raise _refusal(node, f"has {len(node.inputs) - len(left_out)} inputs, expected {least}")
     if len(node.outputs) != 1 or not node.outputs[0]:

@@ -1,7 +1,7 @@
-"""Protocol-buffer messages read strictly: fields by number, nested messages left as bytes.
+"""A strict reader of protocol-buffer messages: fields by number, nested messages left as bytes.
 
-What a message means is `impasto.zoo.onnx_wire`'s. A field that a message does not have, or has more
-often than it may, is refused: two readers must never see two different models in one file.
+Unknown fields are refused, and fields that appear too often: two readers must never see two
+different models in one file. `impasto.zoo.onnx_wire` knows what the fields mean.
 Wire format: protobuf.dev/programming-guides/encoding.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Container
 from impasto.errors import ModelFileError
 
 MAX_FIELDS = 500_000
-"""More fields than this are refused; our largest network has some thousands."""
+"""A file with more is refused; our largest network has some thousands."""
 
 MAX_NUMBERS = 64
-"""Of the whole numbers in one repeated field."""
+"""The most numbers in one repeated field."""
 
 _MAX_FIELD_NUMBER = 2**29 - 1
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -27,7 +27,7 @@ Message = dict[int, list[Value]]
 
 
 class MessageReader:
-    """Reads messages, counting fields so that a small file cannot keep us busy for long."""
+    """Reads messages and counts their fields, so that a small file cannot cause much work."""
 
     def __init__(self) -> None:
         self._fields_left = MAX_FIELDS
@@ -38,7 +38,7 @@ class MessageReader:
         Args:
             buffer: of the message.
             known: numbers of the fields that it may have.
-            name: of the message, for people.
+            name: of the message, for errors.
 
         Raises:
             ModelFileError: malformed, or a field that is not known.
@@ -61,12 +61,16 @@ class MessageReader:
 
 
 def malformed(why: str) -> ModelFileError:
-    """The error for a file that is no sound ONNX file."""
+    """The error for a malformed ONNX file."""
     return ModelFileError(f"not a sound ONNX file ({why}); get the model file again")
 
 
 def one(fields: Message, number: int) -> Value | None:
-    """The value of a field that may appear once; None where it is absent."""
+    """The value of a field that may appear once; None where it is absent.
+
+    Raises:
+        ModelFileError: it appears more often.
+    """
     values = fields.get(number)
     if values is None:
         return None
@@ -76,7 +80,11 @@ def one(fields: Message, number: int) -> Value | None:
 
 
 def as_bytes(value: Value | None) -> memoryview:
-    """The bytes of a field, none where it is absent."""
+    """The bytes of a field, none where it is absent.
+
+    Raises:
+        ModelFileError: it holds a number.
+    """
     if value is None:
         return memoryview(b"")
     if not isinstance(value, memoryview):
@@ -85,7 +93,11 @@ def as_bytes(value: Value | None) -> memoryview:
 
 
 def as_integer(value: Value | None) -> int:
-    """The number of a field, with its sign; 0 where it is absent."""
+    """The number of a field, with its sign; 0 where it is absent.
+
+    Raises:
+        ModelFileError: it holds bytes.
+    """
     if value is None:
         return 0
     if not isinstance(value, int):
@@ -94,7 +106,11 @@ def as_integer(value: Value | None) -> int:
 
 
 def as_text(value: Value | None) -> str:
-    """The text of a field, empty where it is absent."""
+    """The text of a field, empty where it is absent.
+
+    Raises:
+        ModelFileError: it holds a number, or bytes that are not UTF-8.
+    """
     try:
         return str(as_bytes(value), "utf-8")
     except UnicodeDecodeError:
@@ -102,7 +118,11 @@ def as_text(value: Value | None) -> str:
 
 
 def as_float(value: Value | None) -> float:
-    """The float32 of a field, 0 where it is absent."""
+    """The float32 of a field, 0 where it is absent.
+
+    Raises:
+        ModelFileError: it does not hold four bytes of fixed width.
+    """
     if value is None:
         return 0.0
     if not isinstance(value, bytes) or len(value) != 4:
@@ -111,7 +131,11 @@ def as_float(value: Value | None) -> float:
 
 
 def as_integers(values: list[Value]) -> tuple[int, ...]:
-    """Whole numbers from single fields or packed ones, with their signs."""
+    """Whole numbers from single fields or packed ones, with their signs.
+
+    Raises:
+        ModelFileError: malformed, or more than `MAX_NUMBERS`.
+    """
     numbers: list[int] = []
     for value in values:
         if isinstance(value, memoryview):
@@ -127,7 +151,11 @@ def as_integers(values: list[Value]) -> tuple[int, ...]:
 
 
 def as_floats(values: list[Value]) -> tuple[float, ...]:
-    """float32 numbers from single fields or packed ones."""
+    """float32 numbers from single fields or packed ones.
+
+    Raises:
+        ModelFileError: not whole floats, or more than `MAX_NUMBERS`.
+    """
     data = b"".join(v if isinstance(v, bytes) else as_bytes(v) for v in values)
     if len(data) % 4 or len(data) > 4 * MAX_NUMBERS:
         raise malformed(f"a row of floats has {len(data)} bytes")

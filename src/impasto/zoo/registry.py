@@ -1,7 +1,8 @@
-"""Models by name: those that ship with the package, and the user's own.
+"""Models by name: those released with the package, and the user's own.
 
 A model's name is its file's name without `.onnx`. Released models lie in the package, the user's
-own in `$IMPASTO_HOME/models` or the place the system keeps for such data.
+own in `$IMPASTO_HOME/models` or the system's folder for application data. An int8 model lies beside
+the model that it was quantized from and has no name of its own.
 """
 
 import hashlib
@@ -22,23 +23,23 @@ from impasto.zoo.model_file import ModelFile, read_model_file
 MODEL_SUFFIX = ".onnx"
 
 QUANTIZED_SUFFIX = ".int8.onnx"
-"""Of the second, quantized form of a model, which lies beside it and has no name of its own."""
+"""Of int8 models."""
 
 RELEASED_MODELS_FOLDER = Path(__file__).parent / "released"
-"""Where the models are that ship with the package."""
+"""The folder of the models that ship with the package."""
 
 _DEVICE_NAME = re.compile(r"con|prn|aux|nul|com\d|lpt\d")  # Windows keeps these, with any suffix
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model that can be called by name.
+    """A model that has a name.
 
     Attributes:
-        name: what to call it.
-        path: where its file is.
-        released: it ships with the package.
-        card: what it says about itself; None where the file cannot be used.
+        name: of the model.
+        path: of its file.
+        released: whether it ships with the package.
+        card: its model card; None where the file cannot be used.
         problem: why the file cannot be used, in one line; None where it can.
     """
 
@@ -57,16 +58,23 @@ def user_models_folder() -> Path:
 
 
 def list_models(*, task: Task | None = None) -> list[ModelEntry]:
-    """All models, released ones first, each group by name; files that cannot be used say why.
+    """All models, released ones first, each group sorted by name.
 
     Args:
         task: leave out models whose card names another task.
+
+    Returns:
+        Entries; that of a file that cannot be used has the `problem` instead of a card.
     """
     entries = []
     for name, (path, released) in _paths_by_name().items():
-        entry = _read_entry(name, path, released=released)
-        if task is None or entry.card is None or entry.card.task == task:
-            entries.append(entry)
+        try:
+            card = read_model_file(path).card
+        except ModelFileError as error:
+            entries.append(ModelEntry(name, path, released, problem=str(error)))
+            continue
+        if task is None or card.task == task:
+            entries.append(ModelEntry(name, path, released, card))
     return entries
 
 
@@ -76,35 +84,40 @@ def resolve_model(
     task: Task | None = None,
     quantized: bool = False,
 ) -> ModelFile:
-    """The verified model of that name, in that file or at that address.
+    """The verified model with this name, in this file or at this URL.
 
-    A text that begins with `https://` or `hf://` is an address, whose model is downloaded once
-    (`impasto.zoo.download`). A path object, or a text with a folder or `.onnx` in it, is a file;
-    a known name is that model; any other text is a file if there is one.
+    A text that begins with `https://` or `hf://` is a URL, whose model is downloaded once
+    (`impasto.zoo.download`). A path object, or a text with a folder or `.onnx` in it, is a file. A
+    text that is the name of a model is that model; any other text is a file if it exists.
 
     Args:
-        name_or_file: what to look for; a model that was verified already is taken as it is.
-        task: what the model must be for.
-        quantized: its second form, `NAME.int8.onnx` beside it or among the user's own models;
-            a quantized file that was given is taken as it is.
+        name_or_file: name, file or URL; a verified model is returned as it is.
+        task: the task that the model must have.
+        quantized: return the int8 model, `NAME.int8.onnx` beside it or among the user's own; an
+            int8 model is returned as it is.
 
     Raises:
         UnknownModelError: neither a name nor a file.
-        ModelFileError: the file cannot be used, the model is for another task, or a second form
-            is asked for and there is none, or one of another file.
-        DownloadError: the model cannot be had from its address.
+        ModelFileError: the file cannot be used, the model has another task, or there is no int8
+            model of this very file.
+        DownloadError: the model cannot be downloaded.
     """
-    model = name_or_file if isinstance(name_or_file, ModelFile) else _read(name_or_file)
+    if isinstance(name_or_file, ModelFile):
+        model = name_or_file
+    elif is_address(name_or_file):
+        model = download_model(name_or_file)
+    else:
+        model = read_model_file(_locate(name_or_file))
     if task is not None and model.card.task != task:
         raise ModelFileError(
             f"{name_or_file} is a model for {model.card.task}, expected one for {task}; "
             f"'impasto models' lists what there is"
         )
-    return _quantized_form(model) if quantized and model.card.quantization is None else model
+    return _int8_model_of(model) if quantized and model.card.quantization is None else model
 
 
 def is_released(model: ModelFile) -> bool:
-    """Whether a model is, byte for byte, the one of its name that ships with the package."""
+    """Whether a model is, byte for byte, the released model with the name on its card."""
     suffix = MODEL_SUFFIX if model.card.quantization is None else QUANTIZED_SUFFIX
     path = RELEASED_MODELS_FOLDER / f"{model.card.name}{suffix}"
     try:
@@ -113,8 +126,8 @@ def is_released(model: ModelFile) -> bool:
         return False
 
 
-def told_name(model: ModelFile) -> str:
-    """How results call a model: the name on its card, and whose it is where that may mislead.
+def display_name(model: ModelFile) -> str:
+    """The name on a model's card, with its file where a released model has the same name.
 
     Anyone can write `great_wave` on a card.
     """
@@ -125,16 +138,16 @@ def told_name(model: ModelFile) -> str:
     return f"{name} ({model.path or 'in memory'}, not the one that ships with Impasto)"
 
 
-def place_of_quantized(model: ModelFile) -> Path:
-    """Where to write a model's quantized form: beside it, or among one's own if it ships."""
+def int8_output_path(model: ModelFile) -> Path:
+    """The path to write an int8 model to: beside its model, or among the user's own."""
     path = model.path or Path(f"{model.card.name}{MODEL_SUFFIX}")
     if path.parent == RELEASED_MODELS_FOLDER:
         path = user_models_folder() / path.name
-    return quantized_path(path)
+    return int8_path(path)
 
 
-def quantized_path(path: Path) -> Path:
-    """Where the quantized form of a model file is looked for: beside it, as `NAME.int8.onnx`."""
+def int8_path(path: Path) -> Path:
+    """The path of the int8 model beside a model file: `NAME.int8.onnx`."""
     return path.with_name(path.name.removesuffix(MODEL_SUFFIX) + QUANTIZED_SUFFIX)
 
 
@@ -144,15 +157,15 @@ def add_model(
     """Verify a model file and copy it to the user's own models.
 
     Args:
-        path: the file, or an address it is downloaded from.
-        name: what to call it; the name on its card by default.
-        overwrite: replace a model of that name.
+        path: the file, or a URL to download it from.
+        name: of the model; the name on its card by default.
+        overwrite: replace a model with this name.
 
     Raises:
         ModelFileError: the file cannot be used, or the name is unfit or that of a released model
-            (a quantized form has the name of its model).
-        OutputExistsError: there is such a model already.
-        DownloadError: the model cannot be had from its address.
+            (which an int8 model may have).
+        OutputExistsError: there is a model with this name already.
+        DownloadError: the model cannot be downloaded.
     """
     model = download_model(path) if is_address(path) else read_model_file(path)
     is_quantized = model.card.quantization is not None
@@ -173,14 +186,15 @@ def add_model(
 
 
 def remove_model(name: str) -> Path:
-    """Delete one of the user's own models and its quantized form, or what an address has left.
+    """Delete one of the user's own models with its int8 model, or the download of a URL.
 
-    Returns where its file was.
+    Returns:
+        The path of the deleted file.
 
     Raises:
         UnknownModelError: no such model.
         ModelFileError: a released model, or a file that cannot be deleted.
-        DownloadError: an address of which nothing was kept.
+        DownloadError: a URL of which no download is kept.
     """
     if is_address(name):
         return forget_model(name)
@@ -192,56 +206,42 @@ def remove_model(name: str) -> Path:
         )
     try:
         path.unlink()
-        quantized_path(path).unlink(missing_ok=True)
+        int8_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be deleted ({error.strerror})") from None
     return path
 
 
-def _quantized_form(model: ModelFile) -> ModelFile:
-    """The quantized form beside a model, or among the user's own; it must be of this very file."""
-    places = []
+def _int8_model_of(model: ModelFile) -> ModelFile:
+    """The int8 model beside a model or among the user's own, made from this very file."""
+    paths = []
     if model.path is not None:
-        beside = quantized_path(model.path)
-        places = [beside, user_models_folder() / beside.name]
-    for path in places:
+        beside = int8_path(model.path)
+        paths = [beside, user_models_folder() / beside.name]
+    for path in paths:
         if path.is_file():
-            found = read_model_file(path)
-            record = found.card.quantization
+            int8_model = read_model_file(path)
+            record = int8_model.card.quantization
             if record is None or record.made_from != model.sha256:
                 raise ModelFileError(
                     f"{path} is not the quantized form of {model}, which was changed since; "
                     f"make it anew with 'impasto models quantize'"
                 )
-            return found
+            return int8_model
     raise ModelFileError(
-        f"{model} has no quantized form ({Path(places[0]).name if places else 'no file'} is not "
+        f"{model} has no quantized form ({paths[0].name if paths else 'no file'} is not "
         f"there); make one with 'impasto models quantize', or use another precision"
     )
 
 
 def _paths_by_name() -> dict[str, tuple[Path, bool]]:
-    """Name to file and whether it is released; a released model hides one of the user's."""
+    """File of each name, and whether it is released; a released model hides one of the user's."""
     paths: dict[str, tuple[Path, bool]] = {}
     for folder, released in ((RELEASED_MODELS_FOLDER, True), (user_models_folder(), False)):
         for path in sorted(folder.glob(f"*{MODEL_SUFFIX}")):
             if not path.name.startswith(".") and not path.name.endswith(QUANTIZED_SUFFIX):
                 paths.setdefault(path.stem, (path, released))
     return paths
-
-
-def _read_entry(name: str, path: Path, *, released: bool) -> ModelEntry:
-    try:
-        card = read_model_file(path).card
-    except ModelFileError as error:
-        return ModelEntry(name=name, path=path, released=released, problem=str(error))
-    return ModelEntry(name=name, path=path, released=released, card=card)
-
-
-def _read(name_or_file: str | os.PathLike[str]) -> ModelFile:
-    if is_address(name_or_file):
-        return download_model(name_or_file)
-    return read_model_file(_locate(name_or_file))
 
 
 def _locate(name_or_file: str | os.PathLike[str]) -> Path:

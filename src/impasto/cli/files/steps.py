@@ -93,7 +93,11 @@ class Steps:
         return is_video(job.source) or self._find_large(job) is not None
 
     def all_for(self, job: Job) -> dict[str, Any]:
-        """Do a job from end to end."""
+        """Do a job from end to end.
+
+        Raises:
+            ImpastoError: a file or setting is refused, or memory ran out.
+        """
         try:
             if is_video(job.source):
                 return self._run_clip(job)

@@ -63,6 +63,7 @@ def transform_files(
 
     Raises:
         typer.Exit: with status 2 for what cannot be done, 1 when some of several failed.
+        PictureFileError: the output folder cannot be written into.
     """
     if writing.skip_existing and writing.overwrite:
         raise usage_error("--skip-existing keeps what --overwrite replaces; give only one of them")

@@ -46,7 +46,7 @@ from impasto.images.formats.pillow_errors import (
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.png_rows import check_rows
 from impasto.images.formats.sixteen_bit import is_sixteen_bit
-from impasto.images.metadata.selection import upright
+from impasto.images.metadata.orientation import upright
 from impasto.images.picture import Picture, resize_longer_side, resize_picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side
@@ -108,6 +108,7 @@ def load_picture(source: Source, *, longer_side: int | None = None) -> Picture:
 
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        SettingError: a longer side below 1.
         MissingExtraError: HEIC without the extra `heif`.
     """
     with _opened(source) as (image, stream, name):
@@ -129,6 +130,7 @@ def load_picture_or_animation(
 
     Raises:
         PictureFileError: it is missing, unreadable, damaged, too large, or no picture.
+        SettingError: a longer side below 1.
         MissingExtraError: HEIC without the extra `heif`.
     """
     with _opened(source) as (image, stream, name):

@@ -1,4 +1,4 @@
-"""Which pictures are in a folder, by their names; what they hold is for others to see."""
+"""Listing the pictures in a folder by their suffixes; files are not opened."""
 
 import os
 from collections.abc import Callable, Collection
@@ -22,14 +22,15 @@ def list_pictures(
 ) -> list[Path]:
     """The pictures in a folder and the folders in it, sorted by path, by suffix.
 
-    Pipes, devices and sockets with such names, and links to them, are passed over.
+    Pipes, devices and sockets with such names, and links to them, are skipped.
 
     Args:
         folder: where to look. Hidden files and folders, and links to folders, are left out.
         also: suffixes of other files to list, in lower case.
-        on_unreadable: is told of a folder inside that may not be read, which is then passed over;
-            without it such a folder is an error.
-        on_special: is told of what is passed over, and what it is, such as `a named pipe`.
+        on_unreadable: called with an inner folder that may not be read, and the error; the folder
+            is then skipped. Without it, such a folder is an error.
+        on_special: called with each skipped pipe, device or socket, and its kind, such as
+            `a named pipe`.
 
     Returns:
         Paths that begin with `folder`; their content is not looked at.
@@ -37,14 +38,14 @@ def list_pictures(
     Raises:
         PictureFileError: the folder is missing, a file, or may not be read.
     """
-    found: list[Path] = []
+    pictures: list[Path] = []
 
     def failed(error: OSError) -> None:
-        place = Path(error.filename or folder)
-        if on_unreadable is None or place == Path(folder):
+        unreadable = Path(error.filename or folder)
+        if on_unreadable is None or unreadable == Path(folder):
             raise error
-        message = f"{shown_path(place)} cannot be listed ({one_line(error)})"
-        on_unreadable(place, PictureFileError(message))
+        message = f"{shown_path(unreadable)} cannot be listed ({one_line(error)})"
+        on_unreadable(unreadable, PictureFileError(message))
 
     suffixes = READABLE_SUFFIXES.union(also)
     try:
@@ -55,7 +56,7 @@ def list_pictures(
                     continue
                 path = Path(parent, name)
                 if (kind := special_kind(path)) is None:
-                    found.append(path)
+                    pictures.append(path)
                 elif on_special is not None:
                     on_special(path, kind)
     except FileNotFoundError as error:
@@ -70,4 +71,4 @@ def list_pictures(
         raise PictureFileError(
             f"{shown_path(folder)} cannot be listed ({one_line(error)})"
         ) from error
-    return sorted(found)
+    return sorted(pictures)

@@ -1,4 +1,4 @@
-"""The place a picture is written to: whether it may be, in which format, and all or nothing."""
+"""Outputs of pictures: checks before long work, the format by the suffix, whole files only."""
 
 import os
 from collections.abc import Callable
@@ -26,8 +26,8 @@ def check_target(
 
     Args:
         target: the path.
-        format: the format whatever the suffix.
-        overwrite: a file that is there may be replaced.
+        format: the format, instead of the one that the suffix chooses.
+        overwrite: whether an existing file may be replaced.
 
     Returns:
         The format that will be written.
@@ -50,9 +50,9 @@ def format_named(name: str) -> FileFormat:
     Raises:
         PictureFileError: no such format; the message lists those there are.
     """
-    wanted = name.lower().removeprefix(".")
+    lower_name = name.lower().removeprefix(".")
     for known in FILE_FORMATS:
-        if wanted == known.name.lower() or f".{wanted}" in known.suffixes:
+        if lower_name == known.name.lower() or f".{lower_name}" in known.suffixes:
             return known
     names = ", ".join(known.name.lower() for known in FILE_FORMATS)
     raise PictureFileError(f"{name!r} is no format that can be written; expected one of {names}")
@@ -75,14 +75,14 @@ def format_of(path: Path) -> FileFormat:
 
 
 def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
-    """Save what was long in the making, for a place that was free when the work began.
+    """Save the result of long work to a path that was free when the work began.
 
     Args:
-        save: writes it to a path, and refuses a file that is there unless it may be replaced.
-        target: where it goes.
+        save: writes the result to a path, and raises where a file must not be replaced.
+        target: the output.
 
     Raises:
-        OutputAppearedError: a file appeared there meanwhile; the work was saved beside it.
+        OutputAppearedError: a file appeared there meanwhile; the result was saved beside it.
         ImpastoError: as `save` does.
     """
     try:
@@ -90,9 +90,9 @@ def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
     except OutputAppearedError:
         raise
     except OutputExistsError:
-        kept = next(path for path in names_beside(target) if not path.exists())
-        save(kept)
-        raise OutputAppearedError(target, kept=kept) from None
+        saved_path = next(path for path in names_beside(target) if not path.exists())
+        save(saved_path)
+        raise OutputAppearedError(target, saved_path=saved_path) from None
 
 
 def write_file(path: Path, data: bytes, *, replace: bool) -> None:

@@ -1,7 +1,7 @@
-"""Pictures decoded no larger than they are needed.
+"""Reading pictures that are to be resized, in less memory than their full size takes.
 
-A JPEG comes out of its decoder smaller; what can be read by windows is resized while it is read,
-if it is large; of other large pictures whole blocks of pixels become one, before they are floats.
+A JPEG is decoded at a fraction of its size. A large PNG, TIFF or WebP is resized while it is read
+by windows. Of other large pictures, `formats.conversion` averages blocks of pixels.
 """
 
 import io
@@ -20,15 +20,15 @@ from impasto.images.windows.reading import bits_by_windows, open_windows
 def read_small(
     image: Image.Image, stream: BinaryIO, name: str, *, longer_side: int
 ) -> Picture | None:
-    """A picture that is to be resized, read at that size if it can be; None leaves it to others.
+    """Read a large picture by windows, resized; None where the caller has to decode it.
 
-    A JPEG is then decoded by them at a half, a quarter or an eighth of its size.
+    The caller then decodes a JPEG at a half, a quarter or an eighth of its size.
 
     Args:
         image: opened, not decoded.
         stream: of its file.
-        name: what messages call it.
-        longer_side: pixels that it is to be resized to.
+        name: of the picture, for messages.
+        longer_side: of the result, in pixels.
 
     Raises:
         PictureFileError: it is damaged.
@@ -45,28 +45,24 @@ def read_small(
         path = _path_of(stream, Path(folder))
         if bits_by_windows(path) is None:
             return None
-        return _read_by_windows(path, Path(folder), name, longer_side)
+        windows = open_windows(path, Path(folder), size=longer_side, name=name)
+        channels = windows.channels(slice(0, windows.height), slice(0, windows.width))
+        metadata = windows.metadata
+        return Picture(
+            np.ascontiguousarray(channels[..., :3]),
+            np.ascontiguousarray(channels[..., 3]) if windows.has_alpha else None,
+            exif=metadata.exif,
+            dpi=metadata.dpi,
+            xmp=metadata.xmp,
+            bits=windows.bits,
+            texts=metadata.texts,
+        )
 
 
 def _path_of(stream: BinaryIO, folder: Path) -> Path:
-    """The path of a file, or of one that is made of what a stream in memory holds."""
+    """The path of a stream's file; a stream in memory is written to the folder first."""
     if not isinstance(stream, io.BytesIO):
         return Path(stream.name)
     path = folder / "picture"
     path.write_bytes(stream.getbuffer())
     return path
-
-
-def _read_by_windows(path: Path, folder: Path, name: str, longer_side: int) -> Picture:
-    windows = open_windows(path, folder, size=longer_side, name=name)
-    channels = windows.channels(slice(0, windows.height), slice(0, windows.width))
-    metadata = windows.metadata
-    return Picture(
-        np.ascontiguousarray(channels[..., :3]),
-        np.ascontiguousarray(channels[..., 3]) if windows.has_alpha else None,
-        exif=metadata.exif,
-        dpi=metadata.dpi,
-        xmp=metadata.xmp,
-        bits=8 if windows.bits == 8 else 16,
-        texts=metadata.texts,
-    )

@@ -1,7 +1,7 @@
-"""Pictures that follow one another: GIF, APNG, WebP and AVIF with more than one frame.
+"""Animations: GIF, APNG, WebP and AVIF with more than one frame.
 
-An animation decodes its frames one at a time, whenever it is asked for them; so does one whose
-frames are transformed. Films with sound and of many minutes are not its business.
+An animation decodes its frames one at a time, on request; so does one whose frames are transformed.
+Videos, which are long and have sound: `runtime.video`.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of an animation, and for how many milliseconds it is shown."""
+    """One picture of an animation, and its duration in milliseconds."""
 
     picture: Picture
     duration_ms: float
@@ -119,17 +119,19 @@ def with_alpha_flag(webp: bytes) -> bytes:
     return webp[:_WEBP_FLAGS] + bytes([webp[_WEBP_FLAGS] | _WEBP_ALPHA]) + webp[_WEBP_FLAGS + 1 :]
 
 
-def _frames(data: bytes, places: range, size: tuple[int, int], name: str) -> Iterator[Frame]:
+def _frames(data: bytes, positions: range, size: tuple[int, int], name: str) -> Iterator[Frame]:
     if data[8:12] == b"WEBP":
         data = with_alpha_flag(data)
     with reading(name):
         image = open_image(io.BytesIO(data), _ANIMATED_FORMATS)
     with image:
-        for place in places:
+        for position in positions:
             with reading(name):
-                image.seek(place)
+                image.seek(position)
                 image.load()
-                picture = _without_full_alpha(picture_from_pil(_cut(image, size), name=name))
+                picture = picture_from_pil(_cut(image, size), name=name)
+                if picture.alpha is not None and picture.alpha.min() == 1:
+                    picture = dataclasses.replace(picture, alpha=None)
                 duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
             yield Frame(picture, duration_ms)
 
@@ -144,12 +146,6 @@ def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.format != "GIF" or image.width < size[0] or image.height < size[1]:
         raise ValueError(f"a frame is {image.width}×{image.height}")
     return image.crop((0, 0, *size))
-
-
-def _without_full_alpha(picture: Picture) -> Picture:
-    if picture.alpha is None or picture.alpha.min() < 1:
-        return picture
-    return dataclasses.replace(picture, alpha=None)
 
 
 def _num_plays(image: Image.Image) -> int:

@@ -1,7 +1,8 @@
-"""Files told by their beginning to be bombs: small ones that claim far more than they can hold.
+"""Decompression bombs: small files that claim more pixels than they can hold.
 
-Looked at before anything is decoded, so that no memory is taken for pixels that will not come, and
-no hours for a picture that comes a thousand times. How many pixels are read at all is in `reading`.
+The check reads the head of a file only, before anything is decoded: no memory is taken for pixels
+that are not in the file, and no hours for a JPEG of a thousand scans. The limit on the number of
+pixels is in `pillow_errors`.
 """
 
 import os
@@ -14,8 +15,8 @@ from impasto.errors import PictureFileError
 from impasto.images.formats.png_rows import num_pixel_bytes
 
 MAX_SCANS = 100
-"""Of a JPEG, each of which is decoded over all of the picture. Encoders write ten; libvips too
-stops at a hundred."""
+"""The most scans of a JPEG: each is decoded over the whole picture. Encoders write ten; libvips
+stops at a hundred, too."""
 
 _DEFLATE_RATIO = 1032
 _LZW_RATIO = 4096 * 8 // 12
@@ -25,7 +26,7 @@ _JPEG_PIXELS_PER_BYTE = 1024
 """A block of 8×8 pixels takes a bit, and the oddest sampling has 9 blocks for 32×32 pixels."""
 
 _TIFF_RATIOS = {1: 1, 5: _LZW_RATIO, 8: _DEFLATE_RATIO, 32_946: _DEFLATE_RATIO, 32_773: 64}
-"""Of plain, LZW, deflate and PackBits. What has no limit that is worth telling is missing."""
+"""Largest ratios of plain, LZW, deflate and PackBits; other compressions have no useful limit."""
 
 _TIFF_JPEG = 7
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -42,13 +43,13 @@ def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
 
     Args:
         image: opened, not decoded.
-        stream: of its file; it is left where it was.
-        name: what the message calls it.
+        stream: of its file; its position stays.
+        name: of the file in the message.
 
     Raises:
-        PictureFileError: it is one of these.
+        PictureFileError: the file is a bomb.
     """
-    place = stream.tell()
+    position = stream.tell()
     num_bytes = stream.seek(0, os.SEEK_END)
     try:
         needed = _bytes_needed(image, stream)
@@ -63,7 +64,7 @@ def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
                 "convert it with another program, or get the file again"
             )
     finally:
-        stream.seek(place)
+        stream.seek(position)
 
 
 def _bytes_needed(image: Image.Image, stream: BinaryIO) -> int:

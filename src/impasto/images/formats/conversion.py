@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from impasto.images.colour import to_bytes
+from impasto.images.colour import to_bytes, to_floats, to_words
 from impasto.images.formats.pillow_errors import check_size, reading
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, float_rgb_and_alpha
-from impasto.images.formats.sixteen_bit import FULL_SCALE, sixteen_bit_pixels
-from impasto.images.metadata.selection import SIDEWAYS, kept_metadata, orientation, turned, upright
+from impasto.images.formats.sixteen_bit import sixteen_bit_pixels
+from impasto.images.metadata.orientation import SIDEWAYS, orientation_of, upright, upright_array
+from impasto.images.metadata.selection import kept_metadata
 from impasto.images.picture import LARGE_PIXELS, Bits, Picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import reduction
@@ -24,7 +25,7 @@ def picture_from_pil(
 ) -> Picture:
     """A picture from a Pillow image of any mode.
 
-    It is turned as EXIF says and converted to sRGB from the colours it states; grey, palette, CMYK
+    It is turned upright and converted to sRGB from the colours it states; grey, palette, CMYK
     and L*a*b* become RGB; 16-bit and float greys keep their scale; alpha stands apart.
 
     Args:
@@ -40,7 +41,7 @@ def picture_from_pil(
     with reading(name):
         check_size(image, name)
         bits, profile = _bits(image), stated_profile(image)
-        sideways = orientation(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
+        sideways = orientation_of(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
         image_upright = upright(image)
         if longer_side is not None:
             image_upright = _reduced(image_upright, longer_side)
@@ -62,12 +63,12 @@ def picture_from_sixteen_bits(data: bytes, image: Image.Image, *, name: str) -> 
     with reading(name):
         check_size(image, name)
         rgb, alpha = sixteen_bit_pixels(data, image, stated_profile(image))
-        turn = orientation(image)
+        orientation = orientation_of(image)
         return _with_metadata(
             image,
-            _from_sixteen_bits(turned(rgb, turn)),
-            None if alpha is None else _from_sixteen_bits(turned(alpha, turn)),
-            sideways=turn in SIDEWAYS,
+            to_floats(upright_array(rgb, orientation)),
+            None if alpha is None else to_floats(upright_array(alpha, orientation)),
+            sideways=orientation in SIDEWAYS,
             bits=16,
         )
 
@@ -85,9 +86,7 @@ def picture_to_sixteen_bits(picture: Picture) -> NDArray[np.uint16]:
     planes = [picture.rgb]
     if picture.alpha is not None:
         planes.append(picture.alpha[..., np.newaxis])
-    scaled = np.concatenate(planes, axis=2) * np.float32(FULL_SCALE)
-    scaled += 0.5
-    return scaled.astype(np.uint16)
+    return to_words(np.concatenate(planes, axis=2))
 
 
 def _with_metadata(
@@ -99,27 +98,27 @@ def _with_metadata(
     bits: Bits,
 ) -> Picture:
     height, width = rgb.shape[:2]
-    told = kept_metadata(image, width=width, height=height, sideways=sideways)
+    metadata = kept_metadata(image, width=width, height=height, sideways=sideways)
     return Picture(
-        rgb, alpha, exif=told.exif, dpi=told.dpi, xmp=told.xmp, bits=bits, texts=told.texts
+        rgb,
+        alpha,
+        exif=metadata.exif,
+        dpi=metadata.dpi,
+        xmp=metadata.xmp,
+        bits=bits,
+        texts=metadata.texts,
     )
 
 
 def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
-    """A large image with fewer pixels, each the mean of a block; only of modes that have means."""
+    """A large image with blocks of pixels averaged, in modes whose values can be averaged."""
     times = reduction(*image.size, longer_side)
     if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
         return image
-    if "transparency" in image.info:  # one colour, which no mean is any more
+    if "transparency" in image.info:  # one colour is transparent, and means would change it
         return image
     return image.reduce(times)
 
 
 def _bits(image: Image.Image) -> Bits:
     return 16 if image.mode in DEEP_GREY_MODES else 8
-
-
-def _from_sixteen_bits(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    floats = np.array(values, dtype=np.float32, order="C")
-    floats /= FULL_SCALE  # in place: pictures are large
-    return floats

@@ -1,4 +1,4 @@
-"""Pictures and animations to the bytes of a file, one entry per format that can be written."""
+"""Encoding pictures and animations into the bytes of a file; the table of writable formats."""
 
 import contextlib
 import dataclasses
@@ -62,7 +62,7 @@ FILE_FORMATS = (
     FileFormat("AVIF", (".avif",), longest_side=32_768, is_animated=True, loses="always"),
     FileFormat("HEIF", (".heic", ".heif", ".hif"), longest_side=16_384, loses="unless asked"),
 )
-"""What can be written. Every one of these can be read as well."""
+"""The writable formats. Each can be read as well."""
 
 WRITABLE_SUFFIXES = tuple(suffix for known in FILE_FORMATS for suffix in known.suffixes)
 """The suffixes that choose a format, lower case, with the dot."""
@@ -137,7 +137,7 @@ def encode(
 def encode_animation(
     animation: Animation, file_format: FileFormat, *, quality: int, lossless: bool = False
 ) -> bytes:
-    """The bytes of a file that holds an animation, with its timing; its frames are made here.
+    """The bytes of a file that holds an animation, with its timing; its frames are computed here.
 
     Metadata is that of the first frame. GIF shows frames for hundredths of a second; AVIF has no
     number of plays and is shown for ever. Frames that are alike may become one shown longer.
@@ -166,7 +166,7 @@ def encode_animation(
     has_alpha = any(image.has_transparency_data for image in images)
     timing = _timing(animation, file_format.name, durations_ms)
     if has_alpha and file_format.name == "GIF":
-        timing["disposal"] = 2  # what was there must not show through
+        timing["disposal"] = 2  # clear each frame, or it would show through the next one
     elif has_alpha:
         images = [image.convert("RGBA") for image in images]
     timing |= {"save_all": True, "append_images": images[1:]}
@@ -213,7 +213,7 @@ def _saved(image: Image.Image, file_format: FileFormat, options: dict[str, Any])
 def _encode_sixteen_bits(
     picture: Picture, file_format: FileFormat, options: dict[str, Any]
 ) -> bytes:
-    """What Pillow writes for a single pixel holds the metadata as Pillow writes it."""
+    """Pillow cannot write these pixels; the metadata are taken from a pixel that it did write."""
     values = picture_to_sixteen_bits(picture)
     shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
     if file_format.name == "PNG":
@@ -281,15 +281,15 @@ def _options_for(
 
 
 def _options(
-    told: Metadata, size: tuple[int, int], name: str, quality: int, *, lossless: bool
+    metadata: Metadata, size: tuple[int, int], name: str, quality: int, *, lossless: bool
 ) -> dict[str, Any]:
     sampling = "4:4:4" if quality >= FULL_CHROMA_QUALITY else "4:2:0"
-    blocks = _blocks(told, size, name)
+    blocks = _blocks(metadata, size, name)
     match name:
         case "JPEG":
             own: dict[str, Any] = {"quality": quality, "subsampling": sampling, **blocks}
         case "PNG":
-            own = _png_blocks(told, blocks)
+            own = _png_blocks(metadata, blocks)
         case "WEBP":
             own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
@@ -302,28 +302,28 @@ def _options(
             own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}
         case _:
             own = {}
-    if told.dpi is not None and name in _WITH_DPI:
-        own["dpi"] = told.dpi
+    if metadata.dpi is not None and name in _WITH_DPI:
+        own["dpi"] = metadata.dpi
     if name not in ("BMP", "GIF"):
         own["icc_profile"] = srgb_profile()
-    comment = dict(told.texts).get("Comment")
+    comment = dict(metadata.texts).get("Comment")
     if comment and name in ("JPEG", "GIF") and len(comment.encode()) <= _JPEG_MARKER_BYTES:
         own["comment"] = comment.encode()
     return own
 
 
-def _blocks(told: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
+def _blocks(metadata: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
     """EXIF and XMP as they go into a file of this picture; a JPEG holds short ones only."""
     width, height = size
     blocks = {
         "exif": exif_for_file(
-            told.exif,
+            metadata.exif,
             width=width,
             height=height,
-            dpi=None if name in _WITH_DPI else told.dpi,
+            dpi=None if name in _WITH_DPI else metadata.dpi,
             with_orientation=name != "AVIF",  # Pillow would write the block anew without it
         ),
-        "xmp": xmp_for_file(told.xmp, width=width, height=height),
+        "xmp": xmp_for_file(metadata.xmp, width=width, height=height),
     }
     return {
         key: block
@@ -332,9 +332,9 @@ def _blocks(told: Metadata, size: tuple[int, int], name: str) -> dict[str, Any]:
     }
 
 
-def _png_blocks(told: Metadata, blocks: dict[str, Any]) -> dict[str, Any]:
+def _png_blocks(metadata: Metadata, blocks: dict[str, Any]) -> dict[str, Any]:
     texts = PngImagePlugin.PngInfo()
-    for keyword, text in told.texts:
+    for keyword, text in metadata.texts:
         with contextlib.suppress(UnicodeError, ValueError):  # a keyword no PNG may have
             texts.add_text(keyword, text)
     xmp = blocks.pop("xmp", None)

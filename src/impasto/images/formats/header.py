@@ -5,7 +5,7 @@ import dataclasses
 from PIL import Image
 
 from impasto.images.formats.pixel_modes import GREY_MODES
-from impasto.images.metadata.selection import SIDEWAYS, orientation
+from impasto.images.metadata.orientation import SIDEWAYS, orientation_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +27,6 @@ def header_of(image: Image.Image) -> PictureHeader:
     """Size and kind of a picture, opened by `opening` or given; it is not decoded."""
     width, height = image.size
     is_turned = image.format == "TIFF"  # Pillow tells of these as they will be
-    if not is_turned and orientation(image) in SIDEWAYS:
+    if not is_turned and orientation_of(image) in SIDEWAYS:
         width, height = height, width
     return PictureHeader(width, height, image.mode in GREY_MODES)

@@ -18,7 +18,7 @@ def is_heif(head: bytes) -> bool:
     if head[4:8] != b"ftyp":
         return False
     length = min(int.from_bytes(head[:4]), HEAD_BYTES)
-    brands = {head[place : place + 4] for place in (8, *range(16, length, 4))}
+    brands = {head[start : start + 4] for start in (8, *range(16, length, 4))}
     return bool(brands & _BRANDS) and not brands & {b"avif", b"avis"}
 
 

@@ -1,7 +1,7 @@
-"""The one way in which Pillow opens a file: with all that the file says before it is decoded.
+"""Opening a file with Pillow, with everything that its head says, before it is decoded.
 
-What Pillow leaves out or hides goes into the image's `info`: colour that is stated without a
-profile, and the EXIF of a TIFF as it lies in the file.
+Two things that Pillow leaves out go into the image's `info`: colours that are stated without a
+profile, and the EXIF of a TIFF, byte for byte.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _NO_TEXTS = frozenset(
     {"chromaticity", "dpi", "duration", "exif", "gamma", "icc_profile", "loop", "srgb", "xmp"}
     | {"aspect", "bbox", "blend", "default_image", "disposal", "interlace", "transparency", CICP}
 )
-"""What Pillow keeps under the names that texts have as well."""
+"""Keys of `info` that Pillow uses itself, and that a text in a PNG can have as well."""
 
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _SAMPLE_FORMATS = {2: ", signed", 3: ", floating point", 5: ", complex", 6: ", complex"}
@@ -42,7 +42,7 @@ def open_image(
     Args:
         stream: the file, seekable; it stays the caller's, and open until the image is decoded.
         formats: Pillow's names of the decoders that may run.
-        any_size: also a picture that is too large for Pillow, whose header is all that is wanted.
+        any_size: accept a picture that is too large for Pillow, to read its header.
 
     Raises:
         PIL.UnidentifiedImageError: none of these formats.
@@ -63,20 +63,20 @@ def open_image(
         with contextlib.suppress(Exception):  # boxes of a damaged file; its pixels may be good
             _tell(image, nclx_of_file(stream))
     elif head[:4] in _TIFF_BEGINNINGS:
-        place = stream.tell()
+        position = stream.tell()
         block = block_of_tiff(stream)
-        stream.seek(place)
+        stream.seek(position)
         if block is not None:
             image.info[TIFF_EXIF] = block
     return image
 
 
 def _open_png(stream: BinaryIO, formats: Collection[str], *, any_size: bool) -> Image.Image:
-    shown = shown_png(stream)
-    image = _open(shown.stream, formats, SIGNATURE, any_size=any_size)
-    _tell(image, shown.cicp)
-    if shown.profile is not None:
-        image.info["icc_profile"] = shown.profile
+    png = shown_png(stream)
+    image = _open(png.stream, formats, SIGNATURE, any_size=any_size)
+    _tell(image, png.cicp)
+    if png.profile is not None:
+        image.info["icc_profile"] = png.profile
     for key in _NO_TEXTS & image.info.keys():
         if isinstance(image.info[key], str):  # a text of that name
             del image.info[key]
@@ -95,7 +95,7 @@ def _open(
     except Image.DecompressionBombError:
         if not any_size:
             raise
-    for name in formats:  # only `Image.open` looks at the size
+    for name in formats:  # the plugins themselves do not check the size, only `Image.open` does
         factory, accepts = Image.OPEN[name]
         stream.seek(0)
         with contextlib.suppress(SyntaxError, IndexError, TypeError, KeyError, EOFError):

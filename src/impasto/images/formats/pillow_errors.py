@@ -16,7 +16,7 @@ from impasto.errors import ImpastoError, PictureFileError
 from impasto.system.visible_text import one_line
 
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
-"""Pillow's names of the decoders that may run; others (PostScript, fonts, films) never do."""
+"""Pillow's names of the decoders that may run; others (PostScript, fonts, videos) never do."""
 
 MAX_PIXELS = 178_956_970
 """The largest picture read, in pixels: where Pillow too suspects a decompression bomb."""
@@ -56,7 +56,10 @@ def reading(name: str) -> Iterator[None]:
             "TIFF, BMP, GIF, AVIF or HEIC"
         ) from error
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(name, _first_number(error)) from error
+        # Raised while Pillow opens the file: only the message has the number of pixels.
+        number = re.search(r"\d+", str(error))
+        count = f"{int(number[0]):,}" if number else one_line(error)
+        raise _too_many_pixels(name, count) from error
     except MemoryError as error:
         raise PictureFileError(f"{name} does not fit into memory; make it smaller first") from error
     except Exception as error:
@@ -87,12 +90,6 @@ def _too_many_pixels(name: str, count: str) -> PictureFileError:
         f"{name} has too many pixels ({count}); at most {MAX_PIXELS:,} are read: "
         "make it smaller first"
     )
-
-
-def _first_number(error: Exception) -> str:
-    """Pillow refuses bombs while it opens them: their size is known from its message only."""
-    found = re.search(r"\d+", str(error))
-    return f"{int(found[0]):,}" if found else one_line(error)
 
 
 class _QuietPillow:

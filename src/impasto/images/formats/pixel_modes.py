@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from impasto.images.colour import to_floats
 from impasto.images.profiles.colour_profile import grey_curve, image_to_srgb
 
 DEEP_GREY_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
@@ -42,7 +43,7 @@ def float_rgb_and_alpha(
     if image.mode in DEEP_GREY_MODES:
         return _deep_grey(image, profile)
     colour, alpha = byte_rgb_and_alpha(image, profile)
-    return _to_float(colour), None if alpha is None else _to_float(alpha)
+    return to_floats(np.asarray(colour)), None if alpha is None else to_floats(np.asarray(alpha))
 
 
 def byte_rgb_and_alpha(
@@ -88,8 +89,8 @@ def _deep_grey(
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
     """Grey values as [0, 1].
 
-    16-bit modes say their full scale. `I` and `F` do not: it is the smallest usual one that
-    holds the largest value (1 for floats, 255, 65535, 2³¹−1; beyond, the value itself).
+    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
+    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
     """
     if not np.isfinite(values).all():
         raise ValueError("it holds floats that are not finite")
@@ -102,9 +103,3 @@ def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
         scale = next((full for full in usual if peak <= full), peak)
     scaled: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
     return scaled
-
-
-def _to_float(image: Image.Image) -> NDArray[np.float32]:
-    values = np.array(image, dtype=np.float32)
-    values /= 255  # in place: pictures are large
-    return values

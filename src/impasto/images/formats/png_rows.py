@@ -18,19 +18,19 @@ _ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8)),
     *((2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-"""Of each pass of an interlaced PNG: its first column and row, and the steps between them."""
+"""First column and row of each pass of an interlaced PNG, and the steps between them."""
 
 
 def num_pixel_bytes(stream: BinaryIO) -> int:
-    """How many bytes the pixels of a PNG are when they are inflated, by its header.
+    """Number of bytes of the inflated pixels of a PNG, by its header.
 
     Raises:
         ValueError: the header makes no sense.
     """
-    place = stream.tell()
+    position = stream.tell()
     stream.seek(len(SIGNATURE) + _CHUNK_HEAD_BYTES)
     head = stream.read(13)
-    stream.seek(place)
+    stream.seek(position)
     if len(head) < 13 or head[9] not in _NUM_CHANNELS:
         raise ValueError("it has no header")
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", head)
@@ -46,11 +46,11 @@ def num_pixel_bytes(stream: BinaryIO) -> int:
 
 
 def check_rows(image: Image.Image, stream: BinaryIO) -> None:
-    """Refuse a PNG whose pixels end before its last row; decodes it. Others are left as they are.
+    """Decode a PNG, and refuse one whose pixels end before its last row; ignores other formats.
 
     Args:
-        image: opened; where its end is not empty nothing is inflated again.
-        stream: of its file; it is left where it was.
+        image: opened.
+        stream: of its file; its position stays.
 
     Raises:
         Exception: it is damaged or cut short; of nearly any kind.
@@ -58,6 +58,7 @@ def check_rows(image: Image.Image, stream: BinaryIO) -> None:
     if image.format != "PNG":
         return
     image.load()
+    # Pillow fills missing rows with 0, so only a picture that ends in 0 needs the slow check.
     rows = [
         image.crop((0, row, image.width, row + 1)).tobytes().strip(b"\0")
         for row in range(max(0, image.height - 2), image.height)
@@ -66,19 +67,20 @@ def check_rows(image: Image.Image, stream: BinaryIO) -> None:
         raise ValueError("its pixels end before its last row")
 
 
-def _inflates_to(wanted: int, stream: BinaryIO) -> bool:
-    place, inflater, num_bytes = stream.tell(), zlib.decompressobj(), 0
+def _inflates_to(num_expected: int, stream: BinaryIO) -> bool:
+    position, inflater, num_bytes = stream.tell(), zlib.decompressobj(), 0
     try:
         for chunk in every_chunk(stream):
-            left = chunk.length if chunk.name == b"IDAT" else 0
+            num_left = chunk.length if chunk.name == b"IDAT" else 0
             stream.seek(chunk.start + _CHUNK_HEAD_BYTES)
-            while left > 0 and (given := stream.read(min(left, _READ_AT_ONCE))):
-                left -= len(given)
-                while given and num_bytes < wanted:
-                    num_bytes += len(inflater.decompress(given, _INFLATED_AT_ONCE))
-                    given = inflater.unconsumed_tail
-            if num_bytes >= wanted:
+            while num_left > 0 and (data := stream.read(min(num_left, _READ_AT_ONCE))):
+                num_left -= len(data)
+                # A piece at a time: one chunk may inflate to a thousand times its size.
+                while data and num_bytes < num_expected:
+                    num_bytes += len(inflater.decompress(data, _INFLATED_AT_ONCE))
+                    data = inflater.unconsumed_tail
+            if num_bytes >= num_expected:
                 return True
-        return num_bytes + len(inflater.flush()) >= wanted
+        return num_bytes + len(inflater.flush()) >= num_expected
     finally:
-        stream.seek(place)
+        stream.seek(position)

@@ -5,7 +5,6 @@ headers and metadata are Pillow's. Shallower files, and 16 bits of CMYK, are Pil
 """
 
 import io
-import logging
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.formats.vips_loaders import open_with_libvips
+from impasto.images.formats.vips_pixels import image_over, words_to_srgb
 from impasto.images.metadata.png_chunks import SIGNATURE, every_chunk
-from impasto.images.profiles.colour_profile import grey_curve, is_srgb
 
-FULL_SCALE = 65_535
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _GREY_OR_RGB = (0, 1, 2)
 _RGB = 2
@@ -67,9 +65,7 @@ def sixteen_bit_pixels(
         ValueError: the file is not what its header says.
         pyvips.Error: it is damaged.
     """
-    _pyvips()
-    decoded = open_with_libvips(data, fail_on="error")
-    channels = sixteen_bit_channels(decoded, image, profile).numpy()
+    channels = sixteen_bit_channels(open_with_libvips(data), image, profile).numpy()
     return channels[..., :3], channels[..., 3] if channels.shape[2] == 4 else None
 
 
@@ -78,11 +74,15 @@ def sixteen_bit_channels(decoded: Any, image: Image.Image, profile: bytes | None
 
     Nothing is computed yet. Arguments and errors are those of `sixteen_bit_pixels`.
     """
-    if (decoded.width, decoded.height, decoded.format) != (*_size_in_file(image), "ushort"):
+    # Of a TIFF, Pillow's own width and height are those of the upright picture.
+    tags = getattr(image, "tag_v2", {})
+    width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
+    height = tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
+    if (decoded.width, decoded.height, decoded.format) != (width, height, "ushort"):
         raise ValueError(f"its pixels are {decoded.width}×{decoded.height} of {decoded.format}")
     num_colours = 3 if decoded.bands >= 3 else 1
     colours = decoded[:num_colours] if num_colours == 3 else decoded[0]
-    rgb = _to_srgb(colours, profile).cast("ushort")
+    rgb = words_to_srgb(colours, profile)
     if decoded.bands == num_colours or not image.has_transparency_data:
         return rgb
     return rgb.bandjoin(decoded[num_colours])
@@ -95,14 +95,16 @@ def encode_sixteen_bit_png(values: NDArray[np.uint16], shell: bytes) -> bytes:
         values: H×W×3 or H×W×4.
         shell: a PNG of any size that Pillow wrote, whose profile, EXIF and texts are taken over.
     """
-    image = _pyvips().Image.new_from_array(np.ascontiguousarray(values), interpretation="rgb16")
+    height, width, num_channels = values.shape
+    memory = np.ascontiguousarray(values)
+    image = image_over(memory, width=width, height=height, num_channels=num_channels, bits=16)
     pixels = list(_chunks(image.pngsave_buffer(bitdepth=16, filter="paeth", keep="none")))
     head = [chunk for name, chunk in pixels if name == b"IHDR"]
     body = [chunk for name, chunk in pixels if name in (b"IDAT", b"IEND")]
-    return b"".join([SIGNATURE, *head, told_chunks(shell), *body])
+    return b"".join([SIGNATURE, *head, metadata_chunks(shell), *body])
 
 
-def told_chunks(png: bytes) -> bytes:
+def metadata_chunks(png: bytes) -> bytes:
     """The chunks of a well-formed PNG that say something of it, and are not its pixels."""
     return b"".join(chunk for name, chunk in _chunks(png) if name not in _PIXEL_CHUNKS)
 
@@ -115,26 +117,16 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
         shell: a TIFF of any size that Pillow wrote, whose profile and XMP are taken over.
     """
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    for tag, value in (*_told_tags(shell).items(), *_layout_tags(values.shape).items()):
+    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
+        for tag, value in image.getexif().items():
+            directory[tag] = value
+    for tag, value in _layout_tags(values.shape).items():
         directory[tag] = value
     file = io.BytesIO()
     file.write(b"II" + struct.pack("<HL", 42, 8))
     directory.save(file)  # it moves the offsets to behind itself, where the pixels come
     file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
     return file.getvalue()
-
-
-def _size_in_file(image: Image.Image) -> tuple[int, int]:
-    """Pillow says of a TIFF how large it is when it is upright."""
-    tags = getattr(image, "tag_v2", {})
-    width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
-    return width, tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
-
-
-def _told_tags(shell: bytes) -> dict[int, Any]:
-    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
-        exif = image.getexif()
-        return {tag: exif[tag] for tag in exif}
 
 
 def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
@@ -156,39 +148,7 @@ def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
     return tags if num_channels == 3 else tags | {TiffImagePlugin.EXTRASAMPLES: _UNASSOCIATED_ALPHA}
 
 
-def _to_srgb(colours: Any, profile: bytes | None) -> Any:
-    """Three bands in sRGB of a libvips image of one or three 16-bit bands."""
-    if not profile or is_srgb(profile, "L" if colours.bands == 1 else "RGB"):
-        return _three_bands(colours)
-    curve = grey_curve(profile) if colours.bands == 1 and profile[16:20] == b"GRAY" else None
-    if curve is not None:
-        return colours.maplut(_table(curve))
-    colours = _three_bands(colours).copy(interpretation="rgb16")
-    colours.set_type(_pyvips().GValue.blob_type, "icc-profile-data", profile)
-    return colours.icc_transform(
-        "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
-    )
-
-
-def _table(curve: NDArray[np.float32]) -> Any:
-    """The colour of each grey; libvips itself reads the profiles of greys too coarsely."""
-    values = np.rint(curve * FULL_SCALE).astype(np.uint16)
-    return _pyvips().Image.new_from_memory(values.tobytes(), len(values), 1, 3, "ushort")
-
-
-def _three_bands(colours: Any) -> Any:
-    return colours if colours.bands == 3 else colours.bandjoin([colours, colours])
-
-
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The name and the whole of each chunk of a well-formed PNG."""
     for chunk in every_chunk(io.BytesIO(png)):
         yield chunk.name, png[chunk.start : chunk.stop]
-
-
-def _pyvips() -> Any:
-    """The library, its reports of damage silent: errors say it again."""
-    import pyvips
-
-    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
-    return pyvips

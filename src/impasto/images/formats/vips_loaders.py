@@ -1,10 +1,11 @@
 """libvips opens a file by its content, with the loader of that format and no other.
 
-By itself libvips takes whatever loader fits best: it would read SVG, PDF, its own `.v` or what
-ImageMagick knows, under any name, and takes `[...]` at the end of a name for options. Those are
-not formats that `docs/files.md` names, and their readers are not made for strangers' files.
+By itself libvips picks the loader that fits best: it would read SVG, PDF, its own `.v` or an
+ImageMagick format under any name, and it takes `[...]` at the end of a name for options. Those
+formats are not in `docs/files.md`, and their readers are not made for files of unknown origin.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,39 +19,49 @@ _LOADERS_BY_HEAD = (
     (b"\x89PNG\r\n\x1a\n", "pngload"),
     (b"II*\0", "tiffload"),
     (b"MM\0*", "tiffload"),
-    (b"II+\0", "tiffload"),  # with offsets of 64 bits
+    (b"II+\0", "tiffload"),  # BigTIFF
     (b"MM\0+", "tiffload"),
 )
 
 LOADERS = ("jpegload", "pngload", "tiffload", "webpload")
-"""All that are ever used."""
+"""The only loaders that are used."""
 
 
-def open_with_libvips(source: Path | bytes, **settings: Any) -> "pyvips.Image":
+def open_with_libvips(
+    source: Path | bytes, *, sequential: bool = False, shrink: int = 1
+) -> "pyvips.Image":
     """A JPEG, PNG, TIFF or WebP as libvips opens it, not decoded yet.
 
     Args:
         source: the file, or its content.
-        settings: of the loader: `access`, `fail_on`.
+        sequential: the pixels will be read once, from top to bottom.
+        shrink: 2, 4 or 8 decodes a JPEG at that fraction of its size.
 
     Raises:
         ValueError: another kind of file.
         OSError: it cannot be read.
-        pyvips.Error: it is damaged.
+        pyvips.Error: it is damaged; also raised later, when the pixels are computed.
     """
     import pyvips
 
+    # pyvips logs each damage that it also raises.
+    logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    settings: dict[str, Any] = {"fail_on": "error"}
+    if sequential:
+        settings["access"] = "sequential"
+    if shrink > 1:
+        settings["shrink"] = shrink
     if isinstance(source, bytes):
-        loader = f"{_loader_of(source[:HEAD_BYTES])}_buffer"
+        loader = f"{_loader_for(source[:HEAD_BYTES])}_buffer"
         return getattr(pyvips.Image, loader)(source, **settings)
     if not source.is_file():
         raise ValueError("it is no regular file")
     with source.open("rb") as file:
-        loader = _loader_of(file.read(HEAD_BYTES))
+        loader = _loader_for(file.read(HEAD_BYTES))
     return getattr(pyvips.Image, loader)(str(source), **settings)
 
 
-def _loader_of(head: bytes) -> str:
+def _loader_for(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webpload"
     for start, loader in _LOADERS_BY_HEAD:

@@ -106,7 +106,9 @@ def block_of_tiff(file: BinaryIO) -> ExifBlock | None:
 
 def block_bytes(block: ExifBlock) -> bytes:
     """The block as it stands in files, from `Exif` on."""
-    return _PREFIX + _head(block.order, 8) + _directories(block, block.main, at=8)
+    mark = b"II" if block.order == "<" else b"MM"
+    head = mark + struct.pack(block.order + "HL", 42, 8)
+    return _PREFIX + head + _directories(block, block.main, at=8)
 
 
 def add_to_tiff(file: BinaryIO, block: ExifBlock, *, has_resolution: bool = True) -> None:
@@ -125,11 +127,15 @@ def add_to_tiff(file: BinaryIO, block: ExifBlock, *, has_resolution: bool = True
     own = _directory(file, order, struct.unpack(order + "L", head[4:])[0], _Plain, limit=2**31)
     if not has_resolution:
         own = {tag: entry for tag, entry in own.items() if tag not in _RESOLUTION}
-    given = _turned(block, order)
-    told = {tag: entry for tag, entry in given.main.items() if not _is_of_pixels(tag)}
+    added = _in_order(block, order)
+    main = {
+        tag: entry
+        for tag, entry in added.main.items()
+        if tag > _LAST_PIXEL_TAG or tag in _TOLD_AMONG_PIXEL_TAGS
+    }
     place = file.seek(0, io.SEEK_END)
     place += file.write(bytes(place % 2))
-    file.write(_directories(given, told | own, at=place))
+    file.write(_directories(added, main | own, at=place))
     file.seek(4)
     file.write(struct.pack(order + "L", place))
 
@@ -160,10 +166,16 @@ def _read(file: BinaryIO) -> ExifBlock | None:
     main = _directory(file, order, first, layout)
     block = ExifBlock(order, main)
     for pointer, name in ((CAMERA_POINTER, "camera"), (PLACE_POINTER, "place")):
-        where = _pointed(order, main.pop(pointer, None))
-        if where is not None:
-            setattr(block, name, _directory(file, order, where, layout))
-    block.place = {tag: entry for tag, entry in block.place.items() if _is_of_place(tag, entry)}
+        entry = main.pop(pointer, None)
+        if entry is not None and len(entry.data) in (4, 8):
+            (offset,) = struct.unpack(order + ("L" if len(entry.data) == 4 else "Q"), entry.data)
+            setattr(block, name, _directory(file, order, offset, layout))
+    block.place = {
+        tag: entry
+        for tag, entry in block.place.items()
+        if (entry.kind, entry.count) == _PLACE_TYPES.get(tag)
+        or (entry.kind, None) == _PLACE_TYPES.get(tag)
+    }
     return block
 
 
@@ -209,43 +221,24 @@ def _directory(
     return found
 
 
-def _is_of_pixels(tag: int) -> bool:
-    """Whether a tag says how pixels lie in a TIFF."""
-    return tag <= _LAST_PIXEL_TAG and tag not in _TOLD_AMONG_PIXEL_TAGS
-
-
-def _pointed(order: str, entry: Entry | None) -> int | None:
-    if entry is None or len(entry.data) not in (4, 8):
-        return None
-    return int(struct.unpack(order + ("L" if len(entry.data) == 4 else "Q"), entry.data)[0])
-
-
-def _is_of_place(tag: int, entry: Entry) -> bool:
-    kind, count = _PLACE_TYPES.get(tag, (0, None))
-    return entry.kind == kind and count in (None, entry.count)
-
-
-def _turned(block: ExifBlock, order: Literal["<", ">"]) -> ExifBlock:
-    """The block in another order of bytes."""
+def _in_order(block: ExifBlock, order: Literal["<", ">"]) -> ExifBlock:
+    """The block with the bytes of its numbers in this order."""
     if block.order == order:
         return block
+
+    def swapped(entry: Entry) -> Entry:
+        unit = _UNITS.get(entry.kind, _SIZES[entry.kind])
+        starts = range(0, len(entry.data), unit)
+        data = b"".join(entry.data[start : start + unit][::-1] for start in starts)
+        return Entry(entry.kind, data)
+
     return ExifBlock(
         order,
         *(
-            {tag: Entry(entry.kind, _turned_bytes(entry)) for tag, entry in entries.items()}
+            {tag: swapped(entry) for tag, entry in entries.items()}
             for entries in (block.main, block.camera, block.place)
         ),
     )
-
-
-def _turned_bytes(entry: Entry) -> bytes:
-    unit = _UNITS.get(entry.kind, _SIZES[entry.kind])
-    starts = range(0, len(entry.data), unit)
-    return b"".join(entry.data[start : start + unit][::-1] for start in starts)
-
-
-def _head(order: str, first: int) -> bytes:
-    return (b"II" if order == "<" else b"MM") + struct.pack(order + "HL", 42, first)
 
 
 def _directories(block: ExifBlock, main: dict[int, Entry], *, at: int) -> bytes:

@@ -19,24 +19,24 @@ Cicp = tuple[int, int, int, int]
 def nclx_of_file(stream: BinaryIO) -> Cicp | None:
     """The colour stated for the primary picture; of a sequence without one, for its track."""
     stream.seek(0)
-    place, size = 0, stream.seek(0, io.SEEK_END)
+    position, size = 0, stream.seek(0, io.SEEK_END)
     track = None
     for _ in range(_MAX_BOXES):
-        stream.seek(place)
+        stream.seek(position)
         head = stream.read(16)
         if len(head) < 8:
             break
-        length, name, header = _box(head, size - place)
+        length, name, header = _box(head, size - position)
         if length < header:
             break
         if name in (b"meta", b"moov") and length <= _MAX_HEAD_BYTES:
-            stream.seek(place + header)
+            stream.seek(position + header)
             body = stream.read(length - header)
-            if name == b"meta" and (found := _of_primary_item(body[4:])):
-                return found
+            if name == b"meta" and (cicp := _of_primary_item(body[4:])):
+                return cicp
             if name == b"moov":
                 track = track or _of_track(body)
-        place += length
+        position += length
     return track
 
 
@@ -50,29 +50,29 @@ def _of_primary_item(meta: bytes) -> Cicp | None:
     listed = list(_boxes(properties[b"ipco"]))
     for index in _properties_of(item, properties[b"ipma"]):
         if 0 < index <= len(listed) and listed[index - 1][0] == b"colr":
-            found = _nclx(listed[index - 1][1])
-            if found is not None:
-                return found
+            cicp = _nclx(listed[index - 1][1])
+            if cicp is not None:
+                return cicp
     return None
 
 
 def _properties_of(item: int, ipma: bytes) -> list[int]:
     """Numbers, from 1, of the properties that an item has."""
     version, is_wide = ipma[0], ipma[3] & 1
-    (num_entries,), place = struct.unpack(">I", ipma[4:8]), 8
+    (num_entries,), position = struct.unpack(">I", ipma[4:8]), 8
     width = 2 if version < 1 else 4
     for _ in range(min(num_entries, _MAX_BOXES)):
-        number = int.from_bytes(ipma[place : place + width])
-        num_properties, place = ipma[place + width], place + width + 1
+        number = int.from_bytes(ipma[position : position + width])
+        num_properties, position = ipma[position + width], position + width + 1
         step = 2 if is_wide else 1
         mask = 0x7FFF if is_wide else 0x7F
         numbers = [
-            int.from_bytes(ipma[place + step * k : place + step * (k + 1)]) & mask
+            int.from_bytes(ipma[position + step * k : position + step * (k + 1)]) & mask
             for k in range(num_properties)
         ]
         if number == item:
             return numbers
-        place += step * num_properties
+        position += step * num_properties
     return []
 
 
@@ -83,16 +83,16 @@ _ENTRY_BYTES = 78
 def _of_track(moov: bytes) -> Cicp | None:
     for name, body in _boxes(moov):
         if name in _INSIDE:
-            found = _of_track(body)
+            cicp = _of_track(body)
         elif name == b"stsd":
             inside = [
                 part for _, entry in _boxes(body[8:]) for part in _boxes(entry[_ENTRY_BYTES:])
             ]
-            found = next((_nclx(part) for name, part in inside if name == b"colr"), None)
+            cicp = next((_nclx(part) for name, part in inside if name == b"colr"), None)
         else:
             continue
-        if found is not None:
-            return found
+        if cicp is not None:
+            return cicp
     return None
 
 
@@ -104,20 +104,20 @@ def _nclx(colr: bytes) -> Cicp | None:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    place = 0
+    position = 0
     for _ in range(_MAX_BOXES):
-        if place + 8 > len(data):
+        if position + 8 > len(data):
             return
-        length, name, header = _box(data[place : place + 16], len(data) - place)
+        length, name, header = _box(data[position : position + 16], len(data) - position)
         if length < header:
             return
-        yield name, data[place + header : place + length]
-        place += length
+        yield name, data[position + header : position + length]
+        position += length
 
 
-def _box(head: bytes, left: int) -> tuple[int, bytes, int]:
+def _box(head: bytes, num_remaining: int) -> tuple[int, bytes, int]:
     """Length, name and length of the header of a box; a length of 0 is up to the end."""
     length, name = struct.unpack(">I4s", head[:8])
     if length == 1 and len(head) == 16:
         return int.from_bytes(head[8:16]), name, 16
-    return length or left, name, 8
+    return length or num_remaining, name, 8

@@ -60,19 +60,19 @@ def every_chunk(stream: BinaryIO) -> Iterator[Chunk]:
     Where the stream stands does not matter, between two chunks neither.
     """
     size = stream.seek(0, io.SEEK_END)
-    place = len(SIGNATURE)
+    position = len(SIGNATURE)
     for _ in range(_MAX_CHUNKS):
-        if place + _FRAME > size:
+        if position + _FRAME > size:
             return
-        stream.seek(place)
+        stream.seek(position)
         length, name = struct.unpack(">I4s", stream.read(8))
         if not name.isalpha():
             return
-        found = Chunk(name, place, length)
-        yield found
+        chunk = Chunk(name, position, length)
+        yield chunk
         if name == b"IEND":
             return
-        place = found.stop
+        position = chunk.stop
 
 
 def _whole_chunks(stream: BinaryIO) -> Iterator[Chunk]:
@@ -83,17 +83,17 @@ def _whole_chunks(stream: BinaryIO) -> Iterator[Chunk]:
     """
     size = _size(stream)
     pixels: Chunk | None = None
-    for found in every_chunk(stream):
-        if found.stop > size:
+    for chunk in every_chunk(stream):
+        if chunk.stop > size:
             break
-        if pixels is not None and pixels.name == found.name:
-            pixels = Chunk(found.name, pixels.start, found.stop - pixels.start - _FRAME)
+        if pixels is not None and pixels.name == chunk.name:
+            pixels = Chunk(chunk.name, pixels.start, chunk.stop - pixels.start - _FRAME)
             continue
         if pixels is not None:
             yield pixels
-        pixels = found if found.name in _PIXELS else None
+        pixels = chunk if chunk.name in _PIXELS else None
         if pixels is None:
-            yield found
+            yield chunk
     if pixels is not None:
         yield pixels
 
@@ -143,9 +143,9 @@ def shown_png(stream: BinaryIO) -> ShownPng:
     stream.seek(0)
     if not moved and not left_out:
         return ShownPng(stream, **extra)
-    told = [(0, len(SIGNATURE)), *((c.start, c.stop) for c in (*before, *moved, *behind))]
-    told.append((max(c.stop for c in (*before, *moved, *behind, *left_out)), _size(stream)))
-    return ShownPng(io.BufferedReader(_Pieces(stream, told)), **extra)
+    ranges = [(0, len(SIGNATURE)), *((c.start, c.stop) for c in (*before, *moved, *behind))]
+    ranges.append((max(c.stop for c in (*before, *moved, *behind, *left_out)), _size(stream)))
+    return ShownPng(io.BufferedReader(_Pieces(stream, ranges)), **extra)
 
 
 class _Pieces(io.RawIOBase):

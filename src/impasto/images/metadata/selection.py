@@ -1,16 +1,14 @@
-"""EXIF, resolution, XMP and texts: what of a file's metadata goes with its pixels.
+"""The metadata that go from a picture's file into a new one: EXIF, resolution, XMP and texts.
 
-Kept: what describes the photograph (camera, date, place, author, rights). Left out: what
-describes the old file (its layout, previews, and the maker's notes, whose offsets a new file
-breaks). The pixel size is written anew, by `encoding`. Broken metadata is left out, never an error.
+Metadata about the photograph are kept: camera, date, location, author, rights. Metadata about the
+old file are dropped: its layout, previews, and the maker's notes, whose offsets a new file breaks.
+`formats.encoding` writes the new pixel size. Broken metadata are dropped, never an error.
 """
 
 import dataclasses
 import math
 import re
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from impasto.images.metadata.exif_block import (
@@ -44,7 +42,7 @@ _MAIN_KINDS: dict[int, tuple[int, ...]] = {
     ),
     ExifTags.Base.Rating: (SHORT,),
 }
-"""What is kept of a picture, and the types that it may have."""
+"""Tags of the main directory that are kept, and the types that their values may have."""
 
 _STALE_CAMERA_TAGS = (
     *(ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight),
@@ -54,34 +52,20 @@ _STALE_CAMERA_TAGS = (
 _SRGB_COLOR_SPACE = 1
 _INCH = 2
 _CENTIMETRES_PER_INCH = 2.54
-_XMP_ORIENTATION = re.compile(rb"""(?<!/)tiff:Orientation(?:\s*=\s*["']|>\s*)([0-9])""")
 
 _TEXT_CHARACTERS = 1_000_000
 _STALE_TEXTS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type .*|Thumb::.*", re.IGNORECASE)
 
-SIDEWAYS = (5, 6, 7, 8)
-"""The orientations whose width becomes the height."""
-
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a picture's file said about it.
+    """The kept metadata of a picture.
 
     Attributes:
         exif: the EXIF block, orientation 1.
         dpi: dots per inch along the width and the height of the upright picture.
         xmp: the XMP packet.
-        texts: keyword and text of what else it said.
+        texts: keyword and text of each comment.
     """
 
     exif: bytes | None = None
@@ -91,7 +75,7 @@ class Metadata:
 
 
 def kept_metadata(image: Image.Image, *, width: int, height: int, sideways: bool) -> Metadata:
-    """What goes with a picture's pixels into a new file.
+    """Read the metadata of a picture that a new file keeps.
 
     Args:
         image: as it came from its file; decoded or not.
@@ -116,33 +100,6 @@ def exif_at_hand(image: Image.Image) -> Image.Exif:
     if image.format == "PNG" and "exif" not in image.info:
         return Image.Exif()  # Pillow would decode the picture to look behind its pixels
     return image.getexif()
-
-
-def orientation(image: Image.Image) -> int:
-    """The orientation, 1 (upright) to 8, by EXIF or else by XMP; 1 where neither has one."""
-    try:
-        value = exif_at_hand(image).get(ExifTags.Base.Orientation)
-    except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
-        value = None
-    if value is None and (found := _XMP_ORIENTATION.search(_xmp(image))):
-        value = int(found[1])
-    return value if value in _TURNS else 1
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """The image turned and mirrored as its EXIF orientation says; decodes it."""
-    image.load()  # some decoders turn while they load, and take the orientation away
-    turn = _TURNS.get(orientation(image))
-    return image if turn is None else image.transpose(turn)
-
-
-def turned(array: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
-    """An array H×W×… turned and mirrored as an EXIF orientation, 1 to 8, says."""
-    if orientation in (3, 4, 6, 7):
-        array = array[::-1]
-    if orientation in (2, 3, 7, 8):
-        array = array[:, ::-1]
-    return array.swapaxes(0, 1) if orientation in SIDEWAYS else array
 
 
 def kept_exif(image: Image.Image) -> bytes | None:
@@ -251,7 +208,7 @@ def kept_xmp(image: Image.Image, *, width: int, height: int) -> bytes | None:
         width: of the picture, upright, in pixels.
         height: likewise.
     """
-    packet = _xmp(image)
+    packet = xmp_at_hand(image)
     return as_new(packet, width=width, height=height) if packet else None
 
 
@@ -291,6 +248,7 @@ def _exif_dpi(image: Image.Image) -> tuple[float, float] | None:
     return across * per_inch, down * per_inch
 
 
-def _xmp(image: Image.Image) -> bytes:
+def xmp_at_hand(image: Image.Image) -> bytes:
+    """The XMP packet of an image, empty where it has none."""
     packet = image.info.get("xmp")
     return packet if isinstance(packet, bytes) else b""

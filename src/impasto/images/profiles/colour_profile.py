@@ -75,8 +75,8 @@ def grey_curve(profile: bytes | None) -> NDArray[np.float32] | None:
     transform = _transform(profile, "I;16")[1]
     if transform is None:  # a profile of colours
         levels = np.asarray(image_to_srgb(_grey_ramp("L"), profile))[0]
-        places = np.arange(0, 65_536, 257)
-        curve = np.stack([np.interp(_GREYS, places, c) for c in levels.T], axis=-1) / 255
+        positions = np.arange(0, 65_536, 257)
+        curve = np.stack([np.interp(_GREYS, positions, c) for c in levels.T], axis=-1) / 255
     else:
         levels = np.asarray(_applied(_grey_ramp("I;16"), transform))[0]
         curve = np.stack([_between_steps(channel) for channel in levels.T], axis=-1)
@@ -88,8 +88,8 @@ def _between_steps(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
     rising = np.maximum.accumulate(levels)
     steps = np.flatnonzero(np.diff(rising))
     heights = (rising[steps].astype(np.float64) + rising[steps + 1]) / 2
-    places = np.concatenate([[0], steps + 0.5, [_GREYS[-1]]])
-    return np.interp(_GREYS, places, np.concatenate([rising[:1], heights, rising[-1:]]) / 255)
+    positions = np.concatenate([[0], steps + 0.5, [_GREYS[-1]]])
+    return np.interp(_GREYS, positions, np.concatenate([rising[:1], heights, rising[-1:]]) / 255)
 
 
 def _grey_ramp(mode: str) -> Image.Image:

@@ -30,7 +30,11 @@ def made_profile(
         curve: light in [0, 1] at evenly spaced values, or the exponent of a power.
         is_grey: for pictures with one channel.
     """
-    trc = _power_tag(curve) if isinstance(curve, float) else _table_tag(curve)
+    if isinstance(curve, float):
+        trc = b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(curve * 65_536))
+    else:
+        steps = np.rint(curve * 65_535).astype(">u2")
+        trc = b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
     if is_grey:
         return _profile(b"GRAY", {b"wtpt": _xyz_tag(_D50), b"kTRC": trc})
     columns = _colorants(primaries)
@@ -55,23 +59,14 @@ def _xyz_tag(values: NDArray[np.float64]) -> bytes:
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *numbers)
 
 
-def _power_tag(exponent: float) -> bytes:
-    return b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(exponent * 65_536))
-
-
-def _table_tag(curve: NDArray[np.float64]) -> bytes:
-    steps = np.rint(curve * 65_535).astype(">u2")
-    return b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
-
-
 def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
-    table, data, places = b"", b"", dict[bytes, int]()
+    table, data, offsets = b"", b"", dict[bytes, int]()
     start = _HEADER_BYTES + 4 + 12 * len(tags)
     for name, tag in tags.items():
-        if tag not in places:
-            places[tag] = start + len(data)
+        if tag not in offsets:
+            offsets[tag] = start + len(data)
             data += tag + bytes(-len(tag) % 4)
-        table += name + struct.pack(">II", places[tag], len(tag))
+        table += name + struct.pack(">II", offsets[tag], len(tag))
     head = struct.pack(">I4sI", start + len(data), b"\0\0\0\0", 0x04300000)
     head += b"mntr" + space + b"XYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
     head = head.ljust(68, b"\0") + _xyz_tag(_D50)[8:]

@@ -100,10 +100,15 @@ def _profile_of_cicp(primaries: int, transfer: int, full: bool, is_grey: bool) -
 
 
 def _profile_of_gamma(info: dict[Any, Any], *, is_grey: bool) -> bytes | None:
-    gamma, primaries = _gamma(info.get("gamma")), _chromaticities(info.get("chromaticity"))
+    gamma, primaries = info.get("gamma"), _chromaticities(info.get("chromaticity"))
+    if not (isinstance(gamma, float) and _GAMMAS[0] <= gamma <= _GAMMAS[1]):
+        gamma = None
     if gamma is None and primaries is None:
         return None
-    near = primaries is None or is_grey or _is_near_srgb(primaries)
+    near = primaries is None or is_grey
+    if primaries is not None:
+        distances = np.abs(np.array(primaries) - np.array(_SRGB_PRIMARIES))
+        near = near or bool(distances.max() <= _PRIMARIES_TOLERANCE)
     if near and (gamma is None or abs(gamma - _SRGB_GAMMA) <= _GAMMA_TOLERANCE):
         return None  # what writers of sRGB put there
     curve: NDArray[np.float64] | float | None = (
@@ -111,11 +116,6 @@ def _profile_of_gamma(info: dict[Any, Any], *, is_grey: bool) -> bytes | None:
     )
     assert curve is not None
     return made_profile(primaries or _SRGB_PRIMARIES, curve, is_grey)
-
-
-def _gamma(stated: object) -> float | None:
-    is_sane = isinstance(stated, float) and _GAMMAS[0] <= stated <= _GAMMAS[1]
-    return stated if is_sane and isinstance(stated, float) else None
 
 
 def _chromaticities(stated: object) -> Chromaticities | None:
@@ -131,12 +131,6 @@ def _chromaticities(stated: object) -> Chromaticities | None:
         and max(stated) <= _LARGEST_CHROMATICITY
     )
     return (white, red, green, blue) if is_sane else None
-
-
-def _is_near_srgb(primaries: Chromaticities) -> bool:
-    return bool(
-        np.abs(np.array(primaries) - np.array(_SRGB_PRIMARIES)).max() <= _PRIMARIES_TOLERANCE
-    )
 
 
 def _is_adobe_rgb(image: Image.Image) -> bool:

@@ -1,4 +1,4 @@
-"""How much light a value stands for: sRGB, powers, and the curves of high dynamic range.
+"""Transfer functions, from values to light: sRGB, powers, and those of high dynamic range.
 
 Sources: ITU-T H.273 table 3; ITU-R BT.2100 (PQ and HLG); ITU-R BT.2408 (203 cd/m² is white).
 """
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUM_STEPS = 4096
-"""Of a curve, from the value 0 to the value 1."""
+"""Number of evenly spaced values, from 0 to 1, at which a curve is computed."""
 
 _WHITE_NITS, _PEAK_NITS = 203.0, 1000.0
 _KNEE = 0.5
@@ -20,10 +20,10 @@ _SRGB, _PQ, _CINEMA, _HLG = 13, 16, 17, 18
 
 
 def transfer_curve(code: int, *, full: bool) -> NDArray[np.float64] | None:
-    """Light in [0, 1] for values from 0 to 1; None of a transfer function that is not known.
+    """Light in [0, 1] for values from 0 to 1; None for an unknown transfer function.
 
-    Of PQ and HLG, light up to half of white is left as it is, and what is brighter is pressed
-    together so that 1,000 cd/m² become white.
+    PQ and HLG are tone-mapped: light up to half of white stays, brighter light is compressed so
+    that 1,000 cd/m² become white.
 
     Args:
         code: the transfer function's number in H.273.
@@ -39,24 +39,16 @@ def transfer_curve(code: int, *, full: bool) -> NDArray[np.float64] | None:
     if code == _CINEMA:
         return np.asarray((values**2.6 * 52.37 / 48).clip(0, 1))
     if code == _PQ:
-        return _tone_mapped(_pq_nits(values))
+        root = values ** (1 / _PQ_M2)
+        light = (np.maximum(root - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * root)) ** (1 / _PQ_M1)
+        return _tone_mapped(light * _PQ_NITS)
     if code == _HLG:
-        return _tone_mapped(_hlg_nits(values))
+        # On a screen of 1,000 cd/m². Each channel by itself, where BT.2100 takes the luminance.
+        scene = np.where(
+            values <= 0.5, values**2 / 3, (np.exp((values - _HLG_C) / _HLG_A) + _HLG_B) / 12
+        )
+        return _tone_mapped(scene**_HLG_GAMMA * _PEAK_NITS)
     return None
-
-
-def _pq_nits(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    root = values ** (1 / _PQ_M2)
-    light = (np.maximum(root - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * root)) ** (1 / _PQ_M1)
-    return np.asarray(light * _PQ_NITS)
-
-
-def _hlg_nits(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """On a screen of 1,000 cd/m²; each channel by itself, where BT.2100 looks at luminance."""
-    scene = np.where(
-        values <= 0.5, values**2 / 3, (np.exp((values - _HLG_C) / _HLG_A) + _HLG_B) / 12
-    )
-    return np.asarray(scene**_HLG_GAMMA * _PEAK_NITS)
 
 
 def _tone_mapped(nits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -64,5 +56,5 @@ def _tone_mapped(nits: NDArray[np.float64]) -> NDArray[np.float64]:
     light = nits / _WHITE_NITS
     above = np.maximum(light - _KNEE, 0) / (1 - _KNEE)
     peak = (_PEAK_NITS / _WHITE_NITS - _KNEE) / (1 - _KNEE)
-    pressed = _KNEE + (1 - _KNEE) * above * (1 + above / peak**2) / (1 + above)
-    return np.where(light <= _KNEE, light, pressed).clip(0, 1)
+    compressed = _KNEE + (1 - _KNEE) * above * (1 + above / peak**2) / (1 + above)
+    return np.where(light <= _KNEE, light, compressed).clip(0, 1)

@@ -1,21 +1,20 @@
-"""Pictures of 8 bits decoded from top to bottom, a strip at a time, as Pillow has whole ones.
+"""Decoding pictures of 8 bits from top to bottom, a strip at a time.
 
-libvips decodes without ever having the whole picture. What it is known to read otherwise than
-Pillow, Pillow decodes here too, at once, at 8 bits: what a picture looks like must not depend on
-how it was read.
+libvips decodes strip by strip and never holds the whole picture. Some files it reads differently
+from Pillow. Pillow decodes those, whole: a picture must look the same however it was read.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from impasto.images.formats.pixel_modes import mode_of_pixels
 from impasto.images.formats.png_rows import check_rows
 from impasto.images.formats.vips_loaders import open_with_libvips
-from impasto.images.metadata.selection import upright
+from impasto.images.formats.vips_pixels import pixels_in
+from impasto.images.metadata.orientation import upright
 
 _STRIP_PIXELS = 2**20
 _JPEGS = ("JPEG", "MPO")
@@ -52,7 +51,7 @@ def is_decoded_alike(image: Image.Image) -> bool:
 
 
 def byte_strips(
-    path: Path, image: Image.Image, stream: BinaryIO, *, times: int, turn: int
+    path: Path, image: Image.Image, stream: BinaryIO, *, times: int, orientation: int
 ) -> tuple[Iterator[Image.Image], int, int]:
     """Strips of a picture from the top, in one of Pillow's modes, with alpha if it has one.
 
@@ -61,7 +60,7 @@ def byte_strips(
         image: the same, opened.
         stream: of the same.
         times: how many pixels in a row may become one; a JPEG comes out of its decoder smaller.
-        turn: its orientation in the file, as EXIF numbers them.
+        orientation: of the pixels in the file, as EXIF numbers them.
 
     Returns:
         The strips, how many pixels in a row may still become one, and the orientation that the
@@ -71,36 +70,26 @@ def byte_strips(
         Exception: of libvips or Pillow, where the file is damaged.
     """
     shrink = next(by for by in (8, 4, 2, 1) if by <= times) if image.format in _JPEGS else 1
-    left = times // shrink
+    remaining = times // shrink
     if is_decoded_alike(image):
-        decoded, mode = decoded_by_libvips(path, shrink=shrink), mode_of_pixels(image)
+        decoded = open_with_libvips(path, sequential=True, shrink=shrink)
+        mode = mode_of_pixels(image)
         num_channels = len(Image.new(mode, (1, 1)).getbands())
         if decoded.format == "uchar" and decoded.bands == num_channels:
-            return _fetched(decoded, mode, left), left, turn
+            return _decoded_strips(decoded, mode, remaining), remaining, orientation
     if shrink > 1:
         image.draft(image.mode, (max(1, image.width // shrink), max(1, image.height // shrink)))
     check_rows(image, stream)
-    return _cut(upright(image), left), left, 1
+    return _cut(upright(image), remaining), remaining, 1
 
 
-def decoded_by_libvips(path: Path, *, shrink: int = 1) -> Any:
-    """The libvips image of a file, to be read once from top to bottom.
-
-    Args:
-        path: of the file.
-        shrink: 2, 4 or 8 makes a JPEG come so many times smaller out of its decoder.
-    """
-    options = {"shrink": shrink} if shrink > 1 else {}
-    return open_with_libvips(path, access="sequential", fail_on="error", **options)
-
-
-def _fetched(decoded: Any, mode: str, times: int) -> Iterator[Image.Image]:
+def _decoded_strips(decoded: Any, mode: str, times: int) -> Iterator[Image.Image]:
     import pyvips
 
-    region = pyvips.Region.new(decoded)
+    # One region for all strips: a sequential image can be read once only, from the top.
+    region, columns = pyvips.Region.new(decoded), slice(0, decoded.width)
     for top, height in _strips(decoded.width, decoded.height, times):
-        data = region.fetch(0, top, decoded.width, height)
-        pixels = np.frombuffer(data, np.uint8).reshape(height, decoded.width, -1)
+        pixels = pixels_in(region, decoded, rows=slice(top, top + height), columns=columns)
         yield Image.frombuffer(mode, (decoded.width, height), pixels.tobytes(), "raw", mode, 0, 1)
 
 

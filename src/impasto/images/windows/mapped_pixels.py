@@ -1,12 +1,14 @@
-"""Plain pixels in a file, as libvips reads them, in little memory.
+"""Plain pixels in a file that libvips reads, in little memory.
 
-libvips maps such a file as a whole, and all of it that was read counts as the process's own memory
-until it is closed. Here the mapping is ours, and lets go of what was read.
+libvips would map the whole file, and every page that was read would count as the process's memory
+until the file is closed. This mapping is our own and releases the pages that were read.
 """
 
 import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from impasto.images.formats.vips_pixels import image_over
 
 if TYPE_CHECKING:
     import pyvips
@@ -32,25 +34,22 @@ class MappedPixels:
     def __init__(
         self, path: Path, *, width: int, height: int, num_channels: int, bits: int
     ) -> None:
-        import pyvips
-
         with path.open("rb") as file:
             self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        kind = "uchar" if bits == 8 else "ushort"
-        self.image = pyvips.Image.new_from_memory(
-            self._mapping, width, height, num_channels, kind
-        ).copy(interpretation="srgb" if bits == 8 else "rgb16")
+        self.image = image_over(
+            self._mapping, width=width, height=height, num_channels=num_channels, bits=bits
+        )
 
     def let_go(self) -> None:
-        """Give the memory of all that was read back to the system."""
+        """Release the memory of all pages that were read."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 
     def let_go_while_written(self) -> None:
-        """Do so again and again while a file is made of the image, or of what is made of it."""
+        """Release memory repeatedly while the image is encoded."""
         self.let_go_while_read(self.image)
 
-    def let_go_while_read(self, made: "pyvips.Image") -> None:
-        """Do so while something that is made of the image is computed."""
-        made.set_progress(True)
-        made.signal_connect("eval", lambda *_: self.let_go())
+    def let_go_while_read(self, image: "pyvips.Image") -> None:
+        """Release memory repeatedly while an image that is derived from this one is computed."""
+        image.set_progress(True)
+        image.signal_connect("eval", lambda *_: self.let_go())

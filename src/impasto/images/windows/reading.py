@@ -1,8 +1,8 @@
 """Pictures too large for memory, read by windows.
 
-A picture is decoded once, from top to bottom, into a file beside the result, in its own type and in
-sRGB; windows of that file are what becomes float32. What the file says, and the conversion to sRGB,
-are those of whole pictures; see `decoded_strips` for who decodes. Writing is in `window_writing`.
+A picture is decoded once, from top to bottom, into a file of plain pixels in sRGB, 8 or 16 bits
+per channel, beside the output. Only windows of that file become float32. Decoding: `decoded_strips`
+and `formats.sixteen_bit`; writing: `writing`. Metadata and colours are read as for whole pictures.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from impasto.errors import ImpastoError, PictureFileError
+from impasto.images.colour import to_floats
 from impasto.images.formats.animation import is_animated
 from impasto.images.formats.bombs import check_bomb
 from impasto.images.formats.header import header_of
@@ -22,10 +23,18 @@ from impasto.images.formats.opening import open_image
 from impasto.images.formats.pillow_errors import MAX_PIXELS, READABLE_FORMATS, reading
 from impasto.images.formats.pixel_modes import DEEP_GREY_MODES, byte_rgb_and_alpha
 from impasto.images.formats.sixteen_bit import is_sixteen_bit, sixteen_bit_channels
-from impasto.images.metadata.selection import SIDEWAYS, Metadata, kept_metadata, orientation
+from impasto.images.formats.vips_loaders import open_with_libvips
+from impasto.images.formats.vips_pixels import (
+    bits_of,
+    pixels_in,
+    resize_vips,
+    upright_vips,
+)
+from impasto.images.metadata.orientation import SIDEWAYS, orientation_of
+from impasto.images.metadata.selection import Metadata, kept_metadata
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import fit_longer_side, reduction
-from impasto.images.windows.decoded_strips import byte_strips, decoded_by_libvips, is_decoded_alike
+from impasto.images.windows.decoded_strips import byte_strips, is_decoded_alike
 from impasto.images.windows.mapped_pixels import MappedPixels
 from impasto.system.input_files import open_given_file
 from impasto.system.visible_text import one_line, shown_path
@@ -34,15 +43,14 @@ MAX_PIXELS_BY_WINDOWS = 2_000_000_000
 """The largest picture read by windows, in pixels."""
 
 _FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
-_LEVELS = {"uchar": 255, "ushort": 65_535}
 
 
 class PictureWindows:
     """An upright picture in sRGB that lies on the disk.
 
     Args:
-        spooled: RGB or RGBA.
-        turn: its orientation, as EXIF numbers them.
+        spooled: the plain pixels, RGB or RGBA.
+        orientation: of the pixels on the disk, as EXIF numbers them.
         metadata: what its file said about it.
 
     Attributes:
@@ -51,13 +59,11 @@ class PictureWindows:
         pixels: the picture as libvips has it, with alpha if it has one.
     """
 
-    def __init__(self, spooled: MappedPixels, turn: int, metadata: Metadata) -> None:
+    def __init__(self, spooled: MappedPixels, orientation: int, metadata: Metadata) -> None:
         import pyvips
 
-        image = spooled.image.copy()
-        image.set_type(pyvips.GValue.gint_type, "orientation", turn)
-        self.pixels, self.metadata = image.autorot(), metadata
-        self.bits = 8 if image.format == "uchar" else 16
+        self.pixels, self.metadata = upright_vips(spooled.image, orientation), metadata
+        self.bits = bits_of(self.pixels)
         self._spooled, self._region = spooled, pyvips.Region.new(self.pixels)
 
     @property
@@ -81,23 +87,20 @@ class PictureWindows:
         Raises:
             PictureFileError: what was spooled cannot be read any more.
         """
-        height, width = rows.stop - rows.start, columns.stop - columns.start
         try:
-            data = self._region.fetch(columns.start, rows.start, width, height)
+            pixels = pixels_in(self._region, self.pixels, rows=rows, columns=columns)
         except Exception as error:  # pyvips.Error, which needs pyvips to name
             raise PictureFileError(f"the picture cannot be read ({one_line(error)})") from error
-        kind = np.uint8 if self.bits == 8 else np.uint16
-        values = np.frombuffer(data, kind).reshape(height, width, -1).astype(np.float32)
-        values /= _LEVELS[self.pixels.format]
-        self._spooled.let_go()
-        return values
+        channels = to_floats(pixels)
+        self._spooled.let_go()  # the window is copied: its pages need not stay in memory
+        return channels
 
 
 def size_of_file(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture, upright, by its file's head; None where there is none.
+    """Width and height of an upright picture, by the head of its file.
 
-    What is missing, no file, damaged or of an unknown kind gives None too: whoever reads it says
-    so.
+    Returns:
+        None where the file is missing, damaged or no picture: reading it raises the error.
     """
     try:
         with _opened(path, shown_path(path)) as (image, _):
@@ -118,9 +121,9 @@ def bits_by_windows(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _opened(path: Path, name: str) -> Iterator[tuple[Image.Image, BinaryIO]]:
-    """What is in a file, by its head; what goes wrong while it is asked becomes one line.
+    """The image and stream of a file, not decoded yet; failures inside become PictureFileErrors.
 
-    A pipe is not waited for, and nothing is taken out of it.
+    It neither waits for a pipe nor reads from one.
     """
     with (
         reading(name),
@@ -149,9 +152,9 @@ def open_windows(
 
     Args:
         path: JPEG, PNG, TIFF or WebP, of 8 or 16 bits.
-        folder: for the file of pixels; it takes 3 bytes a pixel, 6 at 16 bits, more with alpha.
+        folder: for the file of pixels, 3 bytes per pixel, 6 at 16 bits, more with alpha.
         size: resize so that the longer side is this.
-        name: what messages call it; its path unless given.
+        name: of the picture in messages; its path by default.
 
     Raises:
         PictureFileError: it is missing, damaged, of another kind, or too large.
@@ -161,16 +164,25 @@ def open_windows(
     name = name or shown_path(path)
     try:
         with _opened(path, name) as (image, stream):
-            bits, turn, header = _check(image, name), orientation(image), header_of(image)
+            bits, orientation = _check(image, name), orientation_of(image)
+            header = header_of(image)
             width, height = header.width, header.height
-            told = kept_metadata(image, width=width, height=height, sideways=turn in SIDEWAYS)
+            metadata = kept_metadata(
+                image, width=width, height=height, sideways=orientation in SIDEWAYS
+            )
             fitted = None if size is None else fit_longer_side(width, height, size)
             times = 1 if size is None else reduction(width, height, size)
             if bits == 16:
-                spooled = _spooled_deep(path, image, folder, _in_file(fitted, turn))
+                decoded = open_with_libvips(path, sequential=True)
+                channels = sixteen_bit_channels(decoded, image, stated_profile(image))
+                channels = resize_vips(channels, _size_in_file(fitted, orientation))
+                spooled = _saved(channels, folder / "picture.raw")
             else:
-                spooled, turn = _spooled(path, image, stream, folder, (times, turn))
-        return PictureWindows(_resized_on_disk(spooled, _in_file(fitted, turn), folder), turn, told)
+                spooled, orientation = _spool_bytes(
+                    path, image, stream, folder, (times, orientation)
+                )
+        spooled = _resized_on_disk(spooled, _size_in_file(fitted, orientation), folder)
+        return PictureWindows(spooled, orientation, metadata)
     except ImpastoError:
         raise
     except (pyvips.Error, OSError, ValueError) as error:
@@ -194,55 +206,46 @@ def _check(image: Image.Image, name: str) -> int:
     return bits
 
 
-def _in_file(size: tuple[int, int] | None, turn: int) -> tuple[int, int] | None:
+def _size_in_file(size: tuple[int, int] | None, orientation: int) -> tuple[int, int] | None:
     """Width and height before a picture is turned upright."""
-    return size[::-1] if size is not None and turn in SIDEWAYS else size
+    return size[::-1] if size is not None and orientation in SIDEWAYS else size
 
 
-def _spooled_deep(
-    path: Path, image: Image.Image, folder: Path, size: tuple[int, int] | None
-) -> MappedPixels:
-    """The pixels of 16 bits in sRGB on the disk, resized on their way."""
-    decoded = sixteen_bit_channels(decoded_by_libvips(path), image, stated_profile(image))
-    return _saved(_resized(decoded, size), folder / "picture.raw")
-
-
-def _spooled(
+def _spool_bytes(
     path: Path, image: Image.Image, stream: BinaryIO, folder: Path, as_seen: tuple[int, int]
 ) -> tuple[MappedPixels, int]:
-    """The pixels of 8 bits in sRGB on the disk, and the orientation that they have there.
+    """Write the sRGB pixels of an 8-bit picture to the disk, and return their orientation there.
 
     Args:
         path: of the file.
         image: the same, opened.
         stream: of the same.
-        folder: where they are put.
+        folder: for the file of pixels.
         as_seen: how many pixels in a row may become one, and the orientation in the file.
     """
-    (times, turn), profile = as_seen, stated_profile(image)
-    strips, times, turn = byte_strips(path, image, stream, times=times, turn=turn)
+    (times, orientation), profile = as_seen, stated_profile(image)
+    strips, times, orientation = byte_strips(
+        path, image, stream, times=times, orientation=orientation
+    )
     spool, width, height, num_channels = folder / "picture.raw", 0, 0, 0
     with spool.open("wb") as file:
         for strip in strips:
-            channels = _channels_in_srgb(strip, profile, times)
-            _put(file, channels, folder)
+            channels = _srgb_bytes(strip, profile, times)
+            try:
+                file.write(channels.tobytes())
+            except OSError as error:  # of the disk, and not of the picture
+                raise PictureFileError(
+                    f"{shown_path(folder.parent)} has no room for the decoded picture "
+                    f"({one_line(error)}); make room, or choose another place for the result"
+                ) from error
             width, num_channels = channels.shape[1:]
             height += channels.shape[0]
-    return MappedPixels(spool, width=width, height=height, num_channels=num_channels, bits=8), turn
+    pixels = MappedPixels(spool, width=width, height=height, num_channels=num_channels, bits=8)
+    return pixels, orientation
 
 
-def _put(file: BinaryIO, channels: NDArray[np.uint8], folder: Path) -> None:
-    try:
-        file.write(channels.tobytes())
-    except OSError as error:  # of the disk, and not of the picture
-        raise PictureFileError(
-            f"{shown_path(folder.parent)} has no room for the decoded picture ({one_line(error)}); "
-            "make room, or choose another place for the result"
-        ) from error
-
-
-def _channels_in_srgb(strip: Image.Image, profile: bytes | None, times: int) -> NDArray[np.uint8]:
-    """Of pixels without alpha, each mean of `times`² is taken, so that less lies on the disk."""
+def _srgb_bytes(strip: Image.Image, profile: bytes | None, times: int) -> NDArray[np.uint8]:
+    """A strip in sRGB. Without alpha, `times`² pixels become their mean and save disk space."""
     colour, alpha = byte_rgb_and_alpha(strip, profile)
     if alpha is None:
         return np.asarray(colour.reduce(times))
@@ -253,28 +256,13 @@ def _channels_in_srgb(strip: Image.Image, profile: bytes | None, times: int) -> 
 def _resized_on_disk(
     spooled: MappedPixels, size: tuple[int, int] | None, folder: Path
 ) -> MappedPixels:
-    resized = _resized(spooled.image, size)
+    resized = resize_vips(spooled.image, size)
     if resized is spooled.image:
         return spooled
-    spooled.let_go_while_read(resized)
+    spooled.let_go_while_read(resized)  # or the whole mapped file would count as memory
     saved = _saved(resized, folder / "resized.raw")
     (folder / "picture.raw").unlink()
     return saved
-
-
-def _resized(image: Any, size: tuple[int, int] | None) -> Any:
-    """Lanczos; colours are weighted by alpha while they are mixed."""
-    if size is None or size == (image.width, image.height):
-        return image
-    width, height = size
-    scales: dict[str, Any] = {"vscale": height / image.height, "kernel": "lanczos3"}
-    if image.bands < 4:
-        resized = image.resize(width / image.width, **scales)
-    else:
-        top = _LEVELS[image.format]
-        weighted = image.premultiply(max_alpha=top).resize(width / image.width, **scales)
-        resized = weighted.unpremultiply(max_alpha=top)
-    return resized.rint().cast(image.format)
 
 
 def _saved(pixels: Any, path: Path) -> MappedPixels:
@@ -284,5 +272,5 @@ def _saved(pixels: Any, path: Path) -> MappedPixels:
         width=pixels.width,
         height=pixels.height,
         num_channels=pixels.bands,
-        bits=8 if pixels.format == "uchar" else 16,
+        bits=bits_of(pixels),
     )

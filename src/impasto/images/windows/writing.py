@@ -1,7 +1,7 @@
 """Pictures too large for memory, written by windows.
 
-The windows go to a file of plain pixels beside the result; libvips encodes it from there when it is
-complete, and the encoded file takes its place whole. Reading is in `window_reading`.
+Windows go to a file of plain pixels beside the output. When all are written, libvips encodes that
+file, and the encoded file appears whole. Reading: `reading`.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from impasto.errors import OutputExistsError, PictureFileError
 from impasto.files import reason_of, reserve_file, shown_size, whole_file
+from impasto.images.colour import to_bytes, to_words
 from impasto.images.formats.encoding import (
     FULL_CHROMA_QUALITY,
     FileFormat,
     add_exif_to_tiff,
     metadata_shell,
 )
-from impasto.images.formats.sixteen_bit import told_chunks
+from impasto.images.formats.sixteen_bit import metadata_chunks
+from impasto.images.formats.vips_pixels import bits_of, bytes_on_white, with_profile
 from impasto.images.metadata.selection import Metadata, xmp_for_file
 from impasto.images.profiles.colour_profile import srgb_profile
 from impasto.images.windows.mapped_pixels import MappedPixels
@@ -37,8 +39,8 @@ BIG_TIFF_BYTES = 3 * 2**30
 _TIFF_TILE = 256
 _HEAD_BYTES = 64
 _PNG_HEADER_BYTES, _PNG_RESOLUTION_BYTES = 33, 21
-_FIRST_TOLD_SEGMENT = 0xE0
-"""Of a JPEG: application segments and comments; tables and frames come below."""
+_FIRST_METADATA_SEGMENT = 0xE0
+"""Markers of a JPEG from here on are application segments and comments; below are tables."""
 
 
 class WindowWriter:
@@ -60,7 +62,6 @@ class WindowWriter:
     ) -> None:
         self._path, self._num_channels = folder / "result.raw", num_channels
         self._width, self._height, self._bits = width, height, bits
-        self._kind = np.uint8 if bits == 8 else np.uint16
         num_bytes = width * height * num_channels * (bits // 8)
         try:
             reserve_file(self._path, num_bytes)
@@ -75,10 +76,9 @@ class WindowWriter:
 
         The file is mapped for this window only, and so takes none of the process's memory after.
         """
-        scaled = channels * np.float32(np.iinfo(self._kind).max)
-        scaled += np.float32(0.5)
+        values = to_bytes(channels) if self._bits == 8 else to_words(channels)
         layout = (self._height, self._width, self._num_channels)
-        np.memmap(self._path, self._kind, "r+", shape=layout)[rows, columns] = scaled
+        np.memmap(self._path, values.dtype, "r+", shape=layout)[rows, columns] = values
 
     def save(
         self,
@@ -140,20 +140,27 @@ def _encode(
         return
     shell = metadata_shell(metadata, file_format, width=width, height=height)
     if file_format.name == "PNG":
-        _stream_to(path, image, ".png[keep=none]", lambda head: _with_told_of_png(head, shell))
+        _stream_to(path, image, ".png[keep=none]", lambda head: _with_metadata_of_png(head, shell))
         return
-    if image.hasalpha():
-        image = image.flatten(background=[_white(image)] * 3)
-    if image.format == "ushort":
-        image = image.colourspace("srgb")
     mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
     ending = f".jpg[Q={quality},subsample_mode={mode},keep=none]"
-    _stream_to(path, image, ending, lambda head: head[:2] + _told_of_jpeg(shell) + head[2:])
+    flat = bytes_on_white(image)
+    _stream_to(path, flat, ending, lambda head: head[:2] + _metadata_segments(shell) + head[2:])
 
 
 def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
-    num_bytes = image.width * image.height * image.bands * (1 if image.format == "uchar" else 2)
-    _with_blobs(image, metadata).tiffsave(
+    import pyvips
+
+    num_bytes = image.width * image.height * image.bands * bits_of(image) // 8
+    image = with_profile(image, srgb_profile())
+    xmp = xmp_for_file(metadata.xmp, width=image.width, height=image.height)
+    if xmp is not None:
+        image.set_type(pyvips.GValue.blob_type, "xmp-data", xmp)
+    if metadata.dpi is not None:
+        across, down = metadata.dpi
+        image = image.copy(xres=across / 25.4, yres=down / 25.4)  # libvips counts per millimetre
+        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    image.tiffsave(
         str(path),
         compression="deflate",
         predictor="horizontal",
@@ -168,25 +175,29 @@ def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
 def _stream_to(
     path: Path, image: "pyvips.Image", ending: str, changed: Callable[[bytes], bytes]
 ) -> None:
-    """Encode into a file whose first bytes are changed on their way."""
+    """Encode into a file, and change its first bytes on their way.
+
+    libvips streams: the head is held back until it is complete, and all else is written as it
+    comes, so that no picture is ever whole in memory.
+    """
     import pyvips
 
-    begun: bytes | None = b""
-    failed: list[OSError] = []
+    held_back: bytes | None = b""  # None once the head is written
+    errors: list[OSError] = []
     with path.open("wb") as file:
 
         def write(data: Any) -> int:
-            nonlocal begun
+            nonlocal held_back
             try:
-                if begun is None:
+                if held_back is None:
                     file.write(data)
-                elif len(begun) + len(data) < _HEAD_BYTES:
-                    begun += bytes(data)
+                elif len(held_back) + len(data) < _HEAD_BYTES:
+                    held_back += bytes(data)
                 else:
-                    file.write(changed(begun + bytes(data)))
-                    begun = None
-            except OSError as error:  # libvips only hears that it failed
-                failed.append(error)
+                    file.write(changed(held_back + bytes(data)))
+                    held_back = None
+            except OSError as error:  # an exception cannot pass through libvips, only -1
+                errors.append(error)
                 return -1
             return len(data)
 
@@ -195,46 +206,24 @@ def _stream_to(
         try:
             image.write_to_target(target, ending)
         except pyvips.Error:
-            if failed:
-                raise failed[0] from None
+            if errors:
+                raise errors[0] from None
             raise
-        if begun:
-            file.write(changed(begun))
+        if held_back:  # a file shorter than the head
+            file.write(changed(held_back))
 
 
-def _with_told_of_png(head: bytes, shell: bytes) -> bytes:
-    """The beginning of a PNG with what another says, and without libvips' own resolution."""
+def _with_metadata_of_png(head: bytes, shell: bytes) -> bytes:
+    """The head of a PNG with the metadata chunks of another, and without libvips' resolution."""
     rest = head[_PNG_HEADER_BYTES:]
     if rest[4:8] == b"pHYs":
         rest = rest[_PNG_RESOLUTION_BYTES:]
-    return head[:_PNG_HEADER_BYTES] + told_chunks(shell) + rest
+    return head[:_PNG_HEADER_BYTES] + metadata_chunks(shell) + rest
 
 
-def _told_of_jpeg(shell: bytes) -> bytes:
-    """The segments of a JPEG before its tables: what it says of itself."""
-    place = 2
-    while shell[place + 1] >= _FIRST_TOLD_SEGMENT:
-        place += 2 + int.from_bytes(shell[place + 2 : place + 4])
-    return shell[2:place]
-
-
-def _with_blobs(image: "pyvips.Image", metadata: Metadata) -> "pyvips.Image":
-    import pyvips
-
-    image = image.copy()
-    blobs = {
-        "icc-profile-data": srgb_profile(),
-        "xmp-data": xmp_for_file(metadata.xmp, width=image.width, height=image.height),
-    }
-    for field, blob in blobs.items():
-        if blob is not None:
-            image.set_type(pyvips.GValue.blob_type, field, blob)
-    if metadata.dpi is not None:
-        across, down = metadata.dpi
-        image = image.copy(xres=across / 25.4, yres=down / 25.4)
-        image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    return image
-
-
-def _white(image: "pyvips.Image") -> int:
-    return 255 if image.format == "uchar" else 65_535
+def _metadata_segments(shell: bytes) -> bytes:
+    """The metadata segments of a JPEG, which come before its tables."""
+    position = 2
+    while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
+        position += 2 + int.from_bytes(shell[position + 2 : position + 4])
+    return shell[2:position]

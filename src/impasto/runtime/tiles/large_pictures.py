@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureFileError
 from impasto.files import reason_of
-from impasto.images.alpha import MARGIN, enlarged_with_alpha
+from impasto.images.alpha import MARGIN, mix_upscaled_with_alpha
 from impasto.images.files.output import check_target, format_named
 from impasto.images.formats.encoding import AskedBits
 from impasto.images.resize import fit_longer_side
@@ -218,7 +218,7 @@ def _with_alpha(
         slice(top, min(windows.height, part.rows.stop + MARGIN)),
         slice(left, min(windows.width, part.columns.stop + MARGIN)),
     )
-    return enlarged_with_alpha(
+    return mix_upscaled_with_alpha(
         rgb,
         around[..., :3],
         around[..., 3],

@@ -312,7 +312,7 @@ def _with_part_kept(
         writer.finish(is_whole=False)
         put_in_place(target.temporary, part, replace=False)
     except OutputAppearedError as appeared:  # an earlier part is not replaced
-        part = appeared.kept
+        part = appeared.saved_path
     except (VideoFileError, OSError):
         return error  # most likely the error is that nothing can be written any more
     of_all = "" if num_frames is None else f" of {num_frames}"
