@@ -19,7 +19,8 @@ from measure import publish
 from PIL import Image, ImageOps
 
 from impasto.images.files.io import Picture, load_picture, save_picture
-from impasto.runtime.backends.choice import BackendName, open_backend
+from impasto.runtime.backends.choice import open_backend
+from impasto.runtime.compute import BackendName, Compute
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.registry import resolve_model
@@ -89,7 +90,9 @@ def _in_turns(
 
 
 def _of_batches(name: BackendName, size: int, rounds: int) -> list[float]:
-    backend = open_backend(resolve_model(STYLE), backend=name, precision="f32", num_threads=1)
+    backend = open_backend(
+        resolve_model(STYLE), Compute(backend=name, precision="f32", num_threads=1)
+    )
     pictures = np.random.default_rng(0).random((max(BATCH_SIZES), 3, size, size), np.float32)
 
     def way(batch_size: int) -> Callable[[], object]:

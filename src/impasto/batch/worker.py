@@ -29,8 +29,7 @@ from impasto.batch.storage import Place, place_at
 from impasto.errors import ImpastoError
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
-from impasto.runtime.backends.openvino_backend import Precision
-from impasto.runtime.tiles.memory_budget import memory_bytes
+from impasto.runtime.compute import Precision, memory_bytes
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.images.formats.encoding import AskedBits
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load, batches
+from impasto.runtime.compute import Compute, Precision, memory_bytes
 from impasto.runtime.predictor import Predictor
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import (
@@ -24,7 +23,7 @@ from impasto.runtime.tiles.large_pictures import (
     find_large,
     transform_large,
 )
-from impasto.runtime.tiles.memory_budget import Tile, Tiling, memory_bytes
+from impasto.runtime.tiles.memory_budget import Tiling
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
@@ -38,46 +37,22 @@ class FittingPredictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
-        backend: what runs whole pictures; tiles are OpenVINO's.
-        num_threads: at most so many; None leaves it to the backend.
-        tile: `auto`, `off`, or the side of tiles in pixels.
-        memory: of the whole process, such as `1G`; `auto` is a share of what is free. What would
-            take more is cut into tiles.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory.
-        num_requests: at most so many batches are computed at once, if several threads ask.
+        compute: how it is run.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
-        SettingError: an unknown precision, or a setting out of range.
+        MissingExtraError: the backend is not installed.
     """
 
-    def __init__(
-        self,
-        model: ModelFile,
-        *,
-        precision: Precision,
-        backend: BackendName = "auto",
-        num_threads: int | None,
-        tile: Tile,
-        memory: str | int,
-        batch_size: int = 1,
-        num_requests: int = 1,
-    ) -> None:
-        self._batching = Batching(batch_size, num_requests, self._load_of_array)
+    def __init__(self, model: ModelFile, compute: Compute) -> None:
+        self._model, self._compute = model, compute
+        self._batching = Batching(compute.batch_size, compute.num_requests, self._load_of_array)
         self._tiling = Tiling(
-            tile, memory_bytes(memory), has_cheaper_graph=backend in ("auto", "openvino")
+            compute.tile,
+            memory_bytes(compute.memory),
+            has_cheaper_graph=compute.backend in ("auto", "openvino"),
         )
-        self._model, self._num_threads, self._precision = model, num_threads, precision
-        self._whole = Predictor(
-            model,
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            num_requests=num_requests,
-            bytes_kept=self._tiling.compiled_bytes,
-        )
+        self._whole = Predictor(model, compute, bytes_kept=self._tiling.compiled_bytes)
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
         self._lock = threading.Lock()  # while one is opened
 
@@ -101,12 +76,13 @@ class FittingPredictor:
         return self._whole.precision_for(bits)
 
     def _tiled(self, bits: int) -> TiledPredictor:
-        """The model in tiles, in the precision for so many bits per channel."""
-        precision: Precision = "f32" if self.precision_for(bits) == "f32" else self._precision
+        """The model in tiles, in the precision for pictures of 8 or 16 bits per channel."""
+        is_exact = self.precision_for(bits) == "f32"
+        precision: Precision = "f32" if is_exact else self._compute.precision
         with self._lock:
             if precision not in self._tiled_predictors:
                 self._tiled_predictors[precision] = TiledPredictor(
-                    self._model, precision=precision, num_threads=self._num_threads
+                    self._model, precision=precision, num_threads=self._compute.num_threads
                 )
             return self._tiled_predictors[precision]
 

@@ -4,14 +4,17 @@ Arrays in and out; files, alpha and colour belong to the stylizer and the images
 """
 
 import threading
+from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
-from impasto.runtime.backends.choice import BackendName, open_backend
-from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend, Precision
+from impasto.runtime.backends.choice import open_backend
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeSettings
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.system.forks import check_not_forked
 from impasto.zoo.card import ModelCard
@@ -27,38 +30,31 @@ class Predictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32; a quantized model
-            is always run in `int8`.
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
-        num_requests: so many batches are computed at once, if as many threads ask for it: see
-            `backends.OpenVinoBackend`.
+        compute: how it is run. Tiles, memory and batches are `FittingPredictor`'s.
         bytes_kept: memory for the compiled model, at all sizes of pictures that are kept.
+        settings: fields of `Compute` that replace those of `compute`.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
         ForkError: this process was forked after a model was opened; also when it is called.
-        SettingError: an unknown precision, or fewer than one thread or request.
+        SettingError: a setting that `Compute` refuses.
     """
 
     def __init__(
         self,
         model: ModelFile,
+        compute: Compute = DEFAULT_COMPUTE,
         *,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
-        num_requests: int = 1,
         bytes_kept: int = MAX_BYTES_KEPT,
+        **settings: Unpack[ComputeSettings],
     ) -> None:
         self._model = model
         self._card = model.card
-        self._backend_name = backend
-        self._num_threads, self._num_requests = num_threads, num_requests
+        self._compute = replace(compute, **settings)
         self._bytes_kept = bytes_kept
-        self._is_auto = precision == "auto" and model.card.quantization is None
-        self._backend = self._open(precision)
+        self._is_auto = self._compute.precision == "auto" and model.card.quantization is None
+        self._backend = self._open(self._compute)
         self._exact_backend: Backend | None = None
         self._lock = threading.Lock()  # while it is opened
 
@@ -110,17 +106,10 @@ class Predictor:
         _check_pictures(rgb, "N×H×W×3", rank=4)
         return self._run(rgb, self._backend_for(bits))
 
-    def _open(self, precision: Precision) -> Backend:
+    def _open(self, compute: Compute) -> Backend:
         check_not_forked()
         try:
-            return open_backend(
-                self._model,
-                backend=self._backend_name,
-                precision=precision,
-                num_threads=self._num_threads,
-                num_requests=self._num_requests,
-                bytes_kept=self._bytes_kept,
-            )
+            return open_backend(self._model, compute, bytes_kept=self._bytes_kept)
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
 
@@ -129,7 +118,7 @@ class Predictor:
             return self._backend
         with self._lock:
             if self._exact_backend is None:
-                self._exact_backend = self._open("f32")
+                self._exact_backend = self._open(replace(self._compute, precision="f32"))
             return self._exact_backend
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:

@@ -3,11 +3,12 @@
 Resize, fill what is transparent, transform, give the photograph its colours or a share back.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import PIL.Image
@@ -18,14 +19,12 @@ from impasto.images import colour
 from impasto.images.files.io import AskedBits, Picture, resize_longer_side
 from impasto.images.resize import fit_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeSettings
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
@@ -40,51 +39,27 @@ class Stylizer:
     Args:
         name_or_file: the name of a model, the path of a model file, an address, or a model that
             was read already.
-        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel. `int8` takes the model's quantized form
-            (`impasto models quantize`).
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
-        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
-            or a number: always, with sides of so many pixels.
-        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
-            free.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory; for `stylize_all` and films.
-        num_requests: at most so many batches are computed at once, in folders and films; see
-            `backends.OpenVinoBackend`.
+        compute: how it is run.
+        settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
     Raises:
         UnknownModelError: no model of that name.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown precision, or a setting out of range.
+        SettingError: a setting that `Compute` refuses.
     """
 
     def __init__(
         self,
         name_or_file: str | os.PathLike[str] | ModelFile,
-        *,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
-        tile: Tile = "auto",
-        memory: str | int = DEFAULT_MEMORY,
-        batch_size: int = 1,
-        num_requests: int = 1,
+        compute: Compute = DEFAULT_COMPUTE,
+        **settings: Unpack[ComputeSettings],
     ) -> None:
-        model = resolve_model(name_or_file, task="style-transfer", quantized=precision == "int8")
-        self._predictor = FittingPredictor(
-            model,
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            tile=tile,
-            memory=memory,
-            batch_size=batch_size,
-            num_requests=num_requests,
-        )
+        compute = dataclasses.replace(compute, **settings)
+        is_int8 = compute.precision == "int8"
+        model = resolve_model(name_or_file, task="style-transfer", quantized=is_int8)
+        self._predictor = FittingPredictor(model, compute)
 
     @property
     def card(self) -> ModelCard:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import PIL.Image
@@ -14,14 +14,12 @@ from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.alpha import enlarged_with_alpha
 from impasto.images.files.io import AskedBits, Picture
 from impasto.images.histogram import match_histogram
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeSettings
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
@@ -37,54 +35,31 @@ class Upscaler:
             of a model, the path of a model file, an address, or a model that was read already.
         scale: how many times larger; None is the model's own, and 4 for those that exist for
             several scales.
-        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel. `int8` takes the model's quantized form
-            (`impasto models quantize`).
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
         match_histogram: give each channel the distribution of values that it has in the
             low-resolution picture, as the paper does afterwards; see `images.histogram`.
-        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
-            or a number: always, with sides of so many pixels of the given picture.
-        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
-            free.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory; for `upscale_all` and films.
-        num_requests: at most so many batches are computed at once, in folders and films; see
-            `backends.OpenVinoBackend`.
+        compute: how it is run.
+        settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown precision, or a setting out of range.
+        SettingError: a setting that `Compute` refuses.
     """
 
     def __init__(
         self,
         name_or_file: str | os.PathLike[str] | ModelFile = "sharp",
+        compute: Compute = DEFAULT_COMPUTE,
         *,
         scale: int | None = None,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
         match_histogram: bool = False,
-        tile: Tile = "auto",
-        memory: str | int = DEFAULT_MEMORY,
-        batch_size: int = 1,
-        num_requests: int = 1,
+        **settings: Unpack[ComputeSettings],
     ) -> None:
-        self._predictor = FittingPredictor(
-            resolve_upscaling_model(name_or_file, scale, quantized=precision == "int8"),
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            tile=tile,
-            memory=memory,
-            batch_size=batch_size,
-            num_requests=num_requests,
-        )
+        compute = dataclasses.replace(compute, **settings)
+        model = resolve_upscaling_model(name_or_file, scale, quantized=compute.precision == "int8")
+        self._predictor = FittingPredictor(model, compute)
         self._match_histogram = match_histogram
 
     @property

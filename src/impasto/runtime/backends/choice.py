@@ -1,64 +1,43 @@
 """Which backend runs a model, and whether model, backend and precision go together."""
 
-from typing import Literal, get_args
-
-from impasto.errors import MissingExtraError, ModelFileError, SettingError
-from impasto.runtime.backends.openvino_backend import (
-    MAX_BYTES_KEPT,
-    Backend,
-    OpenVinoBackend,
-    Precision,
-)
+from impasto.errors import MissingExtraError, ModelFileError
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend, OpenVinoBackend
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, Precision
 from impasto.zoo.model_file import ModelFile
-
-BackendName = Literal["auto", "openvino", "onnxruntime", "torch"]
-"""What can run a model; `auto` is OpenVINO."""
 
 
 def open_backend(
-    model: ModelFile,
-    *,
-    backend: BackendName = "auto",
-    precision: Precision = "auto",
-    num_threads: int | None = None,
-    num_requests: int = 1,
-    bytes_kept: int = MAX_BYTES_KEPT,
+    model: ModelFile, compute: Compute = DEFAULT_COMPUTE, *, bytes_kept: int = MAX_BYTES_KEPT
 ) -> Backend:
     """A backend with the model opened.
 
     Args:
         model: a verified model file.
-        backend: which one.
-        precision: of the arithmetic; quantized models take `auto` or `int8`, others the rest.
-        num_threads: at most so many; None leaves it to the backend.
-        num_requests: so many batches that OpenVINO computes at once, see there; the others take
-            what is asked of them at once on the same threads.
+        compute: which backend, and its settings. Quantized models take the precisions `auto` and
+            `int8`, others the rest. OpenVINO alone runs several requests in parallel.
         bytes_kept: memory for what OpenVINO compiled, see there.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown backend or precision, or fewer than one thread or request.
     """
-    if backend not in get_args(BackendName):
-        raise SettingError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
-    precision = _fitting(model, precision)
-    if backend == "onnxruntime":
+    precision = _fitting(model, compute.precision)
+    if compute.backend == "onnxruntime":
         from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(model.data, precision=precision, num_threads=num_threads)
-    if backend == "torch":
+        return OnnxRuntimeBackend(model.data, precision=precision, num_threads=compute.num_threads)
+    if compute.backend == "torch":
         try:
             from impasto.runtime.backends.torch_backend import TorchBackend
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", extra="train") from None
 
-        return TorchBackend(model, precision=precision, num_threads=num_threads)
+        return TorchBackend(model, precision=precision, num_threads=compute.num_threads)
     return OpenVinoBackend(
         model.data,
         precision=precision,
-        num_threads=num_threads,
-        num_requests=num_requests,
+        num_threads=compute.num_threads,
+        num_requests=compute.num_requests,
         cache_compiled=model.path is not None,  # what lies in memory is seldom seen again
         bytes_kept=bytes_kept,
     )

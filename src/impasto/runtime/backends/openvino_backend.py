@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from math import prod
 from types import ModuleType
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,7 @@ from impasto.runtime.backends.compiled_cache import (
     cache_key,
     compiled_models_folder,
 )
-
-Precision = Literal["auto", "f32", "bf16", "int8"]
-"""Of the arithmetic. `int8` is for quantized models: what they hold in 8 bits is computed so, the
-rest as with `auto`."""
-
+from impasto.runtime.compute import Precision
 
 MAX_SHAPES_STORED = 4
 """So many compiled shapes of a model go to disk in a process: the first picture is what matters,

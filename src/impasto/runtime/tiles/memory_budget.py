@@ -1,71 +1,16 @@
 """How much memory a picture takes, and how large tiles may be within a budget."""
 
-import re
 from dataclasses import dataclass
-from typing import Literal
 
-from impasto.errors import SettingError
 from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
 from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT
-from impasto.system.free_memory import free_memory
+from impasto.runtime.compute import MINIMUM_TILE, PROCESS_BYTES, TileSize
 from impasto.zoo.card import ModelCard
-
-Tile = Literal["auto", "off"] | int
-"""Whether a picture is cut into tiles: where memory asks for it, never, or always, so large."""
-
-DEFAULT_MEMORY = "auto"
-"""Of the whole process: see `memory_bytes`."""
-
-SHARE_OF_FREE_MEMORY = 0.6
-"""What `auto` takes of the memory that is to spare. The rest is for other programs, and for the
-files that the system keeps in memory."""
-
-MEMORY_IF_UNKNOWN = 2**30
-"""What `auto` is where the system does not say how much is to spare."""
-
-MINIMUM_TILE = 128
-"""The smallest side of tiles that can be asked for, in pixels."""
-
-MAXIMUM_TILE = 4096
-"""The largest."""
-
-PROCESS_BYTES = 300 * 2**20
-"""What Python, OpenVINO, libvips and a model take before any picture."""
 
 _PICTURE_BYTES_PER_PIXEL = 60
 """A float32 picture, its copy with grain, the batch made of it, and the decoded file."""
 
-_LEAST_BYTES = PROCESS_BYTES + 50 * 2**20
-
 _LARGEST_USEFUL_TILE = 1024
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
-    """Bytes meant by `512M`, `1.5G`, a number of bytes, or `auto`.
-
-    Args:
-        memory: `auto` is `SHARE_OF_FREE_MEMORY` of what the machine, or the control group that this
-            process is in, has to spare now.
-        num_processes: that share what `auto` takes.
-
-    Raises:
-        SettingError: another text, or too little for the process itself.
-    """
-    if memory == "auto":
-        free = free_memory()
-        if free is None:
-            return MEMORY_IF_UNKNOWN
-        return max(_LEAST_BYTES, int(SHARE_OF_FREE_MEMORY * free / num_processes))
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", str(memory), re.I)
-    if not found:
-        raise SettingError(f"memory is {memory!r}, expected auto, or an amount like 512M or 1.5G")
-    number = int(float(found[1]) * _UNITS[found[2].upper()])
-    if number < _LEAST_BYTES:
-        raise SettingError(
-            f"memory is {memory!r}, too little for the program itself; give 400M or more"
-        )
-    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +21,11 @@ class Tiling:
         tile: `auto`, `off`, or the side of tiles in pixels.
         memory: bytes that the whole process may take; `auto` cuts what would take more.
         has_cheaper_graph: whether models run as `cheaper_graph` writes them.
-
-    Raises:
-        SettingError: a tile size out of range.
     """
 
-    tile: Tile
+    tile: TileSize
     memory: int
     has_cheaper_graph: bool = True
-
-    def __post_init__(self) -> None:
-        is_side = isinstance(self.tile, int) and not isinstance(self.tile, bool)
-        if self.tile not in ("auto", "off") and not (
-            is_side and MINIMUM_TILE <= int(self.tile) <= MAXIMUM_TILE
-        ):
-            raise SettingError(
-                f"tile is {self.tile!r}, expected 'auto', 'off', or the side of tiles in whole "
-                f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
-            )
 
     def applies_to(
         self, card: ModelCard, height: int, width: int, *, precision: str = "f32"
