@@ -23,6 +23,7 @@ from impasto.runtime.backends.choice import open_backend
 from impasto.runtime.compute import BackendName, Compute
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.transformation import Stylization
 from impasto.zoo.registry import resolve_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos"
@@ -120,7 +121,7 @@ def _of_folders(size: int, rounds: int) -> list[float]:
                     read=load_picture,
                     transform=stylizer.stylize_all,
                     write=write,
-                    batching=stylizer.batching(),
+                    batching=Stylization(stylizer).batching(),
                 )
             )
 

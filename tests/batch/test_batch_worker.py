@@ -13,8 +13,9 @@ from PIL import Image
 from impasto.batch.manifest import Manifest
 from impasto.batch.source import ParquetColumns, list_items
 from impasto.batch.storage import place_at
-from impasto.batch.worker import Painter, PaintSettings, open_model
+from impasto.batch.worker import Painter, PaintSettings, open_transformation
 from impasto.errors import ModelFileError
+from impasto.runtime.stylizer import StyleSettings
 from model_fixtures import make_card, make_model_file
 
 COLUMNS = ParquetColumns(id="id", bytes="bytes")
@@ -168,7 +169,7 @@ def test_a_super_resolution_model_enlarges(output, pictures):
 
 def test_a_model_for_another_task_is_refused():
     with pytest.raises(ModelFileError, match="expected one for super-resolution"):
-        open_model(make_model_file(), PaintSettings("super-resolution"), num_threads=1)
+        open_transformation(make_model_file(), PaintSettings("super-resolution"), num_threads=1)
 
 
 def test_files_that_are_none_of_the_batch_s_are_kept(output, pictures):
@@ -211,7 +212,7 @@ def test_large_rows_of_a_parquet_are_read_one_by_one(output, tmp_path, monkeypat
 
 def test_a_picture_is_read_no_larger_than_it_is_wanted(output, tmp_path):
     Image.new("RGB", (640, 480), (10, 20, 30)).save(tmp_path / "a.jpg")
-    settings = PaintSettings("style-transfer", precision="f32", size=32)
+    settings = PaintSettings("style-transfer", StyleSettings(size=32), "f32")
     place = str(tmp_path / "a.jpg")
     table = pa.table({"source": ["a"], "location": [place], "target": ["a.png"]})
     (row,) = painter(output, settings=settings)(table).to_pylist()

@@ -6,11 +6,11 @@ import pytest
 
 from impasto.errors import SettingError
 from impasto.runtime import compute
-from impasto.runtime.compute import PROCESS_BYTES, Compute, ComputeSettings, memory_bytes
+from impasto.runtime.compute import PROCESS_BYTES, Compute, ComputeKeywords, memory_bytes
 
 
 def test_every_setting_can_be_given_as_a_keyword_too():
-    assert get_type_hints(ComputeSettings) == get_type_hints(Compute)
+    assert get_type_hints(ComputeKeywords) == get_type_hints(Compute)
 
 
 @pytest.mark.parametrize("name", ["num_threads", "batch_size", "num_requests"])

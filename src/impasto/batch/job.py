@@ -26,7 +26,7 @@ from impasto.batch.source import (
     list_row_groups,
 )
 from impasto.batch.storage import Place, place_at
-from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_model
+from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_transformation
 from impasto.errors import BatchError
 from impasto.files import reason_of
 from impasto.system.visible_text import one_line
@@ -110,7 +110,7 @@ def run_batch(
     """
     workers = workers or Workers()
     check_workers(workers)
-    open_model(model, settings, num_threads=workers.num_threads)  # or fail here, at once
+    open_transformation(model, settings, num_threads=workers.num_threads)  # or fail here, at once
     batch = _Batch(place_at(source), place_at(output), model, settings, workers)
     batch.plan(id_column=id_column, bytes_column=bytes_column, on_special=on_special)
     with _alone_in(batch.output):
@@ -205,7 +205,7 @@ class _Batch:
     def skip_what_is_done(self, *, overwrite: bool, verify: bool) -> None:
         """Leave out the pictures that an earlier call has made and that are still there."""
         sizes = self.output.sizes()
-        settings = {**asdict(self.settings), "model": self.model.sha256}
+        settings = {**self.settings.recorded(), "model": self.model.sha256}
         self.manifest.begin(settings, sizes, overwrite=overwrite)
         self.done = self.manifest.kept(sizes, verify=verify)
         if not overwrite:

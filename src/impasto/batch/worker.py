@@ -27,9 +27,12 @@ from impasto.batch.source import (
 )
 from impasto.batch.storage import Place, place_at
 from impasto.errors import ImpastoError
-from impasto.images.files.io import Picture, load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
-from impasto.runtime.compute import Precision, memory_bytes
+from impasto.runtime.compute import Compute, Precision, memory_bytes
+from impasto.runtime.stylizer import DEFAULT_STYLE, StyleSettings, Stylizer
+from impasto.runtime.transformation import Enlargement, Stylization, Transformation
+from impasto.runtime.upscaler import Upscaler
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 
@@ -64,53 +67,45 @@ ROW_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class PaintSettings:
-    """What is done to every picture.
+    """What is done to every picture, and how it is written.
 
     Attributes:
         task: what the model is for.
-        size: pixels of the longer side before; None keeps it. For styles.
-        strength: of the style.
-        keep_colors: of the photograph.
+        style: how photographs are stylized; for styles.
         precision: of the arithmetic.
         quality: of JPEG and WebP.
         picture_format: suffix of what is written; None lets each picture's name decide.
     """
 
     task: Literal["style-transfer", "super-resolution"]
-    size: int | None = None
-    strength: float = 1.0
-    keep_colors: bool = False
+    style: StyleSettings = DEFAULT_STYLE
     precision: Precision = "auto"
     quality: int = 92
     picture_format: str | None = None
 
+    def recorded(self) -> dict[str, Any]:
+        """The settings as the manifest has them, all on one level."""
+        fields = asdict(self)
+        return {"task": fields.pop("task"), **fields.pop("style"), **fields}
 
-def open_model(
+
+def open_transformation(
     model: ModelFile, settings: PaintSettings, *, num_threads: int | None
-) -> Callable[[Picture], Picture]:
+) -> Transformation:
     """What a model and settings do to a picture.
 
     Raises:
         ModelFileError: the model is for another task, or cannot be opened.
     """
     num_workers = (os.cpu_count() or 1) // (num_threads or 1)  # on this machine, at most
-    memory = memory_bytes("auto", num_processes=max(1, num_workers))
-    if settings.task == "super-resolution":
-        from impasto.runtime.upscaler import Upscaler
-
-        upscaler = Upscaler(
-            model, precision=settings.precision, num_threads=num_threads, memory=memory
-        )
-        return upscaler.upscale
-    from impasto.runtime.stylizer import Stylizer
-
-    stylizer = Stylizer(model, precision=settings.precision, num_threads=num_threads, memory=memory)
-    return lambda picture: stylizer.stylize(
-        picture,
-        size=settings.size,
-        strength=settings.strength,
-        keep_colors=settings.keep_colors,
+    compute = Compute(
+        precision=settings.precision,
+        num_threads=num_threads,
+        memory=memory_bytes("auto", num_processes=max(1, num_workers)),
     )
+    if settings.task == "super-resolution":
+        return Enlargement(Upscaler(model, compute))
+    return Stylization(Stylizer(model, compute), settings.style)
 
 
 class Painter:
@@ -138,7 +133,7 @@ class Painter:
         may_replace: frozenset[str] | None = None,
     ) -> None:
         self._may_replace = may_replace
-        self._apply = open_model(model, settings, num_threads=num_threads)
+        self._transformation = open_transformation(model, settings, num_threads=num_threads)
         self._settings = settings
         self._output = output
         self._columns, self._done = columns, done
@@ -171,7 +166,8 @@ class Painter:
         work = _Work(source, target or "")
         try:
             work.target = target or target_of_id(source, self._settings.picture_format)
-            result = self._apply(load_picture(read(), longer_side=self._settings.size))
+            picture = load_picture(read(), longer_side=self._transformation.size)
+            result = self._transformation.transform(picture)
             encoded = io.BytesIO()
             suffix = work.target.rpartition(".")[2] or DEFAULT_PARQUET_FORMAT
             save_picture(result, encoded, format=suffix, quality=self._settings.quality)

@@ -19,7 +19,7 @@ from impasto.cli.display.console import (
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
 from impasto.cli.files.transform import tell_of_special
-from impasto.cli.options import Json, KeepColors, Precision, Quality, Scale, Size, Strength
+from impasto.cli.options import Json, Precision, Quality, Scale, StyleOptions, with_option_records
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -32,6 +32,7 @@ MAX_FAILURES_TOLD = 20
 SECONDS_BETWEEN_LINES = 10.0
 
 
+@with_option_records
 def batch(
     pictures: Annotated[str, typer.Argument(metavar="INPUT", hidden=True)],
     *,
@@ -47,9 +48,7 @@ def batch(
         typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
     ] = None,
     scale: Scale = None,
-    size: Size = None,
-    strength: Strength = 1.0,
-    keep_colors: KeepColors = False,
+    looks: StyleOptions,
     precision: Precision = "auto",
     quality: Quality = 92,
     picture_format: Annotated[
@@ -98,9 +97,9 @@ def batch(
     from impasto.batch.worker import PaintSettings
 
     found, task = _model_of(style, model, scale)
-    if task == "super-resolution" and (size is not None or strength != 1 or keep_colors):
+    if task == "super-resolution" and looks != StyleOptions():
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
-    settings = PaintSettings(task, size, strength, keep_colors, precision, quality, picture_format)
+    settings = PaintSettings(task, looks.settings(), precision, quality, picture_format)
     # Ray says on stdout that a worker died; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
         outcome = run_batch(

@@ -39,18 +39,18 @@ def camera(
     """
     from impasto.cli.display.window import Window
     from impasto.images.picture import Picture
-    from impasto.runtime.stylizer import Stylizer
+    from impasto.runtime.stylizer import StyleSettings, Stylizer
     from impasto.runtime.video.camera import Camera
     from impasto.runtime.video.live import LiveStyle, show_live
     from impasto.system.visible_text import visible
+
+    settings = StyleSettings(strength=strength, keep_colors=keep_colors)
 
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)
         return LiveStyle(
             visible(stylizer.card.title),
-            lambda rgb: (
-                stylizer.stylize(Picture(rgb), strength=strength, keep_colors=keep_colors).rgb
-            ),
+            lambda rgb: stylizer.stylize(Picture(rgb), settings).rgb,
         )
 
     styles = [live(name) for name in style]

@@ -9,9 +9,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from impasto.images.formats.encoding import AskedBits
+    from impasto.runtime.compute import Compute
+    from impasto.runtime.stylizer import StyleSettings
 
 # The range that runtime.stylizer accepts.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -96,7 +101,10 @@ BatchSize = Annotated[
     typer.Option(metavar="N", min=1, help="So many pictures of one size at once, if they fit."),
 ]
 Requests = Annotated[
-    int, typer.Option(metavar="N", min=1, help="So many computed side by side, if they fit.")
+    int,
+    typer.Option(
+        "--requests", metavar="N", min=1, help="So many computed side by side, if they fit."
+    ),
 ]
 Quality = Annotated[
     int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF, HEIC and films.")
@@ -180,16 +188,45 @@ def _parameters_of_fields(record: Any) -> list[inspect.Parameter]:
 
 @dataclass(frozen=True, slots=True)
 class StyleOptions:
-    """How photographs are stylized; the fields of `runtime.transformation.StyleSettings`."""
+    """The flags of `runtime.stylizer.StyleSettings`, by the names of its fields."""
 
     size: Size = None
     strength: Strength = 1.0
     keep_colors: KeepColors = False
 
+    def settings(self) -> "StyleSettings":
+        """How photographs are stylized."""
+        from impasto.runtime.stylizer import StyleSettings
+
+        return StyleSettings(**dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """The flags of `runtime.compute.Compute`, by the names of its fields."""
+
+    precision: Precision = "auto"
+    backend: Backend = "auto"
+    tile: Tile = "auto"
+    memory: Memory = "auto"
+    batch_size: BatchSize = 1
+    num_requests: Requests = 1
+
+    def settings(self) -> "Compute":
+        """How the model is run.
+
+        Raises:
+            SettingError: a tile or memory that `Compute` refuses.
+        """
+        from impasto.runtime.compute import Compute
+
+        tile = int(self.tile) if self.tile.isdecimal() else self.tile
+        return Compute(**dataclasses.asdict(self) | {"tile": tile})
+
 
 @dataclass(frozen=True, slots=True)
 class WritingOptions:
-    """How results are written, which of them, and what is printed of them."""
+    """How results are written, which of them, and how they are reported."""
 
     quality: Quality = 92
     lossless: Lossless = False
@@ -198,7 +235,7 @@ class WritingOptions:
     overwrite: Overwrite = False
     json: Json = False
 
-
-def tile_of(text: str) -> Any:
-    """What --tile means: a word, or a number of pixels; other words are refused further down."""
-    return int(text) if text.isdecimal() else text
+    @property
+    def bits_per_channel(self) -> "AskedBits":
+        """`bits` as the images room takes it."""
+        return "auto" if self.bits == "auto" else 8 if self.bits == "8" else 16

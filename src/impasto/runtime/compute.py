@@ -92,7 +92,7 @@ class Compute:
             memory_bytes(self.memory)
 
 
-class ComputeSettings(TypedDict, total=False):
+class ComputeKeywords(TypedDict, total=False):
     """The fields of `Compute` as keywords: `Stylizer("udnie", precision="f32")`."""
 
     precision: Precision

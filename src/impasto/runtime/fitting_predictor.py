@@ -6,20 +6,19 @@ And that takes several pictures at once where they fit.
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.formats.encoding import AskedBits
 from impasto.runtime.batching import Batching, Load, batches
 from impasto.runtime.compute import Compute, Precision, memory_bytes
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import (
     Finish,
     LargePicture,
     LargeResult,
+    SavingKeywords,
     find_large,
     transform_large,
 )
@@ -176,10 +175,7 @@ class FittingPredictor:
         picture: LargePicture,
         *,
         finish: Finish | None = None,
-        quality: int = 92,
-        bits: AskedBits = "auto",
-        overwrite: bool = False,
-        progress: Progress | None = None,
+        **saving: Unpack[SavingKeywords],
     ) -> LargeResult:
         """Transform a picture from file to file.
 
@@ -191,8 +187,5 @@ class FittingPredictor:
             tile_size=self._tiling.tile_size(self.card),
             features_bytes=self._tiling.features_bytes(self.card),
             finish=finish,
-            quality=quality,
-            bits=bits,
-            overwrite=overwrite,
-            progress=progress,
+            **saving,
         )

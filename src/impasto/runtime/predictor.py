@@ -14,7 +14,7 @@ from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
 from impasto.runtime.backends.choice import open_backend
 from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend
-from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeSettings
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.system.forks import check_not_forked
 from impasto.zoo.card import ModelCard
@@ -47,7 +47,7 @@ class Predictor:
         compute: Compute = DEFAULT_COMPUTE,
         *,
         bytes_kept: int = MAX_BYTES_KEPT,
-        **settings: Unpack[ComputeSettings],
+        **settings: Unpack[ComputeKeywords],
     ) -> None:
         self._model = model
         self._card = model.card

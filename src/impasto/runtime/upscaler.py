@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Unpack, overload
 
 import numpy as np
@@ -12,14 +11,11 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.alpha import enlarged_with_alpha
-from impasto.images.files.io import AskedBits, Picture
+from impasto.images.files.io import Picture
 from impasto.images.histogram import match_histogram
-from impasto.runtime.batching import Batching, Load
-from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeSettings
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.tiles.grid import Progress
-from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
@@ -55,12 +51,22 @@ class Upscaler:
         *,
         scale: int | None = None,
         match_histogram: bool = False,
-        **settings: Unpack[ComputeSettings],
+        **settings: Unpack[ComputeKeywords],
     ) -> None:
         compute = dataclasses.replace(compute, **settings)
         model = resolve_upscaling_model(name_or_file, scale, quantized=compute.precision == "int8")
         self._predictor = FittingPredictor(model, compute)
-        self._match_histogram = match_histogram
+        self._matches_histogram = match_histogram
+
+    @property
+    def predictor(self) -> FittingPredictor:
+        """The model, for pictures of any size."""
+        return self._predictor
+
+    @property
+    def matches_histogram(self) -> bool:
+        """Whether each channel is given the distribution of values of the low resolution."""
+        return self._matches_histogram
 
     @property
     def card(self) -> ModelCard:
@@ -129,62 +135,11 @@ class Upscaler:
         """
         given = [(fill_transparent(picture), picture.bits) for picture in pictures]
         enlarged = self._predictor.predict_all(given)
-        if self._match_histogram:
+        if self._matches_histogram:
             enlarged = [
                 match_histogram(rgb, low) for rgb, (low, _) in zip(enlarged, given, strict=True)
             ]
         return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
-
-    def batching(self) -> Batching[Picture]:
-        """Which pictures may go to `upscale_all` together, and how many calls may be under way."""
-
-        def load(picture: Picture) -> Load:
-            return self._predictor.load_of(picture.height, picture.width, bits=picture.bits)
-
-        return self._predictor.batching_by(load)
-
-    def find_large(self, source: Path, target: Path) -> LargePicture | None:
-        """A file that is too large for memory and is to be enlarged by `upscale_large`.
-
-        Args:
-            source: the picture's file.
-            target: where the result goes.
-
-        Returns:
-            The picture; None for what fits, and for what must be read or written whole, as where
-            histograms are matched.
-
-        Raises:
-            PictureFileError: the target's suffix says no format.
-        """
-        return None if self._match_histogram else self._predictor.find_large(source, target)
-
-    def upscale_large(
-        self,
-        picture: LargePicture,
-        *,
-        quality: int = 92,
-        bits: AskedBits = "auto",
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> LargeResult:
-        """Enlarge a picture from file to file.
-
-        Args:
-            picture: what `find_large` found.
-            quality: 1 to 100, for JPEG.
-            bits: per channel of PNG and TIFF; `auto` is what the picture came with.
-            overwrite: replace a file that is there.
-            progress: told how many tiles are done, and of how many.
-
-        Raises:
-            OutputExistsError: a file is there and may not be overwritten.
-            PictureFileError: the picture cannot be read, or the result not be written.
-            ModelFileError: the model cannot be run, or not in tiles.
-        """
-        return self._predictor.transform_large(
-            picture, quality=quality, bits=bits, overwrite=overwrite, progress=progress
-        )
 
 
 def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:

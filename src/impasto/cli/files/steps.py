@@ -10,65 +10,29 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.console import print_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job
-from impasto.cli.files.video import TransformClip, run_clip
+from impasto.cli.files.video import run_clip
+from impasto.cli.options import WritingOptions
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
 from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
-    from impasto.images.files.io import Animation, AskedBits, Picture
+    from impasto.images.files.io import Animation, Picture
     from impasto.runtime.batching import Batching, Load
     from impasto.runtime.pipeline import Outcome as Done
-    from impasto.runtime.tiles.grid import Progress
-    from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
+    from impasto.runtime.tiles.large_pictures import LargePicture
+    from impasto.runtime.transformation import Transformation
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How results are written, and which of them."""
-
-    quality: int
-    lossless: bool
-    bits: Literal["auto", "8", "16"]
-    skip_existing: bool
-    overwrite: bool
-    json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Transformation:
-    """What is done to every picture.
-
-    Attributes:
-        name: of the model, for JSON.
-        key: what JSON calls that.
-        precision: that the model computes in, for one picture.
-        film_precision: that it computes in for films.
-        apply: pictures to as many others.
-        batching: which may be given to it together.
-        apply_to_clip: one film to another, from file to file.
-        find_large: a photograph and where it goes, if it is to go from file to file by windows;
-            None for one that is read whole.
-        apply_to_large: that way, told how to write and whom to tell of each tile.
-        smaller: what to do where memory is too small for a picture.
-        longer_side: pixels that pictures are resized to first, if they are.
-    """
-
-    name: str
-    key: str
-    precision: "Callable[[Picture], str]"
-    film_precision: str
-    apply: "Callable[[Sequence[Picture]], Sequence[Picture]]"
-    batching: "Batching[Picture]"
-    apply_to_clip: "TransformClip"
-    find_large: "Callable[[Path, Path], LargePicture | None]"
-    apply_to_large: "Callable[[LargePicture, Writing, Progress], LargeResult]"
-    smaller: str
-    longer_side: int | None = None
+IF_TOO_LARGE = {
+    "style-transfer": "give a smaller one with --size",
+    "super-resolution": "cut it into parts",
+}
+"""What to do where memory is too small for a picture, by the task of the model."""
 
 
 @dataclass(slots=True)
@@ -84,8 +48,8 @@ class Work:
 class Steps:
     """What is done for a job: one after the other, or in threads of their own."""
 
-    transformation: Transformation
-    writing: Writing
+    transformation: "Transformation"
+    writing: WritingOptions
     progress: PictureProgress
 
     def goes_by_file(self, job: Job) -> bool:
@@ -118,7 +82,7 @@ class Steps:
     def read(self, job: Job) -> Work:
         """The photograph of a job."""
         started = time.perf_counter()
-        given = _read(job, self.transformation.longer_side)
+        given = _read(job, self.transformation.size)
         return Work(given, {}, time.perf_counter() - started)
 
     @property
@@ -127,7 +91,7 @@ class Steps:
         from impasto.images.files.io import Animation
         from impasto.runtime.batching import Load
 
-        batching = self.transformation.batching
+        batching = self.transformation.batching()
 
         def load(work: Work) -> "Load":
             if isinstance(work.picture, Animation):  # done while it is written
@@ -144,7 +108,7 @@ class Steps:
         if isinstance(works[0].picture, Animation):  # alone
             return [self._transform_animation(works[0].picture, works[0].seconds)]
         given = [work.picture for work in works if not isinstance(work.picture, Animation)]
-        made = self.transformation.apply(given)
+        made = self.transformation.transform_all(given)
         seconds = (time.perf_counter() - started) / len(works)
         return [
             Work(result, self._facts(picture, result), work.seconds + seconds)
@@ -162,14 +126,14 @@ class Steps:
         facts: dict[str, Any] = {"frames": given.num_frames}
 
         def apply(picture: "Picture") -> "Picture":
-            (result,) = self.transformation.apply([picture])
+            result = self.transformation.transform(picture)
             facts.update(self._facts(picture, result))
             return result
 
         return Work(given.transformed(apply), facts, seconds)
 
     def _facts(self, picture: "Picture", result: "Picture") -> dict[str, Any]:
-        precision = self.transformation.precision(picture)
+        precision = self.transformation.predictor.precision_for(picture.bits)
         return {"width": result.width, "height": result.height, "precision": precision}
 
     def known(self, job: Job, error: Exception) -> ImpastoError:
@@ -177,7 +141,7 @@ class Steps:
         if isinstance(error, MemoryError):
             return PictureFileError(
                 f"{job.source}: there is not enough memory for a picture of this size; "
-                f"{self.transformation.smaller}"
+                f"{IF_TOO_LARGE[self.transformation.predictor.card.task]}"
             )
         if not isinstance(error, ImpastoError):
             raise error
@@ -191,7 +155,13 @@ class Steps:
     def _run_large(self, job: Job, large: "LargePicture") -> dict[str, Any]:
         started = time.perf_counter()
         make_folder(Path(job.target).parent)
-        result = self.transformation.apply_to_large(large, self.writing, self.progress.tile)
+        result = self.transformation.transform_large(
+            large,
+            quality=self.writing.quality,
+            bits=self.writing.bits_per_channel,
+            overwrite=self.writing.overwrite,
+            progress=self.progress.tile,
+        )
         return {
             "photo": job.source,
             "picture": job.target,
@@ -203,13 +173,7 @@ class Steps:
 
     def _run_clip(self, job: Job) -> dict[str, Any]:
         make_folder(Path(job.target).parent)
-        return run_clip(
-            job,
-            self.transformation.apply_to_clip,
-            quality=self.writing.quality,
-            overwrite=self.writing.overwrite,
-            progress=self.progress,
-        ) | {"precision": self.transformation.film_precision}
+        return run_clip(job, self.transformation, self.writing, self.progress)
 
 
 def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
@@ -230,7 +194,7 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
     return given.first()
 
 
-def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
+def _write(result: "Picture | Animation", target: str, writing: WritingOptions) -> None:
     from impasto.images.files.io import Animation, save_animation, save_picture
     from impasto.images.files.output import save_or_keep
 
@@ -239,7 +203,7 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
     save: Callable[..., None] = (
         save_animation
         if isinstance(result, Animation)
-        else partial(save_picture, bits=asked_bits(writing))
+        else partial(save_picture, bits=writing.bits_per_channel)
     )
     save = partial(
         save,
@@ -255,16 +219,6 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
     save(stream)
     sys.stdout.buffer.write(stream.getvalue())
     sys.stdout.buffer.flush()
-
-
-def asked_bits(writing: Writing) -> "AskedBits":
-    """What --bits means."""
-    match writing.bits:
-        case "8":
-            return 8
-        case "16":
-            return 16
-    return "auto"
 
 
 def make_folder(folder: Path) -> None:

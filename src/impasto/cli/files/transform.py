@@ -26,12 +26,18 @@ from impasto.cli.display.console import (
 )
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job, check_targets, plan_jobs
-from impasto.cli.files.steps import Steps, Transformation, Writing, asked_bits, make_folder
+from impasto.cli.files.steps import Steps, make_folder
+from impasto.cli.options import WritingOptions
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.runtime.video.suffixes import is_clip
 
 if TYPE_CHECKING:
     from impasto.runtime.pipeline import Outcome as Done
+    from impasto.runtime.transformation import Transformation
+
+
+JSON_KEYS = {"style-transfer": "style", "super-resolution": "model"}
+"""What JSON calls the model, by its task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,8 @@ class Outcome:
 def transform_files(
     photos: list[str],
     output: str,
-    load: Callable[[], Transformation],
-    writing: Writing,
+    load: "Callable[[], Transformation]",
+    writing: WritingOptions,
 ) -> None:
     """Transform photographs, folders of them and pipes; say what was done.
 
@@ -77,7 +83,8 @@ def transform_files(
     report: dict[str, Any] = {}
     if jobs:
         transformation = load()
-        report[transformation.key] = transformation.name
+        predictor = transformation.predictor
+        report[JSON_KEYS[predictor.card.task]] = predictor.name
         if are_many:
             _check_folder(Path(output))  # here, once, and not with every picture
         _run_all(jobs, transformation, writing, outcome, are_many=are_many)
@@ -111,7 +118,7 @@ def _conclude(outcome: Outcome) -> None:
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
-def _check_formats(jobs: list[Job], writing: Writing) -> None:
+def _check_formats(jobs: list[Job], writing: WritingOptions) -> None:
     """Refuse before the work begins what a format cannot hold."""
     from impasto.images.files.io import check_encoding, format_named
 
@@ -122,7 +129,7 @@ def _check_formats(jobs: list[Job], writing: Writing) -> None:
             format_named(suffix),
             quality=writing.quality,
             lossless=writing.lossless,
-            bits=asked_bits(writing),
+            bits=writing.bits_per_channel,
         )
 
 
@@ -140,8 +147,8 @@ def _check_pipes(jobs: list[Job], *, json: bool) -> None:
 
 def _run_all(
     jobs: list[Job],
-    transformation: Transformation,
-    writing: Writing,
+    transformation: "Transformation",
+    writing: WritingOptions,
     outcome: Outcome,
     *,
     are_many: bool,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ _ROWS_AT_ONCE = 64
 
 Finish = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """The picture h×w×3 made of a window's transformed colours and its own, of one size."""
+
+
+class SavingKeywords(TypedDict, total=False):
+    """How `transform_large` writes the result, as keywords that callers hand on."""
+
+    quality: int
+    bits: AskedBits
+    overwrite: bool
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)
