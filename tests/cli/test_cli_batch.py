@@ -67,10 +67,10 @@ def test_what_is_done_is_not_done_again(batch, folder, tmp_path, tiny_model_path
 
 
 def done_before(output, model, *, prefix=""):
-    from impasto.batch.worker import PaintSettings
+    from impasto.batch.worker import BatchSettings
     from impasto.zoo.model_file import read_model_file
 
-    settings = PaintSettings("style-transfer").recorded()
+    settings = BatchSettings("style-transfer").recorded()
     manifest = Manifest(place_at(str(output)), prefix=prefix)
     manifest.begin({**settings, "model": read_model_file(model).sha256}, [], overwrite=False)
     (output / "photo.png").write_bytes(b"12345")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from impasto.batch.worker import Painter
+from impasto.batch.worker import Worker
 from impasto.errors import BatchError
 from impasto.system.signals import kept_handlers
 
@@ -41,21 +41,21 @@ class Workers:
     num_threads: int = 1
 
 
-class RayPainter:
-    """A `Painter` that is made where it works; what it is made of lies in Ray's store.
+class RayWorker:
+    """A `Worker` that is made where it works; what it is made of lies in Ray's store.
 
     So the model travels once, and is there for a worker that is started again.
     """
 
     def __init__(self, recipe: list[Any]) -> None:
-        """Make the painter; a list, for Ray would fetch what is not in one before its time."""
+        """Make the worker; a list, for Ray would fetch what is not in one before its time."""
         import ray
 
-        self._painter: Painter = ray.get(recipe[0])()
+        self._worker: Worker = ray.get(recipe[0])()
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """The rows of the manifest for a table of pictures."""
-        return self._painter(table)
+        return self._worker(table)
 
 
 def check_workers(workers: Workers) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from impasto.batch.cluster import MAX_TASK_RETRIES, RayPainter, Workers, check_workers, running_ray
+from impasto.batch.cluster import MAX_TASK_RETRIES, RayWorker, Workers, check_workers, running_ray
 from impasto.batch.manifest import Manifest, ManifestRow
 from impasto.batch.source import (
     PARQUET_SUFFIX,
@@ -26,7 +26,7 @@ from impasto.batch.source import (
     list_row_groups,
 )
 from impasto.batch.storage import Place, place_at
-from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_transformation
+from impasto.batch.worker import PART_NAME, BatchSettings, Worker, open_transformation
 from impasto.errors import BatchError
 from impasto.files import reason_of
 from impasto.system.visible_text import one_line
@@ -78,7 +78,7 @@ def run_batch(
     source: str,
     output: str,
     model: ModelFile,
-    settings: PaintSettings,
+    settings: BatchSettings,
     *,
     workers: Workers | None = None,
     id_column: str | None = None,
@@ -148,7 +148,7 @@ class _Batch:
         source: Place,
         output: Place,
         model: ModelFile,
-        settings: PaintSettings,
+        settings: BatchSettings,
         workers: Workers,
     ) -> None:
         self.source, self.output = source, output
@@ -269,7 +269,7 @@ class _Batch:
         from ray.data import ActorPoolStrategy
 
         recipe = partial(
-            Painter,
+            Worker,
             self.model,
             self.settings,
             output=self.output,
@@ -281,7 +281,7 @@ class _Batch:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray has no other name for max_task_retries yet
             painted = dataset.map_batches(
-                RayPainter,
+                RayWorker,
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=ActorPoolStrategy(size=num_workers),

@@ -66,7 +66,7 @@ ROW_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class PaintSettings:
+class BatchSettings:
     """What is done to every picture, and how it is written.
 
     Attributes:
@@ -90,7 +90,7 @@ class PaintSettings:
 
 
 def open_transformation(
-    model: ModelFile, settings: PaintSettings, *, num_threads: int | None
+    model: ModelFile, settings: BatchSettings, *, num_threads: int | None
 ) -> Transformation:
     """What a model and settings do to a picture.
 
@@ -108,7 +108,7 @@ def open_transformation(
     return Stylization(Stylizer(model, compute), settings.style)
 
 
-class Painter:
+class Worker:
     """Works on tables: of sources, locations and targets, or of a Parquet's row groups.
 
     Args:
@@ -124,7 +124,7 @@ class Painter:
     def __init__(
         self,
         model: ModelFile,
-        settings: PaintSettings,
+        settings: BatchSettings,
         *,
         output: Place,
         columns: ParquetColumns | None,

@@ -1,8 +1,10 @@
 """`impasto batch`: pictures by the million, by a pool of workers, on one machine or a cluster."""
 
 import contextlib
+import dataclasses
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -31,55 +33,74 @@ if TYPE_CHECKING:
 MAX_FAILURES_TOLD = 20
 SECONDS_BETWEEN_LINES = 10.0
 
+BatchInput = Annotated[str, typer.Argument(metavar="INPUT", hidden=True)]
+BatchOutput = Annotated[
+    str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
+]
+BatchStyle = Annotated[
+    str | None, typer.Option("--style", "-s", metavar="STYLE", help="Repaint in this style.")
+]
+BatchModel = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
+]
+BeginAnew = Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever is there.")]
+PictureFormat = Annotated[
+    Literal["jpg", "png", "webp", "tif"] | None,
+    typer.Option("--format", metavar="jpg|png|webp|tif", help="Of the pictures; their own."),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read what was done before, and compare checksums.")
+]
 
-@with_option_records
-def batch(
-    pictures: Annotated[str, typer.Argument(metavar="INPUT", hidden=True)],
-    *,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
-    ],
-    style: Annotated[
-        str | None,
-        typer.Option("--style", "-s", metavar="STYLE", help="Repaint in this style."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
-    ] = None,
-    scale: Scale = None,
-    looks: StyleOptions,
-    precision: Precision = "auto",
-    quality: Quality = 92,
-    picture_format: Annotated[
-        Literal["jpg", "png", "webp", "tif"] | None,
-        typer.Option("--format", metavar="jpg|png|webp|tif", help="Of the pictures; their own."),
-    ] = None,
+
+@dataclass(frozen=True, slots=True)
+class ParquetOptions:
+    """The columns of a Parquet; None lets its schema decide."""
+
     id_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a Parquet: what its pictures are called.")
-    ] = None,
+    ] = None
     bytes_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of a Parquet: its pictures.")
-    ] = None,
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """The flags of `impasto.batch.cluster.Workers`."""
+
     address: Annotated[
         str,
         typer.Option(
             metavar="ADDRESS", help="A Ray cluster's, auto for the one here; local starts one."
         ),
-    ] = "local",
+    ] = "local"
     workers: Annotated[
         int | None,
         typer.Option(metavar="NUMBER", min=1, help="Models at work; as many as there are cores."),
-    ] = None,
+    ] = None
     threads_per_worker: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="Cores for each model.")
-    ] = 1,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read what was done before, and compare checksums.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew, whatever is there.")
-    ] = False,
+    ] = 1
+
+
+@with_option_records
+def batch(
+    pictures: BatchInput,
+    *,
+    output: BatchOutput,
+    style: BatchStyle = None,
+    model: BatchModel = None,
+    scale: Scale = None,
+    looks: StyleOptions,
+    precision: Precision = "auto",
+    quality: Quality = 92,
+    picture_format: PictureFormat = None,
+    columns: ParquetOptions,
+    pool: WorkerOptions,
+    verify: Verify = False,
+    overwrite: BeginAnew = False,
     json: Json = False,
 ) -> None:
     """Repaint or enlarge pictures by the million, on this machine or a Ray cluster.
@@ -94,22 +115,20 @@ def batch(
     """
     from impasto.batch.cluster import Workers
     from impasto.batch.job import run_batch
-    from impasto.batch.worker import PaintSettings
+    from impasto.batch.worker import BatchSettings
 
-    found, task = _model_of(style, model, scale)
+    model_file, task = _model_of(style, model, scale)
     if task == "super-resolution" and looks != StyleOptions():
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
-    settings = PaintSettings(task, looks.settings(), precision, quality, picture_format)
     # Ray says on stdout that a worker died; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
         outcome = run_batch(
             pictures,
             output,
-            found,
-            settings,
-            workers=Workers(address, workers, threads_per_worker),
-            id_column=id_column,
-            bytes_column=bytes_column,
+            model_file,
+            BatchSettings(task, looks.settings(), precision, quality, picture_format),
+            workers=Workers(pool.address, pool.workers, pool.threads_per_worker),
+            **dataclasses.asdict(columns),
             overwrite=overwrite,
             verify=verify,
             on_progress=progress,
