@@ -38,19 +38,25 @@ BatchOutput = Annotated[
     str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
 ]
 BatchStyle = Annotated[
-    str | None, typer.Option("--style", "-s", metavar="STYLE", help="Repaint in this style.")
+    str | None, typer.Option("--style", "-s", metavar="STYLE", help="Stylize in this style.")
 ]
 BatchModel = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
+    typer.Option("--model", "-m", metavar="MODEL", help="Upscale by this model instead."),
 ]
-BeginAnew = Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever is there.")]
+BeginAnew = Annotated[
+    bool, typer.Option("--overwrite", help="Begin anew, and replace files that exist.")
+]
 PictureFormat = Annotated[
     Literal["jpg", "png", "webp", "tif"] | None,
-    typer.Option("--format", metavar="jpg|png|webp|tif", help="Of the pictures; their own."),
+    typer.Option(
+        "--format",
+        metavar="jpg|png|webp|tif",
+        help="Format of the results; default: that of each picture.",
+    ),
 ]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Read what was done before, and compare checksums.")
+    bool, typer.Option("--verify", help="Read the results of earlier calls and compare checksums.")
 ]
 
 
@@ -59,10 +65,12 @@ class ParquetOptions:
     """The columns of a Parquet; None lets its schema decide."""
 
     id_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a Parquet: what its pictures are called.")
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a Parquet that names its pictures."),
     ] = None
     bytes_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a Parquet: its pictures.")
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a Parquet that holds its pictures."),
     ] = None
 
 
@@ -73,15 +81,16 @@ class WorkerOptions:
     address: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="A Ray cluster's, auto for the one here; local starts one."
+            metavar="ADDRESS",
+            help="Address of a Ray cluster; auto = the one here, local starts one.",
         ),
     ] = "local"
     workers: Annotated[
         int | None,
-        typer.Option(metavar="NUMBER", min=1, help="Models at work; as many as there are cores."),
+        typer.Option(metavar="NUMBER", min=1, help="Number of workers; default: one per core."),
     ] = None
     threads_per_worker: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Cores for each model.")
+        int, typer.Option(metavar="NUMBER", min=1, help="Threads of each worker.")
     ] = 1
 
 
@@ -103,9 +112,9 @@ def batch(
     overwrite: BeginAnew = False,
     json: Json = False,
 ) -> None:
-    """Repaint or enlarge pictures by the million, on this machine or a Ray cluster.
+    """Stylize or upscale pictures by the million, on this machine or a Ray cluster.
 
-    INPUT is a folder, a text file with a path or address on each line, or a Parquet with bytes;
+    INPUT is a folder, a text file with a path or URL on each line, or a Parquet with bytes;
     on a disk, or in an object store (s3://, gs://). The pictures go into the folder OUT with
     their names and nested folders, or into the Parquet OUT.parquet.
 

@@ -10,18 +10,25 @@ from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
 Styles = Annotated[
     list[str],
     typer.Option(
-        "--style", "-s", metavar="STYLE", help="A style's name or file; several: key n changes."
+        "--style",
+        "-s",
+        metavar="STYLE",
+        help="Name or file of a style; give several to change by key n.",
     ),
 ]
 CameraName = Annotated[
     str,
-    typer.Option("--camera", metavar="CAMERA", help="Its number, its device, or a film's file."),
+    typer.Option(
+        "--camera", metavar="CAMERA", help="Number or device of a camera, or the file of a video."
+    ),
 ]
 Size = Annotated[
     int,
-    typer.Option(metavar="PIXELS", min=MINIMUM_SIZE, max=MAXIMUM_SIZE, help="Of the longer side."),
+    typer.Option(
+        metavar="PIXELS", min=MINIMUM_SIZE, max=MAXIMUM_SIZE, help="Longer side of the frames."
+    ),
 ]
-Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as a mirror.")]
+Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as in a mirror.")]
 
 
 def camera(
@@ -33,7 +40,7 @@ def camera(
     strength: Strength = 1.0,
     keep_colors: KeepColors = False,
 ) -> None:
-    """Show what a camera sees in a trained style, in a window.
+    """Show a camera in a trained style, in a window.
 
     Keys: q or Escape ends, n goes to the next style, m mirrors.
     """

@@ -1,4 +1,4 @@
-"""`impasto stylize`: photographs and films in, repainted ones out."""
+"""`impasto stylize`: photographs and videos in, stylized ones out."""
 
 from typing import TYPE_CHECKING
 
@@ -30,14 +30,14 @@ def stylize(
     compute: ComputeOptions,
     writing: WritingOptions,
 ) -> None:
-    """Repaint photographs and films in a trained style.
+    """Stylize photographs and videos.
 
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
     Animations stay animations where the format has them.
 
-    A film (MP4, Matroska, WebM, AVI, ...) becomes a film with its sound, in MP4, Matroska or
+    A video (MP4, Matroska, WebM, AVI, ...) becomes a video with its sound, in MP4, Matroska or
     WebM. Ctrl-C leaves its finished part as OUT.partial.mp4.
 
     A file that exists is an error, and nothing is done, unless --overwrite or --skip-existing is

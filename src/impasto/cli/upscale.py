@@ -30,7 +30,7 @@ def upscale(
     compute: ComputeOptions,
     writing: WritingOptions,
 ) -> None:
-    """Enlarge pictures and films by super-resolution.
+    """Upscale pictures and videos by super-resolution.
 
     PHOTO is a photograph, a folder of them, or - for one from a pipe. One photograph becomes the
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
