@@ -20,7 +20,7 @@ from impasto.cli.display.console import (
 )
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
-from impasto.cli.files.transform import tell_of_special
+from impasto.cli.files.transform import note_special
 from impasto.cli.options import Json, Precision, Quality, Scale, StyleOptions, with_option_records
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def batch(
             overwrite=overwrite,
             verify=verify,
             on_progress=progress,
-            on_special=tell_of_special,
+            on_special=note_special,
         )
     _say(outcome, json=json)
     if outcome.failed:

@@ -1,10 +1,10 @@
-"""One video on the command line: how far it is, what could not be kept, what was made."""
+"""One video on the command line: its progress, its notes, its line of JSON."""
 
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.console import print_note
 from impasto.cli.display.progress import PictureProgress
-from impasto.cli.display.video_progress import ClipProgress
+from impasto.cli.display.video_progress import ClipProgress as VideoBar
 from impasto.cli.files.jobs import Job
 from impasto.cli.options import WritingOptions
 
@@ -12,39 +12,39 @@ if TYPE_CHECKING:
     from impasto.runtime.transformation import Transformation
 
 
-def run_clip(
+def run_video(
     job: Job,
     transformation: "Transformation",
     writing: WritingOptions,
     progress: PictureProgress,
 ) -> dict[str, Any]:
-    """Transform one video; return what was done, for JSON.
+    """Transform one video; return its line of JSON.
 
     Args:
-        job: which video goes where.
-        transformation: what is done to its frames.
+        job: the video and its output.
+        transformation: applied to its frames.
         writing: how it is written.
-        progress: of all pictures and videos, if there are several.
+        progress: the bar of all pictures and videos, if there are several.
 
     Raises:
         ImpastoError: as `transform_video` does.
     """
     from impasto.runtime.video.transform import transform_video
 
-    with ClipProgress(job.source, beside=progress) as clip_progress:
+    with VideoBar(job.source, beside=progress) as bar:
         summary = transform_video(
             transformation,
             job.source,
-            job.target,
+            job.output,
             quality=writing.quality,
             overwrite=writing.overwrite,
-            on_progress=clip_progress.show,
+            on_progress=bar.show,
         )
     for note in summary.notes:
         print_note(f"{job.source}: {note}")
     return {
         "clip": job.source,
-        "film": job.target,
+        "film": job.output,
         "width": summary.width,
         "height": summary.height,
         "frames": summary.num_frames,
