@@ -1,6 +1,6 @@
-"""A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files.
+"""A model for pictures of any size: whole, cut into tiles where memory is short, or in batches.
 
-And that takes several pictures at once where they fit.
+Whole pictures: `predictor`. Tiles: the room `tiles`. Which pictures make a batch: `batching`.
 """
 
 import threading
@@ -28,7 +28,7 @@ from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import told_name
 
-Given = TypeVar("Given")
+Input = TypeVar("Input")
 
 
 class FittingPredictor:
@@ -53,25 +53,25 @@ class FittingPredictor:
         )
         self._whole = Predictor(model, compute, bytes_kept=self._tiling.compiled_bytes)
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
-        self._lock = threading.Lock()  # while one is opened
+        self._lock = threading.Lock()  # so that two threads do not open one twice
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._whole.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """The name of the model in results: see `zoo.registry.told_name`."""
         return told_name(self._model)
 
     @property
     def precision(self) -> str:
-        """The precision of whole pictures, `f32` or `bf16`."""
+        """The precision of whole pictures with 8 bits per channel, `f32`, `bf16` or `int8`."""
         return self._whole.backend.precision
 
     def precision_for(self, bits: int) -> str:
-        """The precision of pictures with so many bits per channel, `f32` or `bf16`."""
+        """The precision of pictures with 8 or 16 bits per channel: see `Predictor`."""
         return self._whole.precision_for(bits)
 
     def _tiled(self, bits: int) -> TiledPredictor:
@@ -85,14 +85,14 @@ class FittingPredictor:
                 )
             return self._tiled_predictors[precision]
 
-    def batching_by(self, load: Callable[[Given], Load]) -> Batching[Given]:
-        """The batching asked for, of things whose load is told in some way by `load_of`."""
+    def batching_by(self, load: Callable[[Input], Load]) -> Batching[Input]:
+        """The batching of items whose load is computed by `load`, most likely from `load_of`."""
         return self._batching.by(load)
 
     def load_of(self, height: int, width: int, *, bits: int) -> Load:
-        """What a picture of this size, with so many bits per channel, asks of the model."""
+        """The load of a picture of this size, with 8 or 16 bits per channel."""
         if self._is_cut(height, width, bits):
-            return Load(None, 1.0)  # tiles are made to fill the memory
+            return Load(None, 1.0)  # tiles are sized to fill the memory
         precision = self.precision_for(bits)
         share = self._tiling.share_of(self.card, height, width, precision=precision)
         return Load((height, width, precision), share)
@@ -109,12 +109,12 @@ class FittingPredictor:
     def predict_all(
         self, pictures: Sequence[tuple[NDArray[np.float32], int]]
     ) -> list[NDArray[np.float32]]:
-        """The transformed pictures, as each alone would be, in their order.
+        """The transformed pictures in their order, each as it would be alone.
 
-        Those of one size that follow each other go through the network together.
+        Pictures of one size that follow each other go through the network together.
 
         Args:
-            pictures: each as for a call, with its bits.
+            pictures: each as for a call, with its bits per channel.
 
         Raises:
             PictureError: one is no such array.
@@ -149,26 +149,25 @@ class FittingPredictor:
         result = np.empty((rgb.shape[0] * scale, rgb.shape[1] * scale, 3), np.float32)
         for part in tiled.parts(source, grid, memory=self._tiling.features_bytes(self.card)):
             rows, columns = (
-                slice(place.start * scale, place.stop * scale)
-                for place in (part.rows, part.columns)
+                slice(span.start * scale, span.stop * scale) for span in (part.rows, part.columns)
             )
             result[rows, columns] = part.rgb
         return result
 
     def find_large(
-        self, source: Path, target: Path, *, size: int | None = None
+        self, source: Path, output: Path, *, size: int | None = None
     ) -> LargePicture | None:
-        """A file that is to be transformed by windows; None for what is to be read whole.
+        """A picture that is transformed by windows; None for one that is read whole.
 
         Args:
             source: the picture's file.
-            target: where the result goes.
-            size: the longer side it is resized to first, if it is.
+            output: the file of the result.
+            size: longer side in pixels that the picture is resized to first; None keeps its own.
 
         Raises:
-            PictureFileError: the target's suffix says no format.
+            PictureFileError: the output's suffix is that of no format.
         """
-        return find_large(source, target, size=size, is_large=self._is_cut)
+        return find_large(source, output, size=size, is_large=self._is_cut)
 
     def transform_large(
         self,

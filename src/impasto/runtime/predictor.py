@@ -1,6 +1,7 @@
-"""A model applied to pictures: checked, padded where its size asks for it, run, cropped, clipped.
+"""A model applied to whole pictures: checked, padded, run, cropped and clipped.
 
-Arrays in and out; files, alpha and colour belong to the stylizer and the images room.
+Arrays in and out. Pictures too large for memory: `fitting_predictor`. Alpha and colour:
+`stylizer` and `upscaler`.
 """
 
 import threading
@@ -22,7 +23,8 @@ from impasto.zoo.model_file import ModelFile
 
 __all__ = ["GRAIN", "Predictor", "check_output", "padded_size"]
 
-_RANGE_TOLERANCE = 1e-4  # rounding of a resize or colour conversion is no error
+# A resize or colour conversion rounds to values a little outside of [0, 1].
+_RANGE_TOLERANCE = 1e-4
 
 
 class Predictor:
@@ -31,14 +33,14 @@ class Predictor:
     Args:
         model: a verified model file.
         compute: how it is run. Tiles, memory and batches are `FittingPredictor`'s.
-        bytes_kept: memory for the compiled model, at all sizes of pictures that are kept.
+        bytes_kept: memory for the compiled model, over all sizes of pictures.
         settings: fields of `Compute` that replace those of `compute`.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
         ForkError: this process was forked after a model was opened; also when it is called.
-        SettingError: a setting that `Compute` refuses.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
@@ -60,12 +62,12 @@ class Predictor:
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._card
 
     @property
     def backend(self) -> Backend:
-        """What runs the model; names itself and its precision."""
+        """The backend that runs the model; it names itself and its precision."""
         return self._backend
 
     def precision_for(self, bits: int) -> str:
@@ -131,16 +133,17 @@ class Predictor:
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
         scale = self._card.scale
-        np.clip(output, 0.0, 1.0, out=output)  # as it lies: twice as fast as on the way
+        # In the layout it has in memory: twice as fast as behind the transposition.
+        np.clip(output, 0.0, 1.0, out=output)
         cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
         return np.ascontiguousarray(cropped)
 
 
 def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: int) -> None:
-    """Refuse what is no picture `scale` times as large as a batch of a shape.
+    """Refuse an output that is no picture `scale` times as large as the input.
 
     Raises:
-        ModelFileError: another shape, or numbers that are not finite.
+        ModelFileError: another shape, or values that are not finite.
     """
     num, channels, height, width = shape
     expected = (num, channels, height * scale, width * scale)
@@ -157,15 +160,20 @@ def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: 
 
 
 def network_batch(card: ModelCard, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a model's network is given for pictures: grainy, padded, float32 N×3×H'×W'.
+    """The input of a model's network for pictures: with grain, padded, float32 N×3×H'×W'.
 
     Args:
         card: of the model.
         rgb: float32 N×H×W×3 in [0, 1].
     """
-    given = with_grain(rgb) if card.task == "style-transfer" else rgb
-    padded = _pad_for(card.architecture, given)
-    return np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
+    if card.task == "style-transfer":
+        rgb = with_grain(rgb)
+    _, height, width, _ = rgb.shape
+    below, right = (padded_size(card.architecture, size) - size for size in (height, width))
+    if below or right:
+        # Repeating the border makes no edge, which a network would draw.
+        rgb = np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
+    return np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:
@@ -189,12 +197,3 @@ def padded_size(architecture: Architecture, size: int) -> int:
     """The nearest height or width, from `size` up, that the network takes."""
     multiple = architecture.size_multiple
     return -(-max(size, architecture.minimum_size) // multiple) * multiple
-
-
-def _pad_for(architecture: Architecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """N×H×W×3 with its last row and column repeated up to a size that the network takes."""
-    _, height, width, _ = rgb.shape
-    below, right = (padded_size(architecture, size) - size for size in (height, width))
-    if not below and not right:
-        return rgb
-    return np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")

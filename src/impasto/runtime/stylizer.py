@@ -1,6 +1,7 @@
-"""Photographs repainted in a learned style: what the command line and `impasto.Stylizer` use.
+"""Photographs in a learned style: `impasto.Stylizer`, and how photographs are stylized.
 
-Resize, fill what is transparent, transform, give the photograph its colours or a share back.
+In memory: resize, fill transparent pixels, run the network, blend with the photograph. From file
+to file, and videos: `transformation`.
 """
 
 import dataclasses
@@ -25,7 +26,7 @@ from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
-"""The largest longer side, in pixels, that can be asked for; memory ends long before."""
+"""Largest longer side in pixels that can be asked for; memory ends long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,11 @@ DEFAULT_STYLE = StyleSettings()
 
 
 class Stylizer:
-    """A style, ready to repaint photographs.
+    """A style, ready for photographs.
 
     Args:
-        name_or_file: the name of a model, the path of a model file, an address, or a model that
-            was read already.
+        name_or_file: the name of a model, the path or URL of a model file, or a model that was
+            read already.
         compute: how it is run.
         settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
@@ -99,7 +100,7 @@ class Stylizer:
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: a setting that `Compute` refuses.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
@@ -120,12 +121,12 @@ class Stylizer:
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._predictor.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """The name of the model in results: see `zoo.registry.told_name`."""
         return self._predictor.name
 
     @property

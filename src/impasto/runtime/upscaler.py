@@ -1,4 +1,7 @@
-"""Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
+"""Pictures upscaled by super-resolution: `impasto.Upscaler`, and the model of a name and scale.
+
+In memory. From file to file, and videos: `transformation`.
+"""
 
 import dataclasses
 import os
@@ -24,15 +27,15 @@ USUAL_SCALE = 4
 
 
 class Upscaler:
-    """A super-resolution model, ready to enlarge pictures.
+    """A super-resolution model, ready for pictures.
 
     Args:
-        name_or_file: `sharp` (perceptual), `faithful` (nearest to the truth by pixels), the name
-            of a model, the path of a model file, an address, or a model that was read already.
-        scale: how many times larger; None is the model's own, and 4 for those that exist for
+        name_or_file: `sharp` (perceptual), `faithful` (highest PSNR), the name of a model, the path
+            or URL of a model file, or a model that was read already.
+        scale: factor to upscale by; None is the model's own, and 4 for models that exist for
             several scales.
-        match_histogram: give each channel the distribution of values that it has in the
-            low-resolution picture, as the paper does afterwards; see `images.histogram`.
+        match_histogram: match the histogram of each channel to that of the low-resolution picture,
+            as the paper does afterwards; see `images.histogram`.
         compute: how it is run.
         settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
@@ -41,7 +44,7 @@ class Upscaler:
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: a setting that `Compute` refuses.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
@@ -65,22 +68,22 @@ class Upscaler:
 
     @property
     def matches_histogram(self) -> bool:
-        """Whether each channel is given the distribution of values of the low resolution."""
+        """Whether the histogram of each channel is matched to that of the input."""
         return self._matches_histogram
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._predictor.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.told_name`."""
+        """The name of the model in results: see `zoo.registry.told_name`."""
         return self._predictor.name
 
     @property
     def scale(self) -> int:
-        """How many times larger pictures become."""
+        """The factor that pictures are upscaled by."""
         return self.card.scale
 
     @property
@@ -101,10 +104,10 @@ class Upscaler:
     def __call__(
         self, photo: str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
     ) -> PIL.Image.Image | NDArray[Any]:
-        """The enlarged picture, in the form it was given.
+        """The upscaled picture, in the form it was given.
 
         Args:
-            photo: a file's path or a PIL picture, answered by a PIL picture, alpha enlarged too;
+            photo: a file's path or a PIL picture, answered by a PIL picture, alpha upscaled too;
                 or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
                 in float32.
 
@@ -121,29 +124,28 @@ class Upscaler:
         Raises:
             ModelFileError: the model cannot be run.
         """
-        (enlarged,) = self.upscale_all([picture])
-        return enlarged
+        (upscaled,) = self.upscale_all([picture])
+        return upscaled
 
     def upscale_all(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """The enlarged pictures, in their order, each as `upscale` makes it.
+        """The upscaled pictures in their order, each as `upscale` makes it.
 
-        Those of one size that follow each other go through the network together, `batch_size` at
-        most.
+        Pictures of one size that follow each other go through the network together.
 
         Raises:
             ModelFileError: the model cannot be run.
         """
-        given = [(fill_transparent(picture), picture.bits) for picture in pictures]
-        enlarged = self._predictor.predict_all(given)
+        inputs = [(fill_transparent(picture), picture.bits) for picture in pictures]
+        upscaled = self._predictor.predict_all(inputs)
         if self._matches_histogram:
-            enlarged = [
-                match_histogram(rgb, low) for rgb, (low, _) in zip(enlarged, given, strict=True)
+            upscaled = [
+                match_histogram(rgb, low) for rgb, (low, _) in zip(upscaled, inputs, strict=True)
             ]
-        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
+        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, upscaled, strict=True)]
 
 
 def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:
-    """The picture of other colours, whose alpha is enlarged with them."""
+    """The picture with upscaled colours; its alpha is upscaled under their guidance."""
     if picture.alpha is None or picture.rgb.shape == rgb.shape:
         return picture.with_rgb(rgb)
     channels = enlarged_with_alpha(rgb, picture.rgb, picture.alpha)
@@ -157,13 +159,12 @@ def resolve_upscaling_model(
     *,
     quantized: bool = False,
 ) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself.
+    """The model of a name and scale, or else of the name or file itself.
 
     Args:
-        name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
-        scale: how many times larger; None is the model's own, and 4 for those that exist for
-            several scales.
-        quantized: its second form, see `zoo.registry`.
+        name_or_file: as for `Upscaler`; `sharp` with the scale 4 is first looked up as `sharp_x4`.
+        scale: as for `Upscaler`.
+        quantized: look up the int8 model, see `zoo.registry`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -187,7 +188,7 @@ def resolve_upscaling_model(
 
 
 def _models_in_place_of(name: str, scale: int) -> str:
-    """What there is of a name that exists for other scales alone; nothing of any other name."""
+    """Advice for a name that exists only for other scales; empty for any other name."""
     scales = {
         entry.name: entry.card.scale
         for entry in list_models(task="super-resolution")
