@@ -12,7 +12,7 @@ from PIL import Image
 
 from impasto.batch.manifest import Manifest
 from impasto.batch.source import ParquetColumns, list_items
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.batch.worker import BatchSettings, Worker, open_transformation
 from impasto.errors import ModelFileError
 from impasto.runtime.stylizer import StyleSettings
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("without_grain")
 
 @pytest.fixture
 def output(tmp_path):
-    return place_at(str(tmp_path / "out"))
+    return storage_path(str(tmp_path / "out"))
 
 
 def worker(output, *, settings=STYLE, columns=None, done=(), model=None, may_replace=None):
@@ -42,7 +42,7 @@ def worker(output, *, settings=STYLE, columns=None, done=(), model=None, may_rep
 
 
 def table_of(folder):
-    items = list_items(place_at(str(folder)), place_at("/elsewhere"), picture_format=None)
+    items = list_items(storage_path(str(folder)), storage_path("/elsewhere"), picture_format=None)
     return pa.Table.from_pylist(
         [{"source": i.source, "location": i.location, "target": i.target} for i in items]
     )
@@ -114,7 +114,7 @@ def test_a_parquet_s_pictures_become_files_by_their_ids(output, tmp_path):
 
 
 def test_a_parquet_becomes_a_part_that_is_named_after_what_it_holds(tmp_path):
-    output = place_at(str(tmp_path / "out.parquet"))
+    output = storage_path(str(tmp_path / "out.parquet"))
     structs = [{"bytes": encoded((0, 0, 0)), "path": "a"}, {"bytes": b"bad", "path": "b"}]
     table = pa.table({"id": [1, 2], "bytes": structs})
     rows = worker(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist()
@@ -136,21 +136,21 @@ def test_verifying_finds_what_has_changed_in_its_size(output, pictures):
     data[-1] ^= 1
     output.inside("a.png").write(bytes(data))
     kept = {"below/b.png", "c.ppm"}
-    assert manifest.kept(output.sizes(), verify=False) == kept | {"a.png"}
-    assert manifest.kept(output.sizes(), verify=True) == kept
+    assert manifest.finished_sources(output.sizes(), verify=False) == kept | {"a.png"}
+    assert manifest.finished_sources(output.sizes(), verify=True) == kept
 
 
 def test_verifying_looks_into_parts(tmp_path):
-    output = place_at(str(tmp_path / "out.parquet"))
+    output = storage_path(str(tmp_path / "out.parquet"))
     manifest = Manifest(output, prefix="_")
     manifest.begin({}, [], overwrite=False)
     table = pa.table({"id": ["1", "2"], "bytes": [encoded((0, 0, 0)), encoded((9, 9, 9))]})
     for row in worker(output, columns=COLUMNS)(row_group_of(table, tmp_path)).to_pylist():
         manifest.add(_row(row))
-    assert manifest.kept(output.sizes(), verify=True) == {"1", "2"}
+    assert manifest.finished_sources(output.sizes(), verify=True) == {"1", "2"}
     part = output.inside(manifest.rows["1"].target)
     pyarrow.parquet.write_table(pa.table({"id": ["1"], "bytes": [b"other"]}), part.path)
-    assert manifest.kept(output.sizes(), verify=True) == set()
+    assert manifest.finished_sources(output.sizes(), verify=True) == set()
 
 
 def _row(fields):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.system.work_files import alone_in
 
 
@@ -71,7 +71,7 @@ def done_before(output, model, *, prefix=""):
     from impasto.zoo.model_file import read_model_file
 
     settings = BatchSettings("style-transfer").recorded()
-    manifest = Manifest(place_at(str(output)), prefix=prefix)
+    manifest = Manifest(storage_path(str(output)), prefix=prefix)
     manifest.begin({**settings, "model": read_model_file(model).sha256}, [], overwrite=False)
     (output / "photo.png").write_bytes(b"12345")
     row = ManifestRow("photo.png", "photo.png", "0", 5, 24, 16, 0.1, "here:1", None)
