@@ -108,9 +108,11 @@ def _start(workers: Workers) -> None:
 
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if workers.address == LOCAL:
-        num_cores = workers.num_threads * (
-            workers.num_workers or max(1, _num_own_cores() // workers.num_threads)
-        )
+        # A container may give this process fewer cores than the machine has.
+        has_affinity = hasattr(os, "sched_getaffinity")
+        num_own = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        num_workers = workers.num_workers or max(1, num_own // workers.num_threads)
+        num_cores = num_workers * workers.num_threads
         settings |= {"num_cpus": num_cores, "include_dashboard": False}
     for start in range(1, NUM_STARTS + 1):
         try:
@@ -124,13 +126,6 @@ def _start(workers: Workers) -> None:
                 f"expected {LOCAL}, auto, or the address of a cluster"
             ) from None
         return
-
-
-def _num_own_cores() -> int:
-    """The cores that this process may use, which a container can make fewer than the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _quieten() -> None:

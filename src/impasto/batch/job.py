@@ -142,7 +142,7 @@ def _alone_in(output: StoragePath) -> Iterator[None]:
 
 
 class _Batch:
-    """The state of a running batch, on the machine that called for it."""
+    """The state of a running batch, on the machine that started it."""
 
     def __init__(
         self,

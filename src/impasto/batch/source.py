@@ -28,6 +28,9 @@ DEFAULT_PARQUET_FORMAT = "jpg"
 MAX_LIST_BYTES = 2**28
 """Some three million lines, as many as the machine that runs a batch can hold."""
 
+_NAME_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+"""Types of a column that can name pictures."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_ENTRY = "the list has {!r}; expected paths and addresses of pictures"
 
@@ -154,7 +157,7 @@ def find_columns(
         reason = " ".join(str(error).split())[:200]
         raise BatchError(f"{source.name} cannot be read as Parquet ({reason})") from None
     holders = [field.name for field in schema if _holds_bytes(field.type)]
-    names = [field.name for field in schema if _is_text_or_number(field.type)]
+    names = [field.name for field in schema if any(is_(field.type) for is_ in _NAME_TYPES)]
     return ParquetColumns(
         id=_choose(source, "id", id_column, ["id"] if "id" in names else names, schema.names),
         bytes=_choose(
@@ -286,12 +289,6 @@ def _holds_bytes(kind: pa.DataType) -> bool:
         index = kind.get_field_index("bytes")
         return index >= 0 and _holds_bytes(kind.field(index).type)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-def _is_text_or_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
-    )
 
 
 def _choose(

@@ -1,4 +1,4 @@
-"""`impasto camera`: what a camera sees, repainted while one looks."""
+"""`impasto camera`: a camera in a trained style, in a window."""
 
 from typing import Annotated
 

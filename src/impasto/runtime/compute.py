@@ -87,7 +87,15 @@ class Compute:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise SettingError(f"{name} is {number}, expected 1 or more")
-        _check_tile(self.tile)
+        if isinstance(self.tile, int):  # as True is, which is no size
+            is_known = not isinstance(self.tile, bool) and MINIMUM_TILE <= self.tile <= MAXIMUM_TILE
+        else:
+            is_known = self.tile in ("auto", "off")
+        if not is_known:
+            raise SettingError(
+                f"tile is {self.tile!r}, expected 'auto', 'off', or the side of tiles in whole "
+                f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
+            )
         if self.memory != "auto":
             memory_bytes(self.memory)
 
@@ -129,18 +137,6 @@ def memory_bytes(memory: str | int, *, num_processes: int = 1) -> int:
             f"memory is {memory!r}, too little for the program itself; give 400M or more"
         )
     return number
-
-
-def _check_tile(tile: TileSize) -> None:
-    if isinstance(tile, int) and not isinstance(tile, bool):
-        is_known = MINIMUM_TILE <= tile <= MAXIMUM_TILE
-    else:
-        is_known = tile in ("auto", "off")
-    if not is_known:
-        raise SettingError(
-            f"tile is {tile!r}, expected 'auto', 'off', or the side of tiles in whole "
-            f"pixels, {MINIMUM_TILE} to {MAXIMUM_TILE}"
-        )
 
 
 DEFAULT_COMPUTE = Compute()

@@ -45,7 +45,11 @@ class FittingPredictor:
 
     def __init__(self, model: ModelFile, compute: Compute) -> None:
         self._model, self._compute = model, compute
-        self._batching = Batching(compute.batch_size, compute.num_requests, self._load_of_array)
+        self._batching: Batching[tuple[NDArray[np.float32], int]] = Batching(
+            compute.batch_size,
+            compute.num_requests,
+            lambda picture: self.load_of(*picture[0].shape[:2], bits=picture[1]),
+        )
         self._tiling = Tiling(
             compute.tile,
             memory_bytes(compute.memory),
@@ -101,10 +105,6 @@ class FittingPredictor:
         """Whether a picture of this size and depth is cut into tiles."""
         precision = self.precision_for(bits)
         return self._tiling.applies_to(self.card, height, width, precision=precision)
-
-    def _load_of_array(self, picture: tuple[NDArray[np.float32], int]) -> Load:
-        rgb, bits = picture
-        return self.load_of(*rgb.shape[:2], bits=bits)
 
     def predict_all(
         self, pictures: Sequence[tuple[NDArray[np.float32], int]]

@@ -63,18 +63,13 @@ def save_thumbnail_sheet(
                 thumbnails.append((visible(entry.name), _on_white(stylized)))
     if len(thumbnails) == 1:
         raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
-    sheet = Picture(_lay_out(thumbnails))
-    save_or_keep(lambda path: save_picture(sheet, path, overwrite=overwrite), Path(output))
-    return problems
-
-
-def _lay_out(thumbnails: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
-    """Rows of thumbnails under their names; the last row is filled up with blanks."""
     num_columns = min(NUM_COLUMNS, len(thumbnails))
     blank = ("", np.ones((1, 1, 3), dtype=np.float32))
     cells = [*thumbnails, *[blank] * (-len(thumbnails) % num_columns)]
     rows = [cells[start : start + num_columns] for start in range(0, len(cells), num_columns)]
-    return np.concatenate([_row(row) for row in rows])
+    sheet = Picture(np.concatenate([_row(row) for row in rows]))
+    save_or_keep(lambda path: save_picture(sheet, path, overwrite=overwrite), Path(output))
+    return problems
 
 
 def _row(cells: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:

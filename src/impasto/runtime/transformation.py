@@ -9,9 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from impasto.images.picture import Picture
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.batching import ONE_BY_ONE, Batching, Load
@@ -91,7 +88,7 @@ class Transformation(Protocol):
     def for_frames(self) -> tuple[TransformPictures, Batching[Picture]]:
         """The transformation of one video's frames, which have their size already.
 
-        Frames must come in their order: what was made of one may influence the next.
+        Frames must come in their order: the result of one may influence the next.
         """
         ...
 
@@ -159,22 +156,19 @@ class Stylization:
         of_frames = replace(self, settings=replace(self.settings, size=None))
         if not self.stabilize:
             return of_frames.transform_all, of_frames.batching()
-        # Each frame needs the stylized frame before it.
-        return of_frames._stabilized(), ONE_BY_ONE
-
-    def _stabilized(self) -> TransformPictures:
         from impasto.runtime.video.stabilization import Stabilizer
 
-        def stylize_frame(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-            return self.transform(Picture(rgb)).rgb
+        stabilizer = Stabilizer(lambda rgb: of_frames.transform(Picture(rgb)).rgb)
 
-        stabilizer = Stabilizer(stylize_frame)
-        return lambda frames: [frame.with_rgb(stabilizer(frame.rgb)) for frame in frames]
+        def transform(frames: Sequence[Picture]) -> list[Picture]:
+            return [frame.with_rgb(stabilizer(frame.rgb)) for frame in frames]
+
+        return transform, ONE_BY_ONE  # each frame needs the stylized frame before it
 
 
 @dataclass(frozen=True, slots=True)
 class Enlargement:
-    """Pictures and videos enlarged by super-resolution.
+    """Pictures and videos upscaled by super-resolution.
 
     Attributes:
         upscaler: the model.

@@ -60,7 +60,10 @@ def plan_jobs(
     if "" in (output, *photos):
         raise PictureFileError("a name is empty; expected a file, a folder, or - for a pipe")
     if len(photos) == 1 and (photos[0] == PIPE or not Path(photos[0]).is_dir()):
-        return [Job(photos[0], _output_of_one(photos[0], output))]
+        if output != PIPE and _is_folder(output):
+            name = Path("picture.png" if photos[0] == PIPE else photos[0]).name
+            output = str(Path(output) / _writable_name(Path(name)))
+        return [Job(photos[0], output)]
     if PIPE in (output, *photos):
         raise PictureFileError("a pipe holds one picture; give files or folders, and a folder -o")
     folder = Path(output)
@@ -135,13 +138,6 @@ def _identity(path: Path) -> object:
 
 def _is_folder(path: str) -> bool:
     return path.endswith(("/", os.sep)) or Path(path).is_dir()
-
-
-def _output_of_one(photo: str, output: str) -> str:
-    if output != PIPE and _is_folder(output):
-        name = Path("picture.png" if photo == PIPE else photo).name
-        return str(Path(output) / _writable_name(Path(name)))
-    return output
 
 
 def _jobs_below(

@@ -78,7 +78,11 @@ def transform_files(
     _check_pipes(jobs, json=writing.json)
     are_many = len(jobs) > 1 or bool(report.failed)
     if writing.skip_existing:
-        jobs = _without_existing(jobs, report)
+        existing = {job for job in jobs if job.output != PIPE and Path(job.output).exists()}
+        report.skipped.extend(
+            {"photo": job.source, "picture": job.output} for job in jobs if job in existing
+        )
+        jobs = [job for job in jobs if job not in existing]
     model: dict[str, Any] = {}
     if jobs:
         transformation = load()
@@ -101,15 +105,6 @@ def transform_files(
 def note_special(path: Path, kind: str) -> None:
     """Print that a path which is no file is left out."""
     print_error(f"{path} is {kind}, not a file; it is passed over")
-
-
-def _without_existing(jobs: list[Job], report: Report) -> list[Job]:
-    """The jobs whose output does not exist; the others are added to the report as skipped."""
-    remaining = [job for job in jobs if job.output == PIPE or not Path(job.output).exists()]
-    report.skipped.extend(
-        {"photo": job.source, "picture": job.output} for job in jobs if job not in remaining
-    )
-    return remaining
 
 
 def _check_formats(jobs: list[Job], writing: WritingOptions) -> None:
