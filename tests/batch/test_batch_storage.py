@@ -47,7 +47,7 @@ def test_a_query_stays_behind_the_name():
 
 @pytest.mark.parametrize("name", ["", "nowhere://a/b", "file://[/x", "x://", "file://server/x"])
 def test_an_unknown_kind_of_place_is_refused(name):
-    with pytest.raises(BatchError, match=r"a name is empty|no such kind of place is known"):
+    with pytest.raises(BatchError, match=r"a name is empty|no such kind of URL is known"):
         storage_path(name)
 
 

@@ -34,7 +34,7 @@ def batch(impasto, folder, tiny_model_path, tmp_path):
     [
         ([], [], "either --style STYLE"),
         (["--model", "sharp"], ["-s", "udnie"], "either --style STYLE"),
-        (["--scale", "2"], ["-s", "udnie"], "--scale is for enlarging"),
+        (["--scale", "2"], ["-s", "udnie"], "--scale is for upscaling"),
         (["--workers", "0"], ["-s", "udnie"], "--workers"),
         (["--format", "psd"], ["-s", "udnie"], "--format"),
         ([], ["-s", "unknown_style"], "there is no model 'unknown_style'"),

@@ -112,7 +112,7 @@ def test_a_family_of_models_is_called_by_its_name_and_the_scale(own):
 
 
 def test_a_scale_that_the_model_has_not_is_refused(double, own, tmp_path):
-    with pytest.raises(ModelFileError, match=r"enlarges 2 times, 4 times was asked for"):
+    with pytest.raises(ModelFileError, match=r"upscales by 2, expected 4"):
         Upscaler(tmp_path / "double.onnx", scale=4)
     own("mine_x2", 2)
     own("other_x8", 8)

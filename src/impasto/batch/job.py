@@ -266,7 +266,7 @@ class _Batch:
             if item.source not in self.seen:
                 yield _row_of_failed(
                     item.source,
-                    "whoever worked on it died each time; is there enough memory for it?",
+                    "each worker that transformed it died; is there enough memory for it?",
                 )
 
     def _transform(self, dataset: Any, num_workers: int) -> Iterator[ManifestRow]:

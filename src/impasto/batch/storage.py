@@ -252,12 +252,12 @@ def _fsspec_filesystem(root: str) -> tuple[fs.FileSystem, str]:
         filesystem, path = fsspec.core.url_to_fs(f"{root}/")
     except (ImportError, ValueError, OSError) as error:
         raise BatchError(
-            f"{root}: no such kind of place is known ({one_line(error)}); expected a path, or an "
+            f"{root}: no such kind of URL is known ({one_line(error)}); expected a path, or an "
             f"address like s3:// or gs://"
         ) from None
     if isinstance(filesystem, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
         raise BatchError(
-            f"{root}: no such kind of place is known; expected a path, or an address like s3:// or "
+            f"{root}: no such kind of URL is known; expected a path, or an address like s3:// or "
             f"gs://"
         )
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(path)

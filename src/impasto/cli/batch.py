@@ -153,12 +153,12 @@ def _model_of(style: str | None, model: str | None, scale: int | None) -> "tuple
     from impasto.zoo.registry import resolve_model
 
     if (style is None) == (model is None):
-        raise usage_error("expected either --style STYLE, to repaint, or --model MODEL, to enlarge")
+        raise usage_error("expected either --style STYLE, to stylize, or --model MODEL, to upscale")
     if model is not None:
         return resolve_upscaling_model(fetched(model), scale), "super-resolution"
     if scale is not None:
         raise usage_error(
-            "--scale is for enlarging; leave it out, or give --model in place of --style"
+            "--scale is for upscaling; leave it out, or give --model in place of --style"
         )
     assert style is not None
     return resolve_model(fetched(style), task="style-transfer"), "style-transfer"

@@ -181,7 +181,7 @@ def resolve_upscaling_model(
     model = resolve_model(name_or_file, task="super-resolution", quantized=quantized)
     if scale is not None and model.card.scale != scale:
         raise ModelFileError(
-            f"{name_or_file} enlarges {model.card.scale} times, {scale} times was asked for; "
+            f"{name_or_file} upscales by {model.card.scale}, expected {scale}; "
             f"leave the scale out, or give another model"
         )
     return model

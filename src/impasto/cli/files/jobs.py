@@ -120,9 +120,7 @@ def _check_output(output: Path, photographs: set[object], *, overwrite: bool) ->
     if not output.exists():
         return
     if _identity(output) in photographs:
-        raise PictureFileError(
-            f"{output} is itself one of the photographs; choose another place for the picture"
-        )
+        raise PictureFileError(f"{output} is itself one of the photographs; choose another output")
     if not overwrite:
         raise exists_already(output, remedy="--overwrite, or --skip-existing")
 
