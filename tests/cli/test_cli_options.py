@@ -78,9 +78,8 @@ def test_without_flags_the_settings_are_the_defaults_of_python():
 
 
 def test_every_setting_of_stylizing_has_a_flag():
-    assert [field.name for field in fields(StyleOptions)] == [
-        field.name for field in fields(StyleSettings)
-    ]
+    flags = ["size", *(field.name for field in fields(StyleOptions))]
+    assert flags == [field.name for field in fields(StyleSettings)]
 
 
 def test_a_tile_is_a_word_or_a_number_of_pixels():

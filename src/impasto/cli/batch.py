@@ -21,7 +21,15 @@ from impasto.cli.display.console import (
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
 from impasto.cli.files.transform import note_special
-from impasto.cli.options import Json, Precision, Quality, Scale, StyleOptions, with_option_records
+from impasto.cli.options import (
+    Json,
+    Precision,
+    Quality,
+    Scale,
+    Size,
+    StyleOptions,
+    with_option_records,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -102,6 +110,7 @@ def batch(
     style: BatchStyle = None,
     model: BatchModel = None,
     scale: Scale = None,
+    size: Size = None,
     looks: StyleOptions,
     precision: Precision = "auto",
     quality: Quality = 92,
@@ -127,7 +136,7 @@ def batch(
     from impasto.batch.worker import BatchSettings
 
     model_file, task = _model_of(style, model, scale)
-    if task == "super-resolution" and looks != StyleOptions():
+    if task == "super-resolution" and (size, looks) != (None, StyleOptions()):
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
     # Ray says on stdout that a worker died; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
@@ -135,7 +144,7 @@ def batch(
             pictures,
             output,
             model_file,
-            BatchSettings(task, looks.settings(), precision, quality, picture_format),
+            BatchSettings(task, looks.settings(size=size), precision, quality, picture_format),
             workers=Workers(pool.address, pool.workers, pool.threads_per_worker),
             **dataclasses.asdict(columns),
             overwrite=overwrite,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from impasto.cli.display.console import print_note
-from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
+from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, StyleOptions, with_option_records
 
 Styles = Annotated[
     list[str],
@@ -31,14 +31,14 @@ Size = Annotated[
 Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as in a mirror.")]
 
 
+@with_option_records
 def camera(
     *,
     style: Styles,
     camera: CameraName = "0",
     size: Size = 384,
     mirror: Mirror = False,
-    strength: Strength = 1.0,
-    keep_colors: KeepColors = False,
+    looks: StyleOptions,
 ) -> None:
     """Show a camera in a trained style, in a window.
 
@@ -46,12 +46,12 @@ def camera(
     """
     from impasto.cli.display.window import Window
     from impasto.images.picture import Picture
-    from impasto.runtime.stylizer import StyleSettings, Stylizer
+    from impasto.runtime.stylizer import Stylizer
     from impasto.runtime.video.camera import Camera
     from impasto.runtime.video.live import LiveStyle, show_live
     from impasto.system.visible_text import visible
 
-    settings = StyleSettings(strength=strength, keep_colors=keep_colors)
+    settings = looks.settings()
 
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)

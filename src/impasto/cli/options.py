@@ -204,17 +204,20 @@ def _parameters_of_fields(record: Any) -> list[inspect.Parameter]:
 
 @dataclass(frozen=True, slots=True)
 class StyleOptions:
-    """The flags of `runtime.stylizer.StyleSettings`, by the names of its fields."""
+    """The flags of `StyleSettings`, but for `--size`, whose default is the command's."""
 
-    size: Size = None
     strength: Strength = 1.0
     keep_colors: KeepColors = False
 
-    def settings(self) -> "StyleSettings":
-        """How photographs are stylized."""
+    def settings(self, *, size: int | None = None) -> "StyleSettings":
+        """How photographs are stylized.
+
+        Args:
+            size: longer side in pixels that they are resized to first; None keeps their own.
+        """
         from impasto.runtime.stylizer import StyleSettings
 
-        return StyleSettings(**dataclasses.asdict(self))
+        return StyleSettings(size, **dataclasses.asdict(self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from impasto.cli.options import (
     ComputeOptions,
     Output,
     Photos,
+    Size,
     Stabilize,
     Style,
     StyleOptions,
@@ -25,6 +26,7 @@ def stylize(
     *,
     style: Style,
     output: Output,
+    size: Size = None,
     looks: StyleOptions,
     stabilize: Stabilize = False,
     compute: ComputeOptions,
@@ -49,6 +51,6 @@ def stylize(
         from impasto.runtime.transformation import Stylization
 
         stylizer = Stylizer(fetched(style), compute.settings())
-        return Stylization(stylizer, looks.settings(), stabilize)
+        return Stylization(stylizer, looks.settings(size=size), stabilize)
 
     transform_files(photos, output, load, writing)
