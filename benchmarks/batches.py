@@ -19,9 +19,11 @@ from pictures import write_examples
 
 from impasto.evaluation.timing import median_seconds
 from impasto.images.files.io import Picture, load_picture, save_picture
-from impasto.runtime.backends.choice import BackendName, open_backend
+from impasto.runtime.backends.choice import open_backend
+from impasto.runtime.compute import BackendName, Compute
 from impasto.runtime.pipeline import run_pipeline
 from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.transformation import Stylization
 from impasto.zoo.registry import resolve_model
 
 STYLE = "starry_night"
@@ -74,7 +76,9 @@ def _row(name: str, seconds: Sequence[float]) -> str:
 
 
 def _seconds_of_batches(name: BackendName, size: int, rounds: int) -> list[float]:
-    backend = open_backend(resolve_model(STYLE), backend=name, precision="f32", num_threads=1)
+    backend = open_backend(
+        resolve_model(STYLE), Compute(backend=name, precision="f32", num_threads=1)
+    )
     pictures = np.random.default_rng(0).random((max(BATCH_SIZES), 3, size, size), np.float32)
 
     def candidate(batch_size: int) -> Callable[[], object]:
@@ -104,7 +108,7 @@ def _seconds_of_folders(size: int, rounds: int) -> list[float]:
                     read=load_picture,
                     transform=stylizer.stylize_all,
                     write=write,
-                    batching=stylizer.batching(),
+                    batching=Stylization(stylizer).batching(),
                 )
             )
 

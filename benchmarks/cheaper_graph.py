@@ -16,7 +16,8 @@ from processes import peak_megabytes
 from impasto.evaluation.timing import median_seconds
 from impasto.runtime.backends import openvino_backend
 from impasto.runtime.backends.cheaper_graph import make_cheaper
-from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend
+from impasto.runtime.compute import Precision
 from impasto.zoo.registry import resolve_model
 
 MODELS = ("starry_night", "srcnn_x4", "paper_feature_x4")

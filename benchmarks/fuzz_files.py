@@ -22,12 +22,10 @@ from pathlib import Path
 
 from fuzzing import READING_OUTCOMES, Fuzz, arguments, outcome_of_call, publish_fuzz
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "images"))
-from mutants import mutant, seed_files
-
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from impasto.batch.manifest import Manifest
 from impasto.batch.source import list_items
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.errors import ImpastoError, PictureFileError
 from impasto.images.files.io import (
     Animation,
@@ -40,6 +38,7 @@ from impasto.images.files.io import (
 from impasto.images.windows.reading import bits_by_windows, open_windows, size_of_file
 from impasto.web import check_address, read_address, shown_address
 from impasto.zoo.hub import parse_hub_address
+from mutants import mutant, seed_files
 
 CPU_SECONDS = 20
 WORKER_BYTES = 4 * 2**30
@@ -97,12 +96,12 @@ def _read_text(kind: str, data: bytes) -> None:
             _read_answer(data)
         case "list":
             with tempfile.TemporaryDirectory() as folder:
-                place = place_at(f"{folder}/list.txt")
+                place = storage_path(f"{folder}/list.txt")
                 place.write(data)
-                list_items(place, place_at("/elsewhere"), picture_format=None)
+                list_items(place, storage_path("/elsewhere"), picture_format=None)
         case _:
             with tempfile.TemporaryDirectory() as folder:
-                output = place_at(folder)
+                output = storage_path(folder)
                 output.inside("manifest.settings.json").write(TEXT_SEEDS["settings"])
                 name = "manifest.jsonl" if kind == "manifest" else "manifest.settings.json"
                 output.inside(name).write(data)

@@ -17,9 +17,8 @@ from impasto.runtime.stylizer import Stylizer
 from impasto.runtime.video.transform import stylize_video
 
 TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "images")]
+sys.path.insert(0, str(TESTS))
 from mutants import mutant  # noqa: E402  (found there)
-
 from video_fixtures import seed_videos  # noqa: E402
 
 WRITTEN_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")

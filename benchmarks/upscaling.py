@@ -33,7 +33,7 @@ from impasto.networks.architecture import (
     SuperResolutionArchitecture,
 )
 from impasto.networks.super_resolution import build_super_resolution_network
-from impasto.runtime.backends.openvino_backend import Precision
+from impasto.runtime.compute import Precision
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.card import Licences, ModelCard, TrainingRecord
 from impasto.zoo.model_file import model_from_bytes

@@ -5,7 +5,7 @@ import pytest
 
 from impasto.batch import manifest as manifest_module
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.errors import BatchError
 
 SETTINGS = {"model": "abc", "size": None}
@@ -14,7 +14,7 @@ SETTINGS = {"model": "abc", "size": None}
 @pytest.fixture(params=["disk", "store"])
 def output(request, tmp_path):
     """An empty folder on a disk, and in a store that cannot append."""
-    yield place_at("memory://bucket/out" if request.param == "store" else str(tmp_path / "out"))
+    yield storage_path("memory://bucket/out" if request.param == "store" else str(tmp_path / "out"))
     fsspec.filesystem("memory").store.clear()
 
 
@@ -76,7 +76,7 @@ def test_only_files_that_are_there_in_their_size_are_kept(output):
     for each in (row("good"), row("short"), row("gone"), row("failed", error="no picture")):
         manifest.add(each)
     sizes = {"good.png": 3, "short.png": 2, "failed.png": 3}
-    assert manifest.kept(sizes, verify=False) == {"good"}
+    assert manifest.finished_sources(sizes, verify=False) == {"good"}
 
 
 def test_rows_are_flushed_by_number_and_time(output, monkeypatch):

@@ -13,14 +13,14 @@ from impasto.batch.source import (
     list_row_groups,
     target_of_id,
 )
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.errors import BatchError
 
-EVERYWHERE = place_at("/elsewhere")
+EVERYWHERE = storage_path("/elsewhere")
 
 
 def items_of(place, *, output=EVERYWHERE, picture_format=None):
-    items = list_items(place_at(str(place)), output, picture_format=picture_format)
+    items = list_items(storage_path(str(place)), output, picture_format=picture_format)
     return [(item.source, item.target) for item in items]
 
 
@@ -31,7 +31,7 @@ def test_a_folder_keeps_its_shape(pictures):
         ("c.ppm", "c.ppm.png"),
         ("d.jpg", "d.jpg"),
     ]
-    items = list_items(place_at(str(pictures)), EVERYWHERE, picture_format=None)
+    items = list_items(storage_path(str(pictures)), EVERYWHERE, picture_format=None)
     assert items[1].location == str(pictures / "below" / "b.png")
 
 
@@ -45,7 +45,7 @@ def test_a_format_takes_the_place_of_each_suffix(pictures):
 
 
 def test_an_output_inside_the_folder_is_no_input(pictures):
-    output = place_at(str(pictures / "below"))
+    output = storage_path(str(pictures / "below"))
     assert [source for source, _ in items_of(pictures, output=output)] == [
         "a.png",
         "c.ppm",
@@ -66,7 +66,7 @@ def test_a_list_holds_paths_and_addresses(tmp_path):
         "# photographs\n\nfolder/a.png\n/data/b.jpg\nfolder/a.png\n"
         "s3://bucket/key/c.jpg\nhttps://example.org/d?size=2\n"
     )
-    items = list_items(place_at(str(file)), EVERYWHERE, picture_format=None)
+    items = list_items(storage_path(str(file)), EVERYWHERE, picture_format=None)
     assert [(item.source, item.location, item.target) for item in items] == [
         ("folder/a.png", f"{tmp_path}/folder/a.png", "folder/a.png"),
         ("/data/b.jpg", "/data/b.jpg", "data/b.jpg"),
@@ -99,17 +99,17 @@ def test_an_empty_folder_is_refused(tmp_path):
 
 def write_parquet(path, **columns):
     pyarrow.parquet.write_table(pa.table(columns), path)
-    return place_at(str(path))
+    return storage_path(str(path))
 
 
 def test_a_parquet_is_known_by_its_name_or_by_what_is_in_the_folder(tmp_path, pictures):
     write_parquet(tmp_path / "a.parquet", id=["a"], bytes=[b""])
-    assert is_parquet(place_at(str(tmp_path / "a.parquet")))
-    assert not is_parquet(place_at(str(tmp_path)))  # there are pictures below it
-    assert not is_parquet(place_at(str(pictures)))
+    assert is_parquet(storage_path(str(tmp_path / "a.parquet")))
+    assert not is_parquet(storage_path(str(tmp_path)))  # there are pictures below it
+    assert not is_parquet(storage_path(str(pictures)))
     (tmp_path / "only").mkdir()
     write_parquet(tmp_path / "only" / "a.parquet", id=["a"], bytes=[b""])
-    assert is_parquet(place_at(str(tmp_path / "only")))
+    assert is_parquet(storage_path(str(tmp_path / "only")))
 
 
 def test_columns_are_found_by_their_types(tmp_path):
@@ -140,19 +140,19 @@ def test_a_parquet_is_cut_into_its_row_groups(tmp_path):
     table = pa.table({"id": range(5), "bytes": [b""] * 5})
     for name in ("b", "a", "_left_out"):
         pyarrow.parquet.write_table(table, tmp_path / f"{name}.parquet", row_group_size=3)
-    groups, num_rows = list_row_groups(place_at(str(tmp_path)))
+    groups, num_rows = list_row_groups(storage_path(str(tmp_path)))
     assert num_rows == 10
     assert groups == [
         RowGroup(f"{tmp_path}/{name}.parquet", number) for name in "ab" for number in (0, 1)
     ]
-    one, num_rows = list_row_groups(place_at(str(tmp_path / "b.parquet")))
+    one, num_rows = list_row_groups(storage_path(str(tmp_path / "b.parquet")))
     assert (one, num_rows) == (groups[2:], 5)
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path):
     (tmp_path / "a.parquet").write_text("no table")
     with pytest.raises(BatchError, match="cannot be read as Parquet"):
-        find_columns(place_at(str(tmp_path / "a.parquet")))
+        find_columns(storage_path(str(tmp_path / "a.parquet")))
 
 
 def test_ids_become_names():
@@ -192,12 +192,12 @@ def odd_folder(tmp_path):
 
 
 def test_names_are_names(odd_folder):
-    items = list_items(place_at(str(odd_folder)), EVERYWHERE, picture_format=None)
+    items = list_items(storage_path(str(odd_folder)), EVERYWHERE, picture_format=None)
     good = {item.source: item for item in items if item.error is None}
     assert set(good) == {*ODD_NAMES, "s3:/y.png"}
     for name, item in good.items():
         assert item.target == name
-        assert place_at(item.location).read(max_bytes=10) == b"picture"
+        assert storage_path(item.location).read(max_bytes=10) == b"picture"
     (bad,) = (item for item in items if item.error is not None)
     assert bad.source == "bad\\xff.png"
     assert "no text in UTF-8" in bad.error
@@ -205,16 +205,16 @@ def test_names_are_names(odd_folder):
 
 
 def test_an_odd_output_is_written_and_listed(odd_folder):
-    output = place_at(str(odd_folder / "what?x=1#y: out"))
+    output = storage_path(str(odd_folder / "what?x=1#y: out"))
     output.inside("s3:x.png").write(b"12")
     assert output.sizes() == {"s3:x.png": 2}
     assert output.inside("s3:x.png").read(max_bytes=2) == b"12"
-    assert "bad\udcff.png" in place_at(str(odd_folder)).sizes()
+    assert "bad\udcff.png" in storage_path(str(odd_folder)).sizes()
 
 
 def test_a_folder_whose_name_is_no_text_is_one_line(odd_folder):
     with pytest.raises(BatchError, match="no text in UTF-8"):
-        place_at(f"{odd_folder}/{os.fsdecode(bytes([0xFF]))}")
+        storage_path(f"{odd_folder}/{os.fsdecode(bytes([0xFF]))}")
 
 
 def test_a_bad_line_is_a_bad_picture_and_the_others_are_good(tmp_path):
@@ -222,7 +222,7 @@ def test_a_bad_line_is_a_bad_picture_and_the_others_are_good(tmp_path):
         b"\xef\xbb\xbfa:b.png\r\n%41.png\r\nhttps://[/x.png\r\nbad\xff.png\r\n../x.png\r\n"
         b"https://ex\xe2\x84\x80mple/a.png\r\nnul\0.png\r\na\xe2\x80\xa8b.png"
     )
-    items = list_items(place_at(str(tmp_path / "list.txt")), EVERYWHERE, picture_format=None)
+    items = list_items(storage_path(str(tmp_path / "list.txt")), EVERYWHERE, picture_format=None)
     good = ["a:b.png", "%41.png", "a\u2028b.png"]
     assert [item.source for item in items if item.error is None] == good
     assert items[0].location == f"{tmp_path}/a:b.png"
@@ -245,7 +245,7 @@ def test_pipes_in_a_folder_are_passed_over_and_told(pictures):
     os.mkfifo(pictures / "pipe.png")
     told = []
     list_items(
-        place_at(str(pictures)),
+        storage_path(str(pictures)),
         EVERYWHERE,
         picture_format=None,
         on_special=lambda path, kind: told.append((path.name, kind)),

@@ -3,7 +3,7 @@ import pickle
 import fsspec
 import pytest
 
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.errors import BatchError
 
 
@@ -11,11 +11,11 @@ from impasto.errors import BatchError
 def folder(request, tmp_path):
     """An empty folder on a disk, by path and address, and in a store as fsspec has them."""
     if request.param == "store":
-        yield place_at("memory://bucket/folder")
+        yield storage_path("memory://bucket/folder")
         fsspec.filesystem("memory").store.clear()
     else:
         prefix = "file://" if request.param == "file://" else ""
-        yield place_at(f"{prefix}{tmp_path}/folder")
+        yield storage_path(f"{prefix}{tmp_path}/folder")
 
 
 def test_what_is_written_is_read_listed_and_deleted(folder):
@@ -24,7 +24,7 @@ def test_what_is_written_is_read_listed_and_deleted(folder):
     folder.inside("c.txt").write(b"1")
     assert folder.sizes() == {"a/b.png": 5, "c.txt": 1}
     assert folder.pictures() == ["a/b.png"]
-    assert place_at(folder.inside("a/b.png").name).read(max_bytes=10**6) == b"12345"
+    assert storage_path(folder.inside("a/b.png").name).read(max_bytes=10**6) == b"12345"
     assert folder.is_folder
     assert folder.inside("c.txt").is_file
     folder.inside("c.txt").delete()
@@ -33,13 +33,13 @@ def test_what_is_written_is_read_listed_and_deleted(folder):
 
 
 def test_a_place_on_a_disk_goes_to_other_processes(tmp_path):
-    place = pickle.loads(pickle.dumps(place_at(str(tmp_path))))
+    place = pickle.loads(pickle.dumps(storage_path(str(tmp_path))))
     place.inside("a").write(b"1")
     assert (tmp_path / "a").read_bytes() == b"1"
 
 
 def test_a_query_stays_behind_the_name():
-    place = place_at("s3://bucket/folder?region=eu-west-1")
+    place = storage_path("s3://bucket/folder?region=eu-west-1")
     assert place.path == "bucket/folder"
     assert place.inside("a.png").name == "s3://bucket/folder/a.png?region=eu-west-1"
     assert place.inside("a.png").path == "bucket/folder/a.png"
@@ -47,14 +47,14 @@ def test_a_query_stays_behind_the_name():
 
 @pytest.mark.parametrize("name", ["", "nowhere://a/b", "file://[/x", "x://", "file://server/x"])
 def test_an_unknown_kind_of_place_is_refused(name):
-    with pytest.raises(BatchError, match=r"a name is empty|no such kind of place is known"):
-        place_at(name)
+    with pytest.raises(BatchError, match=r"a name is empty|no such kind of URL is known"):
+        storage_path(name)
 
 
 @pytest.mark.parametrize("name", ["http://[/x", "https://ex\u2100mple/x", "s3://[/x"])
 def test_an_address_whose_server_is_none_is_one_line(name):
     with pytest.raises((BatchError, OSError)) as raised:
-        place_at(name).inside("a.png").write(b"")
+        storage_path(name).inside("a.png").write(b"")
     assert str(raised.value).isprintable()
     with pytest.raises((BatchError, OSError)):
-        place_at(name).read(max_bytes=10)
+        storage_path(name).read(max_bytes=10)

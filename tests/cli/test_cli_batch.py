@@ -6,7 +6,7 @@ import os
 import pytest
 
 from impasto.batch.manifest import Manifest, ManifestRow
-from impasto.batch.storage import place_at
+from impasto.batch.storage import storage_path
 from impasto.system.work_files import alone_in
 
 
@@ -34,7 +34,7 @@ def batch(impasto, folder, tiny_model_path, tmp_path):
     [
         ([], [], "either --style STYLE"),
         (["--model", "sharp"], ["-s", "udnie"], "either --style STYLE"),
-        (["--scale", "2"], ["-s", "udnie"], "--scale is for enlarging"),
+        (["--scale", "2"], ["-s", "udnie"], "--scale is for upscaling"),
         (["--workers", "0"], ["-s", "udnie"], "--workers"),
         (["--format", "psd"], ["-s", "udnie"], "--format"),
         ([], ["-s", "unknown_style"], "there is no model 'unknown_style'"),
@@ -67,13 +67,11 @@ def test_what_is_done_is_not_done_again(batch, folder, tmp_path, tiny_model_path
 
 
 def done_before(output, model, *, prefix=""):
-    from dataclasses import asdict
-
-    from impasto.batch.worker import PaintSettings
+    from impasto.batch.worker import BatchSettings
     from impasto.zoo.model_file import read_model_file
 
-    settings = asdict(PaintSettings("style-transfer"))
-    manifest = Manifest(place_at(str(output)), prefix=prefix)
+    settings = BatchSettings("style-transfer").recorded()
+    manifest = Manifest(storage_path(str(output)), prefix=prefix)
     manifest.begin({**settings, "model": read_model_file(model).sha256}, [], overwrite=False)
     (output / "photo.png").write_bytes(b"12345")
     row = ManifestRow("photo.png", "photo.png", "0", 5, 24, 16, 0.1, "here:1", None)

@@ -187,7 +187,7 @@ def test_a_photograph_is_never_replaced_by_its_picture(negative, photo, photos):
     before = photo.read_bytes()
     for words in ((photo, "-o", photo), (photo, "-o", photo.parent), (photos, "-o", photos)):
         complaint = negative(*words, "--overwrite").complaint
-        assert "is itself one of the photographs; choose another place" in complaint
+        assert "is itself one of the photographs; choose another output" in complaint
     assert photo.read_bytes() == before
 
 

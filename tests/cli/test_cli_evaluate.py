@@ -77,7 +77,7 @@ def test_features_are_columns(impasto, data):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--scale", "4"), "enlarges 2 times, 4 times was asked for"),
+        (("--scale", "4"), "upscales by 2, expected 4"),
         (("--model", "nothing"), "there is no model 'nothing'"),
         (("--scale", "1"), "greater than or equal to 2"),
         (("--low-resolution", "a", "--low-resolution", "b"), "given 2 times and --data 1 times"),

@@ -58,7 +58,8 @@ def test_json_sheet_and_file(impasto, folders):
     assert content == json.loads(report.read_text())
     assert [one["painting"] for one in content["styles"]] == ["stars"]
     assert len(content["photographs"]) == 2
-    assert Image.open(sheet).size[0] > 2 * 256
+    with Image.open(sheet) as drawn:
+        assert drawn.size[0] > 2 * 256
     assert "exists already" in impasto(*call).complaint
 
 

@@ -1,11 +1,19 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from impasto.cli.options import Overwrite, Quality, with_option_records
+from impasto.cli.options import (
+    ComputeOptions,
+    Overwrite,
+    Quality,
+    StyleOptions,
+    with_option_records,
+)
+from impasto.runtime.compute import Compute
+from impasto.runtime.stylizer import StyleSettings
 
 
 @dataclass(frozen=True)
@@ -62,3 +70,18 @@ def test_two_flags_of_one_name_are_refused():
 
     with pytest.raises(ValueError, match="quality"):
         with_option_records(command)
+
+
+def test_without_flags_the_settings_are_the_defaults_of_python():
+    assert StyleOptions().settings() == StyleSettings()
+    assert ComputeOptions().settings() == Compute()
+
+
+def test_every_setting_of_stylizing_has_a_flag():
+    flags = ["size", *(field.name for field in fields(StyleOptions))]
+    assert flags == [field.name for field in fields(StyleSettings)]
+
+
+def test_a_tile_is_a_word_or_a_number_of_pixels():
+    assert ComputeOptions(tile="off").settings().tile == "off"
+    assert ComputeOptions(tile="256").settings().tile == 256

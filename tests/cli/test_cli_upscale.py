@@ -71,7 +71,7 @@ def test_tones_can_be_matched(impasto, photo, tmp_path):
 @pytest.mark.parametrize(
     ("words", "model", "message"),
     [
-        (("--scale", "4"), None, "enlarges 2 times, 4 times was asked for"),
+        (("--scale", "4"), None, "upscales by 2, expected 4"),
         ((), "nothing", "there is no model 'nothing'"),
         ((), "starry_night", "is a model for style-transfer, expected one for super-resolution"),
     ],

@@ -99,7 +99,7 @@ def workers_of(ancestor):
             title = Path(f"/proc/{process}/cmdline").read_bytes()
         except OSError:
             continue
-        if ancestor in above and b"Painter" in title:
+        if ancestor in above and b"RayWorker" in title:
             workers.append(process)
     return workers
 

@@ -63,7 +63,7 @@ def test_each_model_is_named_apart(repeating, tmp_path):
 
 
 def test_a_model_of_another_scale_is_refused(repeating):
-    with pytest.raises(ModelFileError, match="enlarges 4 times, 2 times was asked for"):
+    with pytest.raises(ModelFileError, match="upscales by 4, expected 2"):
         open_enlargers([str(repeating())], scale=2)
 
 

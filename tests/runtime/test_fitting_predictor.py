@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from impasto.runtime.batching import batches
+from impasto.runtime.compute import PROCESS_BYTES, Compute
 from impasto.runtime.fitting_predictor import FittingPredictor
-from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, bytes_per_pixel
+from impasto.runtime.tiles.memory_budget import bytes_per_pixel
 from impasto.zoo.registry import resolve_model
 from model_fixtures import make_card, make_model_file
 
@@ -15,7 +16,9 @@ ONE_GREY_LEVEL = 1 / 255
 def predictor(model=None, *, memory="1G", tile="auto", **settings):
     """A model's, or of negatives."""
     settings = {"precision": "f32", "num_threads": 1} | settings
-    return FittingPredictor(model or make_model_file(), tile=tile, memory=memory, **settings)
+    return FittingPredictor(
+        model or make_model_file(), Compute(tile=tile, memory=memory, **settings)
+    )
 
 
 def noise(height, width, *, seed=0):
@@ -69,8 +72,3 @@ def test_what_is_cut_into_tiles_goes_alone(without_grain):
     assert sizes_of_batches(fitting, pictures) == [1, 1]
     for (rgb, _), negative in zip(pictures, fitting.predict_all(pictures), strict=True):
         np.testing.assert_allclose(negative, 1 - rgb, atol=1e-6)
-
-
-def test_numbers_below_one_are_refused():
-    with pytest.raises(ValueError, match="batch_size is 0, expected 1 or more"):
-        predictor(batch_size=0)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from impasto.errors import (
 from impasto.images.colour import rgb_to_ycbcr
 from impasto.images.files.io import Picture
 from impasto.runtime.input_pictures import FAINT_ALPHA, fill_transparent
-from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.stylizer import StyleKeywords, StyleSettings, Stylizer
+from impasto.runtime.transformation import Stylization
 from model_fixtures import BLUR, make_card, make_model_bytes
 
 pytestmark = pytest.mark.usefixtures("without_grain")
@@ -198,6 +200,10 @@ def test_a_style_is_found_by_name(user_models, tiny_model_path):
     assert (stylizer.card.title, stylizer.precision) == ("A tiny style", "f32")
 
 
+def test_every_setting_can_be_given_as_a_keyword_too():
+    assert get_type_hints(StyleKeywords) == get_type_hints(StyleSettings)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -254,7 +260,7 @@ def test_many_pictures_become_what_each_becomes(tmp_path, negative):
 
 
 def test_pictures_that_become_one_size_go_together(negative):
-    batching = negative.batching(size=32)
+    batching = Stylization(negative, StyleSettings(size=32)).batching()
     square, large, wide = (
         batching.load(Picture(noise(*size, 3))) for size in ((20, 20), (40, 40), (20, 40))
     )

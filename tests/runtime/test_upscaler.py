@@ -7,6 +7,7 @@ from PIL import Image
 from impasto import Upscaler
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.files.io import Picture
+from impasto.runtime.transformation import Enlargement
 from model_fixtures import make_card, make_model_bytes
 
 IDENTITY = np.eye(3, dtype=np.float16)[:, :, None, None]
@@ -84,7 +85,8 @@ def test_many_pictures_become_what_each_becomes(double, tmp_path):
     enlarged = upscaler.upscale_all(pictures)
     for picture, found in zip(pictures, enlarged, strict=True):
         np.testing.assert_allclose(found.rgb, double.upscale(picture).rgb, atol=1e-6)
-    kinds = [upscaler.batching().load(picture).kind for picture in pictures]
+    batching = Enlargement(upscaler).batching()
+    kinds = [batching.load(picture).kind for picture in pictures]
     assert (kinds[0] == kinds[1] == kinds[3], kinds[0] == kinds[2]) == (True, False)
 
 
@@ -110,7 +112,7 @@ def test_a_family_of_models_is_called_by_its_name_and_the_scale(own):
 
 
 def test_a_scale_that_the_model_has_not_is_refused(double, own, tmp_path):
-    with pytest.raises(ModelFileError, match=r"enlarges 2 times, 4 times was asked for"):
+    with pytest.raises(ModelFileError, match=r"upscales by 2, expected 4"):
         Upscaler(tmp_path / "double.onnx", scale=4)
     own("mine_x2", 2)
     own("other_x8", 8)

@@ -1,4 +1,4 @@
-"""The Ray that a batch works on: started here for the time being, or found elsewhere."""
+"""The Ray of a batch: started here for as long as the batch runs, or found elsewhere."""
 
 import contextlib
 import logging
@@ -9,31 +9,32 @@ from typing import Any
 
 import pyarrow as pa
 
-from impasto.batch.worker import Painter
+from impasto.batch.worker import Worker
 from impasto.errors import BatchError
 from impasto.system.signals import kept_handlers
 
 LOCAL = "local"
 NUM_STARTS = 3
-"""Ray gives up on itself after half a minute, which is short on a machine that is busy."""
+"""Attempts to start Ray, which gives up after half a minute: too short on a busy machine."""
 
 _REACHED_BY_OTHERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Ray's own switch, on every system: at 0 it knows this machine as 127.0.0.1, and all it starts
-listens there alone. Else whoever reaches the machine could have it run what they like. Ray reads it
-when it is imported; in a process that has imported Ray before, it must be set before that."""
+listens there alone. Else anybody who reaches the machine could run code on it. Ray reads the
+variable when it is imported, so that it must be set before."""
 
 MAX_TASK_RETRIES = 5
-"""A picture that brings down whoever works on it must not do so for ever."""
+"""A picture that ends its worker must not do so for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Who works on a batch.
+    """The workers of a batch.
 
     Attributes:
-        address: of a Ray cluster; `local` starts one here, `auto` finds the one of this machine.
-        num_workers: how many; None is as many as there are cores for.
-        num_threads: that each computes with.
+        address: address of a Ray cluster; `local` starts one here, `auto` finds the one of this
+            machine.
+        num_workers: number of workers; None is as many as there are cores for.
+        num_threads: number of threads of each worker.
     """
 
     address: str = LOCAL
@@ -41,25 +42,25 @@ class Workers:
     num_threads: int = 1
 
 
-class RayPainter:
-    """A `Painter` that is made where it works; what it is made of lies in Ray's store.
+class RayWorker:
+    """A `Worker` in a process of Ray, built there from arguments in Ray's store.
 
-    So the model travels once, and is there for a worker that is started again.
+    So the model travels once, and a worker that is started again finds it.
     """
 
-    def __init__(self, recipe: list[Any]) -> None:
-        """Make the painter; a list, for Ray would fetch what is not in one before its time."""
+    def __init__(self, make_worker: list[Any]) -> None:
+        """Build the worker. The reference is in a list, or Ray would fetch it too early."""
         import ray
 
-        self._painter: Painter = ray.get(recipe[0])()
+        self._worker: Worker = ray.get(make_worker[0])()
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows of the manifest for a table of pictures."""
-        return self._painter(table)
+        """Write the results of a table of pictures; return their rows of the manifest."""
+        return self._worker(table)
 
 
 def check_workers(workers: Workers) -> None:
-    """Refuse numbers that make no sense.
+    """Refuse fewer than one worker or thread.
 
     Raises:
         BatchError: a number below 1.
@@ -71,7 +72,7 @@ def check_workers(workers: Workers) -> None:
 
 @contextlib.contextmanager
 def running_ray(workers: Workers) -> Iterator[int]:
-    """Ray, started or found; gives the number of workers, and ends what it has started.
+    """Start or find Ray, and end it if it was started; yields the number of workers.
 
     Raises:
         BatchError: it cannot be started or found, or ends before its time.
@@ -91,7 +92,8 @@ def running_ray(workers: Workers) -> Iterator[int]:
             with kept_handlers():  # Ray's own end the process without cleaning up
                 _start(workers)
         _quieten()
-        yield _number_of(workers)
+        num_cores = int(ray.cluster_resources().get("CPU", 0))
+        yield workers.num_workers or max(1, num_cores // workers.num_threads)
     except (*stopped, ConnectionError, TimeoutError) as error:
         raise BatchError(
             f"Ray has stopped working ({_first_line(error)}); the same command goes on from there"
@@ -106,7 +108,11 @@ def _start(workers: Workers) -> None:
 
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if workers.address == LOCAL:
-        num_cores = (workers.num_workers or _own_workers(workers)) * workers.num_threads
+        # A container may give this process fewer cores than the machine has.
+        has_affinity = hasattr(os, "sched_getaffinity")
+        num_own = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        num_workers = workers.num_workers or max(1, num_own // workers.num_threads)
+        num_cores = num_workers * workers.num_threads
         settings |= {"num_cpus": num_cores, "include_dashboard": False}
     for start in range(1, NUM_STARTS + 1):
         try:
@@ -122,26 +128,8 @@ def _start(workers: Workers) -> None:
         return
 
 
-def _own_workers(workers: Workers) -> int:
-    if hasattr(os, "sched_getaffinity"):
-        num_cores = len(os.sched_getaffinity(0))
-    else:
-        num_cores = os.cpu_count() or 1
-    return max(1, num_cores // workers.num_threads)
-
-
-def _number_of(workers: Workers) -> int:
-    """How many workers there can be."""
-    import ray
-
-    if workers.num_workers is not None:
-        return workers.num_workers
-    num_cores = int(ray.cluster_resources().get("CPU", 0))
-    return max(1, num_cores // workers.num_threads)
-
-
 def _quieten() -> None:
-    """Keep what Ray Data says of itself to its log files."""
+    """Keep Ray Data's own messages to its log files."""
     import ray.data
 
     context = ray.data.DataContext.get_current()

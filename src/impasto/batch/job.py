@@ -1,6 +1,6 @@
-"""A batch from its beginning to its end: what is done already, the workers, the manifest.
+"""A batch from its beginning to its end: pictures done before, workers, manifest.
 
-The same code runs on a laptop and on a cluster; which of them is for `impasto.batch.cluster`.
+The same code runs on a laptop and on a cluster. Starting Ray: `cluster`. One worker: `worker`.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from impasto.batch.cluster import MAX_TASK_RETRIES, RayPainter, Workers, check_workers, running_ray
+from impasto.batch.cluster import MAX_TASK_RETRIES, RayWorker, Workers, check_workers, running_ray
 from impasto.batch.manifest import Manifest, ManifestRow
 from impasto.batch.source import (
     PARQUET_SUFFIX,
@@ -25,8 +25,8 @@ from impasto.batch.source import (
     list_items,
     list_row_groups,
 )
-from impasto.batch.storage import Place, place_at
-from impasto.batch.worker import PART_NAME, Painter, PaintSettings, open_model
+from impasto.batch.storage import StoragePath, storage_path
+from impasto.batch.worker import PART_NAME, BatchSettings, Worker, open_transformation
 from impasto.errors import BatchError
 from impasto.files import reason_of
 from impasto.system.visible_text import one_line
@@ -34,21 +34,21 @@ from impasto.system.work_files import alone_in
 from impasto.zoo.model_file import ModelFile
 
 MAX_ROWS_OF_TASK = 64
-"""What a lost worker costs: the pictures of a task or two are done again."""
+"""Pictures of a task: a lost worker costs the time of a task or two."""
 
 TASKS_PER_WORKER = 8
-"""At least so many for each worker where there are enough pictures, so that all end together."""
+"""Fewest tasks for each worker where there are enough pictures, so that all end together."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """How far a batch is.
+    """The progress of a batch.
 
     Attributes:
-        num_done: pictures made by this call.
-        num_failed: pictures that could not be.
-        num_pictures: there are to do.
-        row: the last one.
+        num_done: pictures done by this call.
+        num_failed: pictures that failed.
+        num_pictures: pictures to do in all.
+        row: the row of the last picture.
     """
 
     num_done: int
@@ -59,13 +59,13 @@ class BatchProgress:
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What a batch has come to.
+    """The outcome of a batch.
 
     Attributes:
-        num_done: pictures made by this call.
-        num_skipped: pictures that were done before.
-        failed: rows of those that could not be.
-        manifest: where it is.
+        num_done: pictures done by this call.
+        num_skipped: pictures done by earlier calls.
+        failed: rows of the pictures that failed.
+        manifest: path or URL of the manifest.
     """
 
     num_done: int
@@ -78,7 +78,7 @@ def run_batch(
     source: str,
     output: str,
     model: ModelFile,
-    settings: PaintSettings,
+    settings: BatchSettings,
     *,
     workers: Workers | None = None,
     id_column: str | None = None,
@@ -88,34 +88,35 @@ def run_batch(
     on_progress: Callable[[BatchProgress], None] | None = None,
     on_special: Callable[[Path, str], None] | None = None,
 ) -> BatchOutcome:
-    """Work on all pictures of a folder, a list or a Parquet that are not done yet.
+    """Transform all pictures of a folder, a list or a Parquet that are not done yet.
 
     Args:
-        source: where the pictures are.
-        output: a folder, or a Parquet (a name that ends in `.parquet`).
-        model: a verified model.
-        settings: what to do to each.
-        workers: who does it.
-        id_column: of a Parquet, what its pictures are called.
-        bytes_column: of a Parquet, its pictures.
-        overwrite: begin anew, whatever is there.
-        verify: read what was done before, and compare checksums; else a file that is there in
-            the right size counts as done.
-        on_progress: told of each picture.
-        on_special: told of pipes, devices and sockets in a folder, which are passed over.
+        source: path or URL of the pictures.
+        output: path or URL of a folder, or of a Parquet (a name that ends in `.parquet`).
+        model: a verified model file.
+        settings: how pictures are transformed and written.
+        workers: the workers; None is one per core of this machine.
+        id_column: column of a Parquet that names its pictures.
+        bytes_column: column of a Parquet that holds its pictures.
+        overwrite: begin anew, and replace files that exist.
+        verify: read the results of earlier calls and compare checksums; else a file of the
+            expected size counts as done.
+        on_progress: called after each picture.
+        on_special: called for pipes, devices and sockets in a folder, which are left out.
 
     Raises:
-        BatchError: the input or output is not as it must be, or there is no Ray to work on.
+        BatchError: the input or output cannot be used, or Ray cannot be started or found.
         ModelFileError: the model cannot be opened.
     """
     workers = workers or Workers()
     check_workers(workers)
-    open_model(model, settings, num_threads=workers.num_threads)  # or fail here, at once
-    batch = _Batch(place_at(source), place_at(output), model, settings, workers)
+    # A model that cannot be opened fails here at once, not in every worker.
+    open_transformation(model, settings, num_threads=workers.num_threads)
+    batch = _Batch(storage_path(source), storage_path(output), model, settings, workers)
     batch.plan(id_column=id_column, bytes_column=bytes_column, on_special=on_special)
     with _alone_in(batch.output):
-        batch.skip_what_is_done(overwrite=overwrite, verify=verify)
-        batch.note_refused()
+        batch.skip_done(overwrite=overwrite, verify=verify)
+        batch.add_refused()
         if batch.num_todo:
             with running_ray(workers) as num_workers:
                 batch.run(num_workers, on_progress)
@@ -123,7 +124,7 @@ def run_batch(
 
 
 @contextlib.contextmanager
-def _alone_in(output: Place) -> Iterator[None]:
+def _alone_in(output: StoragePath) -> Iterator[None]:
     """Refuse a second batch into a folder of this machine; buckets have no locks."""
     with contextlib.ExitStack() as stack:
         if output.is_local:
@@ -141,14 +142,14 @@ def _alone_in(output: Place) -> Iterator[None]:
 
 
 class _Batch:
-    """The state of a batch under way, on the machine that drives it."""
+    """The state of a running batch, on the machine that started it."""
 
     def __init__(
         self,
-        source: Place,
-        output: Place,
+        source: StoragePath,
+        output: StoragePath,
         model: ModelFile,
-        settings: PaintSettings,
+        settings: BatchSettings,
         workers: Workers,
     ) -> None:
         self.source, self.output = source, output
@@ -174,10 +175,10 @@ class _Batch:
         on_special: Callable[[Path, str], None] | None,
     ) -> None:
         """Find the pictures, or the columns that hold them."""
-        for place in (self.source, self.output):
-            if (kind := place.special_kind) is not None:
+        for path in (self.source, self.output):
+            if (kind := path.special_kind) is not None:
                 raise BatchError(
-                    f"{place.name} is {kind}, not a file; expected a folder, a list or a Parquet"
+                    f"{path.name} is {kind}, not a file; expected a folder, a list or a Parquet"
                 )
         if self.output.is_file:
             raise BatchError(f"{self.output.name} is a file; expected a folder, or OUT.parquet")
@@ -202,12 +203,12 @@ class _Batch:
             reason = one_line(error, max_letters=200)
             raise BatchError(f"{self.source.name} cannot be read ({reason})") from None
 
-    def skip_what_is_done(self, *, overwrite: bool, verify: bool) -> None:
-        """Leave out the pictures that an earlier call has made and that are still there."""
+    def skip_done(self, *, overwrite: bool, verify: bool) -> None:
+        """Leave out the pictures of earlier calls whose files still exist."""
         sizes = self.output.sizes()
-        settings = {**asdict(self.settings), "model": self.model.sha256}
+        settings = {**self.settings.recorded(), "model": self.model.sha256}
         self.manifest.begin(settings, sizes, overwrite=overwrite)
-        self.done = self.manifest.kept(sizes, verify=verify)
+        self.done = self.manifest.finished_sources(sizes, verify=verify)
         if not overwrite:
             rows = self.manifest.rows.values()
             self.may_replace = frozenset(row.target for row in rows if row.source not in self.done)
@@ -220,17 +221,17 @@ class _Batch:
             self.num_skipped = len(self.done)
             self.num_todo -= self.num_skipped
 
-    def note_refused(self) -> None:
-        """Note what cannot be worked on, which takes no workers."""
+    def add_refused(self) -> None:
+        """Add the rows of pictures that cannot be transformed, which takes no workers."""
         for item in self.refused:
-            self._note(_row_of_failed(item, item.error or ""))
+            self._add(_row_of_failed(item.source, item.error or ""))
         self.manifest.flush()
 
     def run(self, num_workers: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
-        """Let the workers do what is left, and note what they say."""
+        """Let the workers do the remaining pictures, and add their rows."""
         try:
             for row in self._rows(num_workers):
-                self._note(row)
+                self._add(row)
                 if on_progress is not None:
                     num_failed = len(self.failed)
                     num_pictures = self.num_todo + len(self.refused)
@@ -239,7 +240,7 @@ class _Batch:
             self.manifest.flush()
 
     def finish(self) -> BatchOutcome:
-        """Write the manifest whole, and say what it has come to."""
+        """Write the manifest as one file; return the outcome."""
         self.manifest.finish()
         self._delete_stray_parts(self.output.sizes())
         return BatchOutcome(
@@ -252,24 +253,28 @@ class _Batch:
     def _rows(self, num_workers: int) -> Iterator[ManifestRow]:
         if self.columns is not None:
             tasks = _tasks_of(self.row_groups, rows_of_task=1, may_lose=False)
-            yield from self._paint(tasks, num_workers)
+            yield from self._transform(tasks, num_workers)
             return
         share = len(self.items) // (num_workers * TASKS_PER_WORKER)
+        # In the second pass only the pictures that ended their workers, one by one.
         for rows_of_task in (max(1, min(share, MAX_ROWS_OF_TASK)), 1):
-            left = [item for item in self.items if item.source not in self.seen]
-            if left:  # a second time only what brought down its workers, one by one
-                tasks = _tasks_of(left, rows_of_task=rows_of_task, may_lose=True)
-                yield from self._paint(tasks, num_workers)
+            remaining = [item for item in self.items if item.source not in self.seen]
+            if remaining:
+                tasks = _tasks_of(remaining, rows_of_task=rows_of_task, may_lose=True)
+                yield from self._transform(tasks, num_workers)
         for item in self.items:
             if item.source not in self.seen:
-                yield _row_of_lost(item)
+                yield _row_of_failed(
+                    item.source,
+                    "each worker that transformed it died; is there enough memory for it?",
+                )
 
-    def _paint(self, dataset: Any, num_workers: int) -> Iterator[ManifestRow]:
+    def _transform(self, dataset: Any, num_workers: int) -> Iterator[ManifestRow]:
         import ray
         from ray.data import ActorPoolStrategy
 
-        recipe = partial(
-            Painter,
+        make_worker = partial(
+            Worker,
             self.model,
             self.settings,
             output=self.output,
@@ -280,25 +285,29 @@ class _Batch:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray has no other name for max_task_retries yet
-            painted = dataset.map_batches(
-                RayPainter,
+            transformed = dataset.map_batches(
+                RayWorker,
                 batch_size=None,
                 batch_format="pyarrow",
                 compute=ActorPoolStrategy(size=num_workers),
                 num_cpus=self.workers.num_threads,
                 max_restarts=-1,
                 max_task_retries=MAX_TASK_RETRIES,
-                fn_constructor_args=([ray.put(recipe)],),
+                fn_constructor_args=([ray.put(make_worker)],),
             )
-        for table in painted.iter_batches(
+        for table in transformed.iter_batches(
             batch_size=None, batch_format="pyarrow", prefetch_batches=0
         ):
             for row in table.to_pylist():
                 yield ManifestRow(**row)
 
-    def _note(self, row: ManifestRow) -> None:
+    def _add(self, row: ManifestRow) -> None:
         if row.source in self.seen:
-            self.failed[row.source] = _row_of_twice(row)
+            self.failed[row.source] = _row_of_failed(
+                row.source,
+                "its id is there more than once; give each picture an id of its own",
+                worker=row.worker,
+            )
             self.manifest.add(self.failed[row.source])
             return
         self.seen.add(row.source)
@@ -309,7 +318,7 @@ class _Batch:
             self.failed[row.source] = row
 
     def _delete_stray_parts(self, sizes: dict[str, int]) -> None:
-        """Delete parts of a Parquet that no row speaks of: whoever wrote them was stopped."""
+        """Delete parts of a Parquet that no row names: their workers were stopped."""
         if not self.writes_parquet:
             return
         known = {row.target for row in self.manifest.rows.values()}
@@ -319,12 +328,12 @@ class _Batch:
 
 
 def _tasks_of(items: Sequence[Item | RowGroup], *, rows_of_task: int, may_lose: bool) -> Any:
-    """The items as Ray has them, so many for each task.
+    """A dataset of Ray with one block for each task.
 
     Args:
-        items: of one kind.
-        rows_of_task: how many go together.
-        may_lose: go on without a task that fails for good, in place of ending.
+        items: pictures, or row groups of a Parquet.
+        rows_of_task: number of items in a task.
+        may_lose: go on without a task that fails for good; else it ends the batch.
     """
     import ray.data
 
@@ -337,16 +346,15 @@ def _tasks_of(items: Sequence[Item | RowGroup], *, rows_of_task: int, may_lose: 
     )
 
 
-def _row_of_lost(item: Item) -> ManifestRow:
-    return _row_of_failed(
-        item, "whoever worked on it died each time; is there enough memory for it?"
+def _row_of_failed(source: str, error: str, *, worker: str = "") -> ManifestRow:
+    return ManifestRow(
+        source=source,
+        target="",
+        sha256=None,
+        num_bytes=0,
+        width=0,
+        height=0,
+        seconds=0.0,
+        worker=worker,
+        error=error,
     )
-
-
-def _row_of_failed(item: Item, error: str) -> ManifestRow:
-    return ManifestRow(item.source, "", None, 0, 0, 0, 0.0, "", error)
-
-
-def _row_of_twice(row: ManifestRow) -> ManifestRow:
-    error = "its id is there more than once; give each picture an id of its own"
-    return ManifestRow(row.source, "", None, 0, 0, 0, 0.0, row.worker, error)

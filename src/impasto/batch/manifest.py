@@ -1,6 +1,6 @@
-"""The manifest: one line for each picture, with what it became and its checksum.
+"""The manifest of a batch: one line for each picture, with its result and checksum.
 
-While a batch runs its lines are kept in parts, written every few seconds, so that a batch that is
+While a batch runs, its lines go into parts, written every few seconds, so that a batch that is
 stopped loses next to nothing; at the end they become one file. An object store cannot append.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.parquet
 
-from impasto.batch.storage import Place
+from impasto.batch.storage import StoragePath
 from impasto.errors import BatchError
 from impasto.system.input_files import parse_json
 
@@ -23,23 +23,23 @@ MAX_ROWS_OF_PART = 5000
 
 MAX_SETTINGS_BYTES = 2**20
 MAX_MANIFEST_BYTES = 2**32
-"""Of one file of rows: some ten million of them."""
+"""Largest file of rows: some ten million of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """What became of a picture.
+    """The result of one picture, or its error; the fields are the keys of a line.
 
     Attributes:
-        source: which one.
-        target: the file it became, by its name below the output; a part, if that is a Parquet.
-        sha256: of what was written for it; none if it failed.
-        num_bytes: of that.
-        width: in pixels.
-        height: in pixels.
-        seconds: it took, reading and writing included.
-        worker: the machine and process that did it.
-        error: why it failed; none if it did not.
+        source: name of the picture.
+        target: name of its file below the output; of the part, if the output is a Parquet.
+        sha256: checksum of its file; None if it failed.
+        num_bytes: size of its file.
+        width: width of the result in pixels.
+        height: height of the result in pixels.
+        seconds: time it took, reading and writing included.
+        worker: machine and process of its worker.
+        error: why it failed; None if it did not.
     """
 
     source: str
@@ -54,14 +54,14 @@ class ManifestRow:
 
 
 class Manifest:
-    """The manifest of an output: what was done before, and what is being added.
+    """The manifest of an output: rows of earlier calls, and rows that are added.
 
     Args:
         output: the folder of the output.
-        prefix: of its files' names; `_` in a Parquet, whose readers leave such files out.
+        prefix: prefix of its files' names; `_` in a Parquet, whose readers leave such files out.
     """
 
-    def __init__(self, output: Place, *, prefix: str = "") -> None:
+    def __init__(self, output: StoragePath, *, prefix: str = "") -> None:
         self._output = output
         self._holds_parts = bool(prefix)
         self.name = f"{prefix}manifest.jsonl"
@@ -73,15 +73,15 @@ class Manifest:
         self._written = time.monotonic()
 
     def begin(self, settings: dict[str, Any], names: Iterable[str], *, overwrite: bool) -> None:
-        """Read what was done before, or forget it.
+        """Read the rows of earlier calls, or delete them.
 
         Args:
-            settings: all that decides what a picture becomes.
-            names: of the files in the output.
-            overwrite: forget it.
+            settings: everything that a result depends on, beside the picture.
+            names: names of the files in the output.
+            overwrite: delete the rows of earlier calls.
 
         Raises:
-            BatchError: what was done before was done otherwise, or cannot be read.
+            BatchError: earlier calls had other settings, or their rows cannot be read.
         """
         names = set(names)
         part = re.compile(re.escape(self._part_stem) + r"[0-9]{8}\.jsonl")
@@ -97,12 +97,12 @@ class Manifest:
                     self._read(name)
         self._output.inside(self._settings_name).write(_json(settings))
 
-    def kept(self, sizes: dict[str, int], *, verify: bool) -> set[str]:
-        """The sources that were done before and whose files are still there.
+    def finished_sources(self, sizes: dict[str, int], *, verify: bool) -> set[str]:
+        """The sources of earlier calls whose files still exist.
 
         Args:
-            sizes: of the files in the output.
-            verify: read them, and compare checksums; else the size must be right.
+            sizes: sizes of the files in the output.
+            verify: read the files and compare checksums; else their sizes must agree.
         """
         rows = [row for row in self.rows.values() if row.error is None and row.target in sizes]
         if not self._holds_parts:
@@ -151,35 +151,31 @@ class Manifest:
         return [row for row in rows if (row.target, row.source, row.sha256) in sound]
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
-        before = self._settings_before()
+        file = self._output.inside(self._settings_name)
+        try:
+            earlier = parse_json(file.read(max_bytes=MAX_SETTINGS_BYTES))
+        except (OSError, ValueError):
+            earlier = None
+        if not isinstance(earlier, dict):
+            raise self._damaged(file.name)
         differing = sorted(
-            key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key)
+            key for key in earlier.keys() | settings.keys() if earlier.get(key) != settings.get(key)
         )
         if differing:
             key = differing[0]
-            was, now = (str(held.get(key))[:200] for held in (before, settings))
+            was, now = (str(fields.get(key))[:200] for fields in (earlier, settings))
             raise BatchError(
                 f"{self._output.name} was made with other settings ({key[:80]}: {was}, now {now}); "
                 f"choose another output, or --overwrite"
             )
 
-    def _settings_before(self) -> dict[str, Any]:
-        place = self._output.inside(self._settings_name)
-        try:
-            before = parse_json(place.read(max_bytes=MAX_SETTINGS_BYTES))
-        except (OSError, ValueError):
-            before = None
-        if not isinstance(before, dict):
-            raise self._damaged(place.name)
-        return before
-
     def _read(self, name: str) -> None:
-        place = self._output.inside(name)
+        file = self._output.inside(name)
         try:
-            for row in _rows_of(place.read(max_bytes=MAX_MANIFEST_BYTES)):
+            for row in _rows_of(file.read(max_bytes=MAX_MANIFEST_BYTES)):
                 self.rows[row.source] = row
         except (OSError, ValueError, TypeError):
-            raise self._damaged(place.name) from None
+            raise self._damaged(file.name) from None
 
     def _damaged(self, name: str) -> BatchError:
         return BatchError(

@@ -1,7 +1,7 @@
-"""Which pictures a batch is of, and what each becomes: a folder's, a list's, or a Parquet's.
+"""The pictures of a batch and the names of their results: of a folder, a list or a Parquet.
 
-That is worked out before any work is done, and refused then. Pictures in a Parquet are not listed,
-only its row groups; their names are made as they come.
+All of it is planned and checked before the work begins. Of a Parquet only the row groups are
+listed; its workers name the results as they read the rows.
 """
 
 import re
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet
 
-from impasto.batch.storage import Place, as_text, is_text
+from impasto.batch.storage import StoragePath, as_text, is_text
 from impasto.errors import BatchError
 from impasto.files import portable_name
 from impasto.images.files.io import READABLE_SUFFIXES
@@ -26,7 +26,10 @@ DEFAULT_FORMAT = "png"
 DEFAULT_PARQUET_FORMAT = "jpg"
 
 MAX_LIST_BYTES = 2**28
-"""Some three million lines, as many as the machine that drives a batch can hold."""
+"""Some three million lines, as many as the machine that runs a batch can hold."""
+
+_NAME_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer)
+"""Types of a column that can name pictures."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NO_ENTRY = "the list has {!r}; expected paths and addresses of pictures"
@@ -34,13 +37,13 @@ _NO_ENTRY = "the list has {!r}; expected paths and addresses of pictures"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A picture to work on.
+    """A picture of a batch.
 
     Attributes:
-        source: what the manifest calls it.
-        location: where it is read from: a path or an address.
-        target: the name of the file it becomes, below the output.
-        error: why it cannot be worked on, if that is known already.
+        source: its name in the manifest.
+        location: the path or URL that it is read from.
+        target: name of its result below the output, as the manifest has it.
+        error: why it cannot be transformed, if that is known already.
     """
 
     source: str
@@ -51,11 +54,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ParquetColumns:
-    """Where a Parquet has its pictures.
+    """The columns of a Parquet that a batch reads.
 
     Attributes:
-        id: the column of what they are called.
-        bytes: the column of files, as bytes, or a struct with `bytes` in it.
+        id: the column of the pictures' names.
+        bytes: the column of their files, as bytes, or as a struct with `bytes` in it.
     """
 
     id: str
@@ -64,71 +67,71 @@ class ParquetColumns:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A part of a Parquet, as a task.
+    """A row group of a Parquet: a task of a batch.
 
     Attributes:
-        location: of the file: a path or an address.
-        row_group: its number there.
+        location: path or URL of the file.
+        row_group: its number in the file.
     """
 
     location: str
     row_group: int
 
 
-def is_parquet(place: Place) -> bool:
-    """Whether a place is a Parquet by name, or a folder of such files without pictures."""
-    if place.path.endswith(PARQUET_SUFFIX):
+def is_parquet(source: StoragePath) -> bool:
+    """Whether a path is a Parquet by name, or a folder of such files without pictures."""
+    if source.path.endswith(PARQUET_SUFFIX):
         return True
-    if not place.is_folder:
+    if not source.is_folder:
         return False
-    suffixes = {PurePosixPath(name).suffix.lower() for name in place.sizes()}
+    suffixes = {PurePosixPath(name).suffix.lower() for name in source.sizes()}
     return PARQUET_SUFFIX in suffixes and not suffixes & READABLE_SUFFIXES
 
 
 def list_items(
-    place: Place,
-    output: Place,
+    source: StoragePath,
+    output: StoragePath,
     *,
     picture_format: str | None,
     on_special: Callable[[Path, str], None] | None = None,
 ) -> list[Item]:
     """The pictures of a folder or a list.
 
-    A line that cannot be understood, and a name that is no text, are items with an error.
+    A line that is no path or URL, and a name that is no text, are items with an error.
 
     Args:
-        place: a folder, or a text file with a path or address on each line; empty lines and those
-            that begin with `#` are left out, relative paths begin where the list is.
-        output: what is below it is left out.
-        picture_format: suffix of what is written; None keeps a picture's own where it can be
-            written, and else adds `.png`.
-        on_special: is told of pipes, devices and sockets in a folder, which are passed over.
+        source: a folder, or a text file with a path or URL on each line. Empty lines and lines
+            that begin with `#` are left out; relative paths begin at the list's folder.
+        output: pictures below it are left out.
+        picture_format: suffix of the results; None keeps a picture's own where it can be written,
+            and else adds `.png`.
+        on_special: called for pipes, devices and sockets in a folder, which are left out.
 
     Raises:
-        BatchError: neither, no pictures, or two that would become the same file.
+        BatchError: `source` is neither, holds no pictures, or two that would become one file.
     """
-    if place.is_folder:
-        items = _items_of_folder(place, output, picture_format, on_special)
-    elif not place.is_file:
-        raise BatchError(f"{place.name} is not there; expected a folder, a list or a Parquet")
-    elif PurePosixPath(place.path).suffix.lower() in READABLE_SUFFIXES:
+    if source.is_folder:
+        items = _items_of_folder(source, output, picture_format, on_special)
+    elif not source.is_file:
+        raise BatchError(f"{source.name} is not there; expected a folder, a list or a Parquet")
+    elif PurePosixPath(source.path).suffix.lower() in READABLE_SUFFIXES:
         raise BatchError(
-            f"{place.name} is a single picture; expected a folder, a list (a text file) or a "
+            f"{source.name} is a single picture; expected a folder, a list (a text file) or a "
             f"Parquet: 'impasto stylize' and 'impasto upscale' take single ones"
         )
     else:
-        items = _items_of_list(place, picture_format)
+        items = _items_of_list(source, picture_format)
     if not items:
-        raise BatchError(f"there are no pictures in {place.name}; give a folder or list with some")
+        raise BatchError(f"there are no pictures in {source.name}; give a folder or list with some")
     _check_clashes(items)
     return items
 
 
 def target_of_id(identifier: str, picture_format: str | None) -> str:
-    """The name of the file that a picture of a Parquet becomes: its id, `/` being folders.
+    """The name of the result of a picture of a Parquet: its id, in which `/` makes folders.
 
     Raises:
-        BatchError: the id is no name that stays below the output.
+        BatchError: the id is no name of a file below the output.
     """
     parts = identifier.split("/")
     if not identifier.isprintable() or not all(parts) or {".", ".."} & set(parts):
@@ -139,40 +142,44 @@ def target_of_id(identifier: str, picture_format: str | None) -> str:
 
 
 def find_columns(
-    place: Place, *, id_column: str | None = None, bytes_column: str | None = None
+    source: StoragePath, *, id_column: str | None = None, bytes_column: str | None = None
 ) -> ParquetColumns:
-    """Where a Parquet has its pictures, by what its schema says where that is not told.
+    """The columns of a Parquet with pictures; by its schema where they are not named.
 
     Raises:
-        BatchError: it cannot be read, or has no such columns, or several.
+        BatchError: the Parquet cannot be read, or has no such columns, or several.
     """
     try:
         schema = pyarrow.dataset.dataset(
-            place.path, filesystem=place.filesystem, format="parquet"
+            source.path, filesystem=source.filesystem, format="parquet"
         ).schema
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
-        raise BatchError(f"{place.name} cannot be read as Parquet ({reason})") from None
+        raise BatchError(f"{source.name} cannot be read as Parquet ({reason})") from None
     holders = [field.name for field in schema if _holds_bytes(field.type)]
-    names = [field.name for field in schema if _is_name(field.type)]
+    names = [field.name for field in schema if any(is_(field.type) for is_ in _NAME_TYPES)]
     return ParquetColumns(
-        id=_choose(place, "id", id_column, ["id"] if "id" in names else names, schema.names),
+        id=_choose(source, "id", id_column, ["id"] if "id" in names else names, schema.names),
         bytes=_choose(
-            place, "bytes", bytes_column, ["bytes"] if "bytes" in holders else holders, schema.names
+            source,
+            "bytes",
+            bytes_column,
+            ["bytes"] if "bytes" in holders else holders,
+            schema.names,
         ),
     )
 
 
-def list_row_groups(place: Place) -> tuple[list[RowGroup], int]:
-    """The row groups of a Parquet, and how many rows they have in all.
+def list_row_groups(source: StoragePath) -> tuple[list[RowGroup], int]:
+    """The row groups of a Parquet, and their number of rows in all.
 
     Raises:
         BatchError: a file cannot be read.
     """
-    files = [place]
-    if not place.is_file:
-        names = sorted(name for name in place.sizes() if name.endswith(PARQUET_SUFFIX))
-        files = [place.inside(name) for name in names if name.rpartition("/")[2][0] not in "_."]
+    files = [source]
+    if not source.is_file:
+        names = sorted(name for name in source.sizes() if name.endswith(PARQUET_SUFFIX))
+        files = [source.inside(name) for name in names if name.rpartition("/")[2][0] not in "_."]
     groups, num_rows = [], 0
     for file in files:
         try:
@@ -187,33 +194,33 @@ def list_row_groups(place: Place) -> tuple[list[RowGroup], int]:
 
 
 def _items_of_folder(
-    place: Place,
-    output: Place,
+    source: StoragePath,
+    output: StoragePath,
     picture_format: str | None,
     on_special: Callable[[Path, str], None] | None,
 ) -> list[Item]:
     inside = ""
-    if output.filesystem == place.filesystem:
-        below = output.path.removeprefix(place.path.rstrip("/") + "/")
+    if output.filesystem == source.filesystem:
+        below = output.path.removeprefix(source.path.rstrip("/") + "/")
         inside = below + "/" if below != output.path else ""
     return [
-        Item(name, place.inside(name).name, _target(name, picture_format))
+        Item(name, source.inside(name).name, _target(name, picture_format))
         if is_text(name)
         else _refused(as_text(name), "its name is no text in UTF-8; rename it")
-        for name in place.pictures(on_special=on_special)
-        if not (inside and name.startswith(inside))  # what an earlier call made is no photograph
+        for name in source.pictures(on_special=on_special)
+        if not (inside and name.startswith(inside))  # results of earlier calls are no photographs
     ]
 
 
-def _items_of_list(place: Place, picture_format: str | None) -> list[Item]:
-    """Names are as they stand, but for blanks around them; one bad line is one bad picture."""
-    data = place.read(max_bytes=MAX_LIST_BYTES).removeprefix(_BYTE_ORDER_MARK)
+def _items_of_list(source: StoragePath, picture_format: str | None) -> list[Item]:
+    """Each line without the blanks around it; one bad line is one item with an error."""
+    data = source.read(max_bytes=MAX_LIST_BYTES).removeprefix(_BYTE_ORDER_MARK)
     lines = (line.strip() for line in data.split(b"\n"))
     entries = dict.fromkeys(line for line in lines if line and not line.startswith(b"#"))
-    folder = place.name.rpartition("/")[0] or "."
+    folder = source.name.rpartition("/")[0] or "."
     items = [_item_of_line(line, folder, picture_format) for line in entries]
     if items and all(item.error for item in items):
-        raise BatchError(f"{place.name}: {items[0].error}")
+        raise BatchError(f"{source.name}: {items[0].error}")
     return items
 
 
@@ -226,12 +233,12 @@ def _item_of_line(line: bytes, folder: str, picture_format: str | None) -> Item:
         return _refused(line.decode(errors="backslashreplace"), "it is no text in UTF-8")
     try:
         return _item_of_entry(entry, folder, picture_format)
-    except ValueError:  # an address whose server is none
+    except ValueError:  # a URL whose server has no name
         return _refused(entry, _NO_ENTRY.format(entry[:200]))
 
 
 def _item_of_entry(entry: str, folder: str, picture_format: str | None) -> Item:
-    """A relative path keeps its folders; of an address, the server or bucket is the first one."""
+    """A relative path keeps its folders; the server or bucket of a URL becomes the first one."""
     if "://" in entry:
         parts = urlsplit(entry)
         location, name = entry, f"{parts.netloc.rpartition('@')[2]}/{parts.path.lstrip('/')}"
@@ -260,7 +267,7 @@ def _target(name: str, picture_format: str | None) -> str:
 
 
 def _portable(name: str) -> str:
-    """A name with folders that this system can have."""
+    """The nearest name, folders included, that this system allows."""
     return "/".join(map(portable_name, name.split("/")))
 
 
@@ -284,22 +291,16 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _is_name(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)
-    )
-
-
 def _choose(
-    place: Place, what: str, told: str | None, possible: list[str], names: list[str]
+    source: StoragePath, what: str, column: str | None, possible: list[str], names: list[str]
 ) -> str:
     there = ", ".join(names[:12])
-    if told is not None:
-        if told not in names:
-            raise BatchError(f"{place.name} has no column {told[:80]!r}; it has {there}")
-        return told
+    if column is not None:
+        if column not in names:
+            raise BatchError(f"{source.name} has no column {column[:80]!r}; it has {there}")
+        return column
     if len(possible) != 1:
         raise BatchError(
-            f"{place.name} has the columns {there}; name the one to use with --{what}-column"
+            f"{source.name} has the columns {there}; name the one to use with --{what}-column"
         )
     return possible[0]

@@ -1,6 +1,6 @@
-"""Places that hold files: folders of a machine and buckets of object stores, told by their name.
+"""Files and folders on disks and in object stores, by path or URL.
 
-A name with `://` in it is one of pyarrow's filesystems (s3, gs, abfs, hdfs, file), or else one of
+A URL belongs to one of pyarrow's filesystems (s3, gs, abfs, hdfs, file), or else to one of
 fsspec's. Files appear whole or not at all: on a disk by renaming, in a bucket by nature.
 """
 
@@ -25,17 +25,17 @@ from impasto.system.visible_text import one_line, shown_path
 
 _CHUNK_BYTES = 2**20
 
-_URI = re.compile(r"(?P<root>[A-Za-z][\w+.-]*://[^/?#]*)")
+_URL = re.compile(r"(?P<root>[A-Za-z][\w+.-]*://[^/?#]*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file or folder; goes to workers of other machines.
+class StoragePath:
+    """A file or folder, which need not exist; can be sent to workers on other machines.
 
     Attributes:
-        name: as it was given.
-        filesystem: that it is on.
-        path: there.
+        name: the path or URL that a person gave.
+        filesystem: the filesystem of the file.
+        path: the file's path in that filesystem.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Place:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on a disk, where files can be half written."""
+        """Whether the filesystem is a disk, where files can be half written."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
     @property
@@ -71,17 +71,17 @@ class Place:
 
     @property
     def special_kind(self) -> str | None:
-        """What is there that is neither file nor folder, such as `a named pipe`; else None."""
+        """The kind of a file that is none, such as `a named pipe`; None for files and folders."""
         return special_kind(self.path) if self.is_local else None
 
-    def inside(self, name: str) -> "Place":
-        """The place of that name below this one."""
+    def inside(self, name: str) -> "StoragePath":
+        """The path of that name below this folder."""
         head, mark, query = (self.name, "", "") if self.is_local else self.name.partition("?")
         whole = f"{head.rstrip('/')}/{name}{mark}{query}"
-        return Place(whole, self.filesystem, f"{self.path.rstrip('/')}/{name}")
+        return StoragePath(whole, self.filesystem, f"{self.path.rstrip('/')}/{name}")
 
     def read(self, *, max_bytes: int) -> bytes:
-        """What the file holds.
+        """The bytes of the file.
 
         Raises:
             OSError: it cannot be read, is no file, or has more than `max_bytes`.
@@ -104,11 +104,11 @@ class Place:
         return digest.hexdigest()
 
     def write(self, data: bytes, *, replace: bool = True) -> None:
-        """Write the file, in folders that are made if they are missing.
+        """Write the file; folders that are missing are made.
 
         Args:
-            data: all of it.
-            replace: another file that is there; in a bucket it is replaced in any case.
+            data: the bytes of the file.
+            replace: replace another file of that name; in a bucket it is replaced in any case.
 
         Raises:
             OutputExistsError: another file is there and is not to be replaced.
@@ -119,7 +119,7 @@ class Place:
             path = Path(self.path)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not replace and path.is_file():
-                if path.read_bytes() == data:  # of a worker that was stopped
+                if path.read_bytes() == data:  # written by a worker that was stopped
                     return
                 raise OutputExistsError(
                     f"{self.name} exists already and is none of this batch's; move it away, "
@@ -154,15 +154,15 @@ class Place:
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         base = self.path.rstrip("/") + "/"
         with self._reached():
-            found = self.filesystem.get_file_info(selector)
+            infos = self.filesystem.get_file_info(selector)
         return {
             info.path.removeprefix(base): info.size or 0
-            for info in found
+            for info in infos
             if info.type == fs.FileType.File
         }
 
     def pictures(self, *, on_special: Callable[[Path, str], None] | None = None) -> list[str]:
-        """The pictures below this folder, by their names from here on, sorted.
+        """The names of the pictures below this folder, relative to it, sorted.
 
         Args:
             on_special: is told of pipes, devices and sockets, which are passed over.
@@ -173,8 +173,8 @@ class Place:
         """
         if self.is_local:
             root = Path(self.path)
-            found = list_pictures(root, on_special=on_special)
-            return [path.relative_to(root).as_posix() for path in found]
+            paths = list_pictures(root, on_special=on_special)
+            return [path.relative_to(root).as_posix() for path in paths]
         return sorted(
             name
             for name in self.sizes()
@@ -193,7 +193,7 @@ class Place:
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
-        """Whatever a store's own library raises, as one line."""
+        """Errors of a store's own library as a `BatchError` of one line."""
         try:
             yield
         except OSError:
@@ -208,29 +208,29 @@ class Place:
             return self.filesystem.get_file_info(self.path).type
 
 
-def place_at(name: str) -> Place:
-    """The place of a name: a path of this machine, or an address such as `s3://bucket/folder`.
+def storage_path(name: str) -> StoragePath:
+    """The file or folder of a path on this machine, or of a URL such as `s3://bucket/folder`.
 
     Raises:
-        BatchError: an empty name, one that is no text, or a kind of place that nothing here knows.
+        BatchError: the name is empty or no text, or its filesystem is unknown.
     """
     if not is_text(name):
         raise BatchError(f"{shown_path(name)} is no text in UTF-8, as a batch needs it; rename it")
     if not name:
         raise BatchError("a name is empty; expected a file, a folder or an address like s3://…")
-    found = _URI.match(name)
-    if found is None or found["root"].lower() == "file://":
-        path = name[len(found["root"]) :] if found else name
-        return Place(name, fs.LocalFileSystem(), os.path.abspath(path))  # noqa: PTH100  (links stay)
-    root = found["root"]
+    url = _URL.match(name)
+    if url is None or url["root"].lower() == "file://":
+        path = name[len(url["root"]) :] if url else name
+        return StoragePath(name, fs.LocalFileSystem(), os.path.abspath(path))  # noqa: PTH100  (links stay)
+    root = url["root"]
     query = name.partition("?")[2]  # pyarrow takes a region or endpoint there
     filesystem, path = _filesystem(root, query)
     rest = name[len(root) :].partition("?")[0]
-    return Place(name, filesystem, (path + rest).rstrip("/"))
+    return StoragePath(name, filesystem, (path + rest).rstrip("/"))
 
 
 def is_text(name: str) -> bool:
-    """Whether a name is one that goes to workers and manifests: UTF-8, and no stray bytes."""
+    """Whether a name can go to workers and manifests: UTF-8, and no stray bytes."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -244,7 +244,7 @@ def as_text(name: str) -> str:
 
 
 def _local_sizes(folder: str) -> Iterator[tuple[str, int]]:
-    """By the system's own means: pyarrow reads no names that are no text."""
+    """Sizes of files by the system's calls: pyarrow cannot read names that are no text."""
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)  # noqa: PTH118  (names that pathlib changes)
@@ -258,7 +258,7 @@ def _local_sizes(folder: str) -> Iterator[tuple[str, int]]:
 
 @functools.lru_cache(maxsize=64)
 def _filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
-    """The filesystem of an address, and the path that its root has there."""
+    """The filesystem of a URL, and the path of the URL's root in it."""
     address = f"{root}/" + (f"?{query}" if query else "")
     try:
         filesystem, path = fs.FileSystem.from_uri(address)
@@ -276,12 +276,12 @@ def _fsspec_filesystem(root: str) -> tuple[fs.FileSystem, str]:
         filesystem, path = fsspec.core.url_to_fs(f"{root}/")
     except (ImportError, ValueError, OSError) as error:
         raise BatchError(
-            f"{root}: no such kind of place is known ({one_line(error)}); expected a path, or an "
+            f"{root}: no such kind of URL is known ({one_line(error)}); expected a path, or an "
             f"address like s3:// or gs://"
         ) from None
     if isinstance(filesystem, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
         raise BatchError(
-            f"{root}: no such kind of place is known; expected a path, or an address like s3:// or "
+            f"{root}: no such kind of URL is known; expected a path, or an address like s3:// or "
             f"gs://"
         )
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(path)

@@ -1,6 +1,6 @@
 """A worker of a batch: one compiled model, tables of pictures in, rows of the manifest out.
 
-What a worker writes depends on nothing but the pictures and the settings. So a task that is lost
+The files a worker writes depend on the pictures and the settings alone. So a task that is lost
 with its worker can be done again by another, and leaves the same files.
 """
 
@@ -25,27 +25,29 @@ from impasto.batch.source import (
     ParquetColumns,
     target_of_id,
 )
-from impasto.batch.storage import Place, place_at
+from impasto.batch.storage import StoragePath, storage_path
 from impasto.errors import ImpastoError
-from impasto.images.files.io import Picture, load_picture, save_picture
+from impasto.images.files.io import load_picture, save_picture
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
-from impasto.runtime.backends.openvino_backend import Precision
-from impasto.runtime.tiles.memory_budget import memory_bytes
+from impasto.runtime.compute import Compute, Precision, memory_bytes
+from impasto.runtime.stylizer import DEFAULT_STYLE, StyleSettings, Stylizer
+from impasto.runtime.transformation import Enlargement, Stylization, Transformation
+from impasto.runtime.upscaler import Upscaler
 from impasto.web import is_web_address, read_address
 from impasto.zoo.model_file import ModelFile
 
 DOWNLOAD_SECONDS = 600.0
-"""By which a picture from the web must be there."""
+"""Time limit of a download of one picture."""
 
 NUM_ROWS_READ_AT_ONCE = 16
 BYTES_READ_AT_ONCE = 2**28
-"""Of a Parquet: fewer rows where they are large."""
+"""Rows of a Parquet read together: at most that many, and fewer where they are large."""
 
 _BUFFER_BYTES = 2**20
-"""Without one, pyarrow reads a whole column of a row group into memory."""
+"""Buffer of a Parquet's reader. Without one, pyarrow reads a whole column of a row group."""
 
 PART_NAME = re.compile(r"part-[0-9a-f]{24}\.parquet")
-"""Of a part of a Parquet; other files in its folder are none of ours."""
+"""Name of a part of a Parquet; other files in its folder are none of ours."""
 
 ROW_SCHEMA = pa.schema(
     [
@@ -60,119 +62,115 @@ ROW_SCHEMA = pa.schema(
         ("error", pa.string()),
     ]
 )
-"""Of `ManifestRow`, as a table."""
+"""`ManifestRow` as the schema of a table."""
 
 
 @dataclass(frozen=True, slots=True)
-class PaintSettings:
-    """What is done to every picture.
+class BatchSettings:
+    """How every picture is transformed and written.
 
     Attributes:
-        task: what the model is for.
-        size: pixels of the longer side before; None keeps it. For styles.
-        strength: of the style.
-        keep_colors: of the photograph.
-        precision: of the arithmetic.
-        quality: of JPEG and WebP.
-        picture_format: suffix of what is written; None lets each picture's name decide.
+        task: the task of the model.
+        style: how photographs are stylized; for style transfer.
+        precision: arithmetic precision.
+        quality: quality of JPEG and WebP, 1 to 100.
+        picture_format: suffix of the results; None lets each picture's name decide.
     """
 
     task: Literal["style-transfer", "super-resolution"]
-    size: int | None = None
-    strength: float = 1.0
-    keep_colors: bool = False
+    style: StyleSettings = DEFAULT_STYLE
     precision: Precision = "auto"
     quality: int = 92
     picture_format: str | None = None
 
+    def recorded(self) -> dict[str, Any]:
+        """The settings as the manifest has them, on one level."""
+        fields = asdict(self)
+        return {"task": fields.pop("task"), **fields.pop("style"), **fields}
 
-def open_model(
-    model: ModelFile, settings: PaintSettings, *, num_threads: int | None
-) -> Callable[[Picture], Picture]:
-    """What a model and settings do to a picture.
+
+def open_transformation(
+    model: ModelFile, settings: BatchSettings, *, num_threads: int | None
+) -> Transformation:
+    """The transformation of a batch, with its model opened.
 
     Raises:
         ModelFileError: the model is for another task, or cannot be opened.
     """
-    num_workers = (os.cpu_count() or 1) // (num_threads or 1)  # on this machine, at most
-    memory = memory_bytes("auto", num_processes=max(1, num_workers))
-    if settings.task == "super-resolution":
-        from impasto.runtime.upscaler import Upscaler
-
-        upscaler = Upscaler(
-            model, precision=settings.precision, num_threads=num_threads, memory=memory
-        )
-        return upscaler.upscale
-    from impasto.runtime.stylizer import Stylizer
-
-    stylizer = Stylizer(model, precision=settings.precision, num_threads=num_threads, memory=memory)
-    return lambda picture: stylizer.stylize(
-        picture,
-        size=settings.size,
-        strength=settings.strength,
-        keep_colors=settings.keep_colors,
+    num_workers = (os.cpu_count() or 1) // (num_threads or 1)  # on one machine, at most
+    compute = Compute(
+        precision=settings.precision,
+        num_threads=num_threads,
+        memory=memory_bytes("auto", num_processes=max(1, num_workers)),
     )
+    if settings.task == "super-resolution":
+        return Enlargement(Upscaler(model, compute))
+    return Stylization(Stylizer(model, compute), settings.style)
 
 
-class Painter:
-    """Works on tables: of sources, locations and targets, or of a Parquet's row groups.
+class Worker:
+    """Transforms tables: of sources, locations and targets, or of a Parquet's row groups.
 
     Args:
-        model: the verified model.
-        settings: what to do.
+        model: a verified model file.
+        settings: how pictures are transformed and written.
         output: the folder of the output.
-        columns: of the input, if it is a Parquet.
-        done: sources that are done already; for Parquets.
-        num_threads: that the model computes with.
-        may_replace: files of the output, by their names, that are written again; None is all.
+        columns: columns of the input, if it is a Parquet.
+        done: sources that are done already; for Parquets, whose rows are not planned.
+        num_threads: number of threads of the model.
+        may_replace: names of files in the output that may be replaced; None is all.
     """
 
     def __init__(
         self,
         model: ModelFile,
-        settings: PaintSettings,
+        settings: BatchSettings,
         *,
-        output: Place,
+        output: StoragePath,
         columns: ParquetColumns | None,
         done: frozenset[str],
         num_threads: int,
         may_replace: frozenset[str] | None = None,
     ) -> None:
         self._may_replace = may_replace
-        self._apply = open_model(model, settings, num_threads=num_threads)
+        self._transformation = open_transformation(model, settings, num_threads=num_threads)
         self._settings = settings
         self._output = output
         self._columns, self._done = columns, done
         self._name = f"{platform.node()}:{os.getpid()}"
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """The rows of the manifest for a table of pictures; the files are written by then."""
-        work = self._work_of_files if self._columns is None else self._work_of_parquet
-        if self._output.path.endswith(PARQUET_SUFFIX):
-            rows = self._write_part(list(work(table)))
+        """Write the results of a table of pictures; return their rows of the manifest."""
+        works: Iterator[_Work]
+        if self._columns is not None:
+            works = self._works_of_parquet(table, self._columns)
         else:
-            rows = [self._write_file(each) for each in work(table)]
+            works = (
+                self._transformed(row["source"], row["target"], partial(_read, row["location"]))
+                for row in table.to_pylist()
+            )
+        # One by one: the files of a table need not all be in memory, those of a part must.
+        if self._output.path.endswith(PARQUET_SUFFIX):
+            rows = self._write_part(list(works))
+        else:
+            rows = [self._write_file(work) for work in works]
         return pa.Table.from_pylist([asdict(row) for row in rows], schema=ROW_SCHEMA)
 
-    def _work_of_files(self, table: pa.Table) -> Iterator["_Work"]:
-        for row in table.to_pylist():
-            yield self._paint(row["source"], row["target"], partial(_read, row["location"]))
-
-    def _work_of_parquet(self, table: pa.Table) -> Iterator["_Work"]:
-        assert self._columns is not None
-        for row in _rows_of_groups(table, self._columns):
-            source, held = str(row[self._columns.id]), row[self._columns.bytes]
+    def _works_of_parquet(self, table: pa.Table, columns: ParquetColumns) -> Iterator["_Work"]:
+        for row in _rows_of_groups(table, columns):
+            source, value = str(row[columns.id]), row[columns.bytes]
             if source not in self._done:
-                data = held["bytes"] if isinstance(held, dict) else held
-                yield self._paint(source, None, partial(bytes, data or b""))
+                data = value["bytes"] if isinstance(value, dict) else value
+                yield self._transformed(source, None, partial(bytes, data or b""))
 
-    def _paint(self, source: str, target: str | None, read: Callable[[], bytes]) -> "_Work":
-        """A picture read, worked on and encoded, or why it could not be."""
+    def _transformed(self, source: str, target: str | None, read: Callable[[], bytes]) -> "_Work":
+        """A picture read, transformed and encoded; or the error that ended it."""
         started = time.perf_counter()
         work = _Work(source, target or "")
         try:
             work.target = target or target_of_id(source, self._settings.picture_format)
-            result = self._apply(load_picture(read(), longer_side=self._settings.size))
+            picture = load_picture(read(), longer_side=self._transformation.size)
+            result = self._transformation.transform(picture)
             encoded = io.BytesIO()
             suffix = work.target.rpartition(".")[2] or DEFAULT_PARQUET_FORMAT
             save_picture(result, encoded, format=suffix, quality=self._settings.quality)
@@ -195,12 +193,12 @@ class Painter:
         return self._row_of(work, work.target)
 
     def _write_part(self, works: list["_Work"]) -> list[ManifestRow]:
-        """Write the pictures as a part of a Parquet, named after what it holds."""
+        """Write the pictures as a part of a Parquet, named after their sources."""
         good = [work for work in works if work.error is None]
         key = hashlib.sha256("\n".join(work.source for work in good).encode()).hexdigest()[:24]
         name = f"part-{key}{PARQUET_SUFFIX}"
         if good:
-            held = pa.table(
+            part = pa.table(
                 {
                     "id": [work.source for work in good],
                     "bytes": pa.array([work.data for work in good], pa.large_binary()),
@@ -209,7 +207,9 @@ class Painter:
                 }
             )
             encoded = io.BytesIO()
-            pyarrow.parquet.write_table(held, encoded, compression="none")  # they are compressed
+            pyarrow.parquet.write_table(
+                part, encoded, compression="none"
+            )  # pictures are compressed already
             try:
                 self._output.inside(name).write(encoded.getvalue())
             except Exception as error:  # likewise
@@ -234,7 +234,7 @@ class Painter:
 
 @dataclass(slots=True)
 class _Work:
-    """A picture on its way."""
+    """A picture from its reading to its row of the manifest."""
 
     source: str
     target: str
@@ -248,28 +248,24 @@ class _Work:
 def _read(location: str) -> bytes:
     if is_web_address(location):
         return read_address(location, max_bytes=MAX_PICTURE_BYTES, seconds=DOWNLOAD_SECONDS)
-    return place_at(location).read(max_bytes=MAX_PICTURE_BYTES)
+    return storage_path(location).read(max_bytes=MAX_PICTURE_BYTES)
 
 
 def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet's row groups, few at a time in memory."""
     for group in table.to_pylist():
-        place = place_at(group["location"])
-        with place.filesystem.open_input_file(place.path) as file:
+        path = storage_path(group["location"])
+        with path.filesystem.open_input_file(path.path) as file:
             parquet = pyarrow.parquet.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+            metadata = parquet.metadata.row_group(group["row_group"])
+            mean_bytes = max(1, metadata.total_byte_size // max(1, metadata.num_rows))
             batches = parquet.iter_batches(
-                batch_size=_rows_at_once(parquet.metadata.row_group(group["row_group"])),
+                batch_size=max(1, min(NUM_ROWS_READ_AT_ONCE, BYTES_READ_AT_ONCE // mean_bytes)),
                 row_groups=[group["row_group"]],
                 columns=[columns.id, columns.bytes],
             )
             for batch in batches:
                 yield from batch.to_pylist()
-
-
-def _rows_at_once(group: Any) -> int:
-    """How many rows of a row group are read together, by their mean size."""
-    mean = group.total_byte_size // max(1, group.num_rows)
-    return int(max(1, min(NUM_ROWS_READ_AT_ONCE, BYTES_READ_AT_ONCE // max(1, mean))))
 
 
 def _one_line(error: Exception) -> str:

@@ -1,8 +1,10 @@
 """`impasto batch`: pictures by the million, by a pool of workers, on one machine or a cluster."""
 
 import contextlib
+import dataclasses
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -18,8 +20,16 @@ from impasto.cli.display.console import (
 )
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import pictures_bar
-from impasto.cli.files.transform import tell_of_special
-from impasto.cli.options import Json, KeepColors, Precision, Quality, Scale, Size, Strength
+from impasto.cli.files.transform import note_special
+from impasto.cli.options import (
+    Json,
+    Precision,
+    Quality,
+    Scale,
+    Size,
+    StyleOptions,
+    with_option_records,
+)
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -31,61 +41,89 @@ if TYPE_CHECKING:
 MAX_FAILURES_TOLD = 20
 SECONDS_BETWEEN_LINES = 10.0
 
+BatchInput = Annotated[str, typer.Argument(metavar="INPUT", hidden=True)]
+BatchOutput = Annotated[
+    str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
+]
+BatchStyle = Annotated[
+    str | None, typer.Option("--style", "-s", metavar="STYLE", help="Stylize in this style.")
+]
+BatchModel = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="Upscale by this model instead."),
+]
+BeginAnew = Annotated[
+    bool, typer.Option("--overwrite", help="Begin anew, and replace files that exist.")
+]
+PictureFormat = Annotated[
+    Literal["jpg", "png", "webp", "tif"] | None,
+    typer.Option(
+        "--format",
+        metavar="jpg|png|webp|tif",
+        help="Format of the results; default: that of each picture.",
+    ),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Read the results of earlier calls and compare checksums.")
+]
 
-def batch(
-    pictures: Annotated[str, typer.Argument(metavar="INPUT", hidden=True)],
-    *,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="A folder, or OUT.parquet.")
-    ],
-    style: Annotated[
-        str | None,
-        typer.Option("--style", "-s", metavar="STYLE", help="Repaint in this style."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="Enlarge by this model instead."),
-    ] = None,
-    scale: Scale = None,
-    size: Size = None,
-    strength: Strength = 1.0,
-    keep_colors: KeepColors = False,
-    precision: Precision = "auto",
-    quality: Quality = 92,
-    picture_format: Annotated[
-        Literal["jpg", "png", "webp", "tif"] | None,
-        typer.Option("--format", metavar="jpg|png|webp|tif", help="Of the pictures; their own."),
-    ] = None,
+
+@dataclass(frozen=True, slots=True)
+class ParquetOptions:
+    """The columns of a Parquet; None lets its schema decide."""
+
     id_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a Parquet: what its pictures are called.")
-    ] = None,
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a Parquet that names its pictures."),
+    ] = None
     bytes_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a Parquet: its pictures.")
-    ] = None,
+        str | None,
+        typer.Option(metavar="NAME", help="Column of a Parquet that holds its pictures."),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """The flags of `impasto.batch.cluster.Workers`."""
+
     address: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="A Ray cluster's, auto for the one here; local starts one."
+            metavar="ADDRESS",
+            help="Address of a Ray cluster; auto = the one here, local starts one.",
         ),
-    ] = "local",
+    ] = "local"
     workers: Annotated[
         int | None,
-        typer.Option(metavar="NUMBER", min=1, help="Models at work; as many as there are cores."),
-    ] = None,
+        typer.Option(metavar="NUMBER", min=1, help="Number of workers; default: one per core."),
+    ] = None
     threads_per_worker: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Cores for each model.")
-    ] = 1,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Read what was done before, and compare checksums.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew, whatever is there.")
-    ] = False,
+        int, typer.Option(metavar="NUMBER", min=1, help="Threads of each worker.")
+    ] = 1
+
+
+@with_option_records
+def batch(
+    pictures: BatchInput,
+    *,
+    output: BatchOutput,
+    style: BatchStyle = None,
+    model: BatchModel = None,
+    scale: Scale = None,
+    size: Size = None,
+    looks: StyleOptions,
+    precision: Precision = "auto",
+    quality: Quality = 92,
+    picture_format: PictureFormat = None,
+    columns: ParquetOptions,
+    pool: WorkerOptions,
+    verify: Verify = False,
+    overwrite: BeginAnew = False,
     json: Json = False,
 ) -> None:
-    """Repaint or enlarge pictures by the million, on this machine or a Ray cluster.
+    """Stylize or upscale pictures by the million, on this machine or a Ray cluster.
 
-    INPUT is a folder, a text file with a path or address on each line, or a Parquet with bytes;
+    INPUT is a folder, a text file with a path or URL on each line, or a Parquet with bytes;
     on a disk, or in an object store (s3://, gs://). The pictures go into the folder OUT with
     their names and nested folders, or into the Parquet OUT.parquet.
 
@@ -95,26 +133,24 @@ def batch(
     """
     from impasto.batch.cluster import Workers
     from impasto.batch.job import run_batch
-    from impasto.batch.worker import PaintSettings
+    from impasto.batch.worker import BatchSettings
 
-    found, task = _model_of(style, model, scale)
-    if task == "super-resolution" and (size is not None or strength != 1 or keep_colors):
+    model_file, task = _model_of(style, model, scale)
+    if task == "super-resolution" and (size, looks) != (None, StyleOptions()):
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
-    settings = PaintSettings(task, size, strength, keep_colors, precision, quality, picture_format)
     # Ray says on stdout that a worker died; stdout is for results.
     with contextlib.redirect_stdout(sys.stderr), _Progress() as progress:
         outcome = run_batch(
             pictures,
             output,
-            found,
-            settings,
-            workers=Workers(address, workers, threads_per_worker),
-            id_column=id_column,
-            bytes_column=bytes_column,
+            model_file,
+            BatchSettings(task, looks.settings(size=size), precision, quality, picture_format),
+            workers=Workers(pool.address, pool.workers, pool.threads_per_worker),
+            **dataclasses.asdict(columns),
             overwrite=overwrite,
             verify=verify,
             on_progress=progress,
-            on_special=tell_of_special,
+            on_special=note_special,
         )
     _say(outcome, json=json)
     if outcome.failed:
@@ -126,12 +162,12 @@ def _model_of(style: str | None, model: str | None, scale: int | None) -> "tuple
     from impasto.zoo.registry import resolve_model
 
     if (style is None) == (model is None):
-        raise usage_error("expected either --style STYLE, to repaint, or --model MODEL, to enlarge")
+        raise usage_error("expected either --style STYLE, to stylize, or --model MODEL, to upscale")
     if model is not None:
         return resolve_upscaling_model(fetched(model), scale), "super-resolution"
     if scale is not None:
         raise usage_error(
-            "--scale is for enlarging; leave it out, or give --model in place of --style"
+            "--scale is for upscaling; leave it out, or give --model in place of --style"
         )
     assert style is not None
     return resolve_model(fetched(style), task="style-transfer"), "style-transfer"

@@ -1,39 +1,46 @@
-"""`impasto camera`: what a camera sees, repainted while one looks."""
+"""`impasto camera`: a camera in a trained style, in a window."""
 
 from typing import Annotated
 
 import typer
 
 from impasto.cli.display.console import print_note
-from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, KeepColors, Strength
+from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, StyleOptions, with_option_records
 
 Styles = Annotated[
     list[str],
     typer.Option(
-        "--style", "-s", metavar="STYLE", help="A style's name or file; several: key n changes."
+        "--style",
+        "-s",
+        metavar="STYLE",
+        help="Name or file of a style; give several to change by key n.",
     ),
 ]
 CameraName = Annotated[
     str,
-    typer.Option("--camera", metavar="CAMERA", help="Its number, its device, or a film's file."),
+    typer.Option(
+        "--camera", metavar="CAMERA", help="Number or device of a camera, or the file of a video."
+    ),
 ]
 Size = Annotated[
     int,
-    typer.Option(metavar="PIXELS", min=MINIMUM_SIZE, max=MAXIMUM_SIZE, help="Of the longer side."),
+    typer.Option(
+        metavar="PIXELS", min=MINIMUM_SIZE, max=MAXIMUM_SIZE, help="Longer side of the frames."
+    ),
 ]
-Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as a mirror.")]
+Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right, as in a mirror.")]
 
 
+@with_option_records
 def camera(
     *,
     style: Styles,
     camera: CameraName = "0",
     size: Size = 384,
     mirror: Mirror = False,
-    strength: Strength = 1.0,
-    keep_colors: KeepColors = False,
+    looks: StyleOptions,
 ) -> None:
-    """Show what a camera sees in a trained style, in a window.
+    """Show a camera in a trained style, in a window.
 
     Keys: q or Escape ends, n goes to the next style, m mirrors.
     """
@@ -44,13 +51,13 @@ def camera(
     from impasto.runtime.video.live import LiveStyle, show_live
     from impasto.system.visible_text import visible
 
+    settings = looks.settings()
+
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)
         return LiveStyle(
             visible(stylizer.card.title),
-            lambda rgb: (
-                stylizer.stylize(Picture(rgb), strength=strength, keep_colors=keep_colors).rgb
-            ),
+            lambda rgb: stylizer.stylize(Picture(rgb), settings).rgb,
         )
 
     styles = [live(name) for name in style]

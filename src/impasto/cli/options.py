@@ -9,9 +9,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from impasto.images.formats.encoding import AskedBits
+    from impasto.runtime.compute import Compute
+    from impasto.runtime.stylizer import StyleSettings
 
 # The range that runtime.stylizer accepts.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
@@ -27,7 +32,7 @@ Style = Annotated[
         "--style",
         "-s",
         metavar="STYLE",
-        help="A style's name (see 'impasto models'), file or address.",
+        help="Name (see 'impasto models'), file or URL of a style.",
     ),
 ]
 Size = Annotated[
@@ -41,47 +46,54 @@ Size = Annotated[
 ]
 Strength = Annotated[
     float,
-    typer.Option(metavar="SHARE", min=0, max=1, help="0 is the photograph, 1 the full style."),
+    typer.Option(
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Strength of the style: 0 = the photograph, 1 = the style alone.",
+    ),
 ]
 KeepColors = Annotated[
-    bool, typer.Option("--keep-colors", help="Keep the photograph's colours, paint its light.")
+    bool,
+    typer.Option("--keep-colors", help="Keep the photograph's colours; stylize its brightness."),
 ]
-Stabilize = Annotated[bool, typer.Option("--stabilize", help="Let a film flicker less.")]
+Stabilize = Annotated[bool, typer.Option("--stabilize", help="Reduce the flicker of videos.")]
 UpscalingModel = Annotated[
     str,
     typer.Option(
-        "--model", "-m", metavar="MODEL", help="sharp, faithful, a model's name, file or address."
+        "--model", "-m", metavar="MODEL", help="sharp, faithful, or a model's name, file or URL."
     ),
 ]
 Scale = Annotated[
     int | None,
-    typer.Option(metavar="2|4|8", help="How many times larger; the model's own, or else 4."),
+    typer.Option(metavar="2|4|8", help="Factor to upscale by; default: the model's own, or 4."),
 ]
 MatchHistogram = Annotated[
     bool,
     typer.Option(
         "--match-histogram",
-        help="Give each channel the distribution of values it has in the picture given.",
+        help="Match each channel's histogram to that of the input.",
     ),
 ]
 Precision = Annotated[
     Literal["auto", "f32", "bf16", "int8"],
     typer.Option(
         metavar="auto|f32|bf16|int8",
-        help="Of the arithmetic; auto is what the processor is fast in, of f32 and bf16.",
+        help="Arithmetic precision; auto = bf16 if the processor has it, else f32.",
     ),
 ]
 Backend = Annotated[
     Literal["auto", "openvino", "onnxruntime", "torch"],
     typer.Option(
-        metavar="auto|openvino|onnxruntime|torch", help="What runs the model; auto is OpenVINO."
+        metavar="auto|openvino|onnxruntime|torch",
+        help="Library that runs the model; auto = OpenVINO.",
     ),
 ]
 Tile = Annotated[
     str,
     typer.Option(
         metavar="auto|off|PIXELS",
-        help="Cut pictures into tiles: auto where memory asks for it, or always, so large.",
+        help="Side of tiles; auto cuts pictures that do not fit into memory, off none.",
     ),
 ]
 Memory = Annotated[
@@ -93,25 +105,37 @@ Memory = Annotated[
 ]
 BatchSize = Annotated[
     int,
-    typer.Option(metavar="N", min=1, help="So many pictures of one size at once, if they fit."),
+    typer.Option(
+        metavar="N", min=1, help="Pictures of one size per batch, if they fit into memory."
+    ),
 ]
 Requests = Annotated[
-    int, typer.Option(metavar="N", min=1, help="So many computed side by side, if they fit.")
+    int,
+    typer.Option(
+        "--requests",
+        metavar="N",
+        min=1,
+        help="Batches computed in parallel, if they fit into memory.",
+    ),
 ]
 Quality = Annotated[
-    int, typer.Option(metavar="1-100", min=1, max=100, help="Of JPEG, WebP, AVIF, HEIC and films.")
+    int,
+    typer.Option(
+        metavar="1-100", min=1, max=100, help="Quality of JPEG, WebP, AVIF, HEIC and videos."
+    ),
 ]
 Lossless = Annotated[
-    bool, typer.Option("--lossless", help="Of WebP and HEIC files, whatever the quality.")
+    bool, typer.Option("--lossless", help="Write WebP and HEIC without loss, whatever the quality.")
 ]
 Bits = Annotated[
     Literal["auto", "8", "16"],
     typer.Option(
-        metavar="auto|8|16", help="Per channel of PNG and TIFF; auto is the photograph's."
+        metavar="auto|8|16",
+        help="Bits per channel of PNG and TIFF; auto = those of the photograph.",
     ),
 ]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Pass over pictures that are there already.")
+    bool, typer.Option("--skip-existing", help="Leave out pictures whose output exists already.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Json = Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")]
@@ -184,16 +208,48 @@ def _parameters_of_fields(record: Any) -> list[inspect.Parameter]:
 
 @dataclass(frozen=True, slots=True)
 class StyleOptions:
-    """How photographs are stylized; the fields of `runtime.transformation.StyleSettings`."""
+    """The flags of `StyleSettings`, but for `--size`, whose default is the command's."""
 
-    size: Size = None
     strength: Strength = 1.0
     keep_colors: KeepColors = False
+
+    def settings(self, *, size: int | None = None) -> "StyleSettings":
+        """How photographs are stylized.
+
+        Args:
+            size: longer side in pixels that they are resized to first; None keeps their own.
+        """
+        from impasto.runtime.stylizer import StyleSettings
+
+        return StyleSettings(size, **dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeOptions:
+    """The flags of `runtime.compute.Compute`, by the names of its fields."""
+
+    precision: Precision = "auto"
+    backend: Backend = "auto"
+    tile: Tile = "auto"
+    memory: Memory = "auto"
+    batch_size: BatchSize = 1
+    num_requests: Requests = 1
+
+    def settings(self) -> "Compute":
+        """How the model is run.
+
+        Raises:
+            SettingError: a tile or memory that `Compute` refuses.
+        """
+        from impasto.runtime.compute import Compute
+
+        tile = int(self.tile) if self.tile.isdecimal() else self.tile
+        return Compute(**dataclasses.asdict(self) | {"tile": tile})
 
 
 @dataclass(frozen=True, slots=True)
 class WritingOptions:
-    """How results are written, which of them, and what is printed of them."""
+    """How results are written, which of them, and how they are reported."""
 
     quality: Quality = 92
     lossless: Lossless = False
@@ -202,7 +258,7 @@ class WritingOptions:
     overwrite: Overwrite = False
     json: Json = False
 
-
-def tile_of(text: str) -> Any:
-    """What --tile means: a word, or a number of pixels; other words are refused further down."""
-    return int(text) if text.isdecimal() else text
+    @property
+    def bits_per_channel(self) -> "AskedBits":
+        """`bits` as the images room takes it."""
+        return "auto" if self.bits == "auto" else 8 if self.bits == "8" else 16

@@ -12,7 +12,7 @@ from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.evaluation.style_measures import StyleScorer, StyleScores
 from impasto.images.files.io import list_pictures
-from impasto.runtime.backends.openvino_backend import Precision
+from impasto.runtime.compute import Precision
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import ModelFile
 

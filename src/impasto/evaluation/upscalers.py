@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from impasto.images.degradation_kind import Degradation
 from impasto.images.histogram import match_histogram
 from impasto.images.resize import imresize
-from impasto.runtime.backends.openvino_backend import Precision
+from impasto.runtime.compute import Precision
 from impasto.runtime.predictor import Predictor
 from impasto.runtime.upscaler import resolve_upscaling_model
 

@@ -1,36 +1,34 @@
-"""A model that cuts what does not fit into memory: whole pictures, tiles, or windows of files.
+"""A model for pictures of any size: whole, cut into tiles where memory is short, or in batches.
 
-And that takes several pictures at once where they fit.
+Whole pictures: `predictor`. Tiles: the room `tiles`. Which pictures make a batch: `batching`.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.images.formats.encoding import AskedBits
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.batching import Batching, Load, batches
+from impasto.runtime.compute import Compute, Precision, memory_bytes
 from impasto.runtime.predictor import Predictor
-from impasto.runtime.tiles.grid import Progress
 from impasto.runtime.tiles.large_pictures import (
     Finish,
     LargePicture,
     LargeResult,
+    SavingKeywords,
     find_large,
     transform_large,
 )
-from impasto.runtime.tiles.memory_budget import Tile, Tiling, memory_bytes
+from impasto.runtime.tiles.memory_budget import Tiling
 from impasto.runtime.tiles.tiled_predictor import ArraySource, TiledPredictor
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import display_name
 
-Given = TypeVar("Given")
+Input = TypeVar("Input")
 
 
 class FittingPredictor:
@@ -38,86 +36,67 @@ class FittingPredictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32.
-        backend: what runs whole pictures; tiles are OpenVINO's.
-        num_threads: at most so many; None leaves it to the backend.
-        tile: `auto`, `off`, or the side of tiles in pixels.
-        memory: of the whole process, such as `1G`; `auto` is a share of what is free. What would
-            take more is cut into tiles.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory.
-        num_requests: at most so many batches are computed at once, if several threads ask.
+        compute: how it is run.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
-        SettingError: an unknown precision, or a setting out of range.
+        MissingExtraError: the backend is not installed.
     """
 
-    def __init__(
-        self,
-        model: ModelFile,
-        *,
-        precision: Precision,
-        backend: BackendName = "auto",
-        num_threads: int | None,
-        tile: Tile,
-        memory: str | int,
-        batch_size: int = 1,
-        num_requests: int = 1,
-    ) -> None:
-        self._batching = Batching(batch_size, num_requests, self._load_of_array)
+    def __init__(self, model: ModelFile, compute: Compute) -> None:
+        self._model, self._compute = model, compute
+        self._batching: Batching[tuple[NDArray[np.float32], int]] = Batching(
+            compute.batch_size,
+            compute.num_requests,
+            lambda picture: self.load_of(*picture[0].shape[:2], bits=picture[1]),
+        )
         self._tiling = Tiling(
-            tile, memory_bytes(memory), has_cheaper_graph=backend in ("auto", "openvino")
+            compute.tile,
+            memory_bytes(compute.memory),
+            has_cheaper_graph=compute.backend in ("auto", "openvino"),
         )
-        self._model, self._num_threads, self._precision = model, num_threads, precision
-        self._whole = Predictor(
-            model,
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            num_requests=num_requests,
-            bytes_kept=self._tiling.compiled_bytes,
-        )
+        self._whole = Predictor(model, compute, bytes_kept=self._tiling.compiled_bytes)
         self._tiled_predictors: dict[Precision, TiledPredictor] = {}
-        self._lock = threading.Lock()  # while one is opened
+        self._lock = threading.Lock()  # so that two threads do not open one twice
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._whole.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.display_name`."""
+        """The name of the model in results: see `zoo.registry.display_name`."""
         return display_name(self._model)
 
     @property
     def precision(self) -> str:
-        """The precision of whole pictures, `f32` or `bf16`."""
+        """The precision of whole pictures with 8 bits per channel, `f32`, `bf16` or `int8`."""
         return self._whole.backend.precision
 
     def precision_for(self, bits: int) -> str:
-        """The precision of pictures with so many bits per channel, `f32` or `bf16`."""
+        """The precision of pictures with 8 or 16 bits per channel: see `Predictor`."""
         return self._whole.precision_for(bits)
 
     def _tiled(self, bits: int) -> TiledPredictor:
-        """The model in tiles, in the precision for so many bits per channel."""
-        precision: Precision = "f32" if self.precision_for(bits) == "f32" else self._precision
+        """The model in tiles, in the precision for pictures of 8 or 16 bits per channel."""
+        is_exact = self.precision_for(bits) == "f32"
+        precision: Precision = "f32" if is_exact else self._compute.precision
         with self._lock:
             if precision not in self._tiled_predictors:
                 self._tiled_predictors[precision] = TiledPredictor(
-                    self._model, precision=precision, num_threads=self._num_threads
+                    self._model, precision=precision, num_threads=self._compute.num_threads
                 )
             return self._tiled_predictors[precision]
 
-    def batching_by(self, load: Callable[[Given], Load]) -> Batching[Given]:
-        """The batching asked for, of things whose load is told in some way by `load_of`."""
+    def batching_by(self, load: Callable[[Input], Load]) -> Batching[Input]:
+        """The batching of items whose load is computed by `load`, most likely from `load_of`."""
         return self._batching.by(load)
 
     def load_of(self, height: int, width: int, *, bits: int) -> Load:
-        """What a picture of this size, with so many bits per channel, asks of the model."""
+        """The load of a picture of this size, with 8 or 16 bits per channel."""
         if self._is_cut(height, width, bits):
-            return Load(None, 1.0)  # tiles are made to fill the memory
+            return Load(None, 1.0)  # tiles are sized to fill the memory
         precision = self.precision_for(bits)
         share = self._tiling.share_of(self.card, height, width, precision=precision)
         return Load((height, width, precision), share)
@@ -127,19 +106,15 @@ class FittingPredictor:
         precision = self.precision_for(bits)
         return self._tiling.applies_to(self.card, height, width, precision=precision)
 
-    def _load_of_array(self, picture: tuple[NDArray[np.float32], int]) -> Load:
-        rgb, bits = picture
-        return self.load_of(*rgb.shape[:2], bits=bits)
-
     def predict_all(
         self, pictures: Sequence[tuple[NDArray[np.float32], int]]
     ) -> list[NDArray[np.float32]]:
-        """The transformed pictures, as each alone would be, in their order.
+        """The transformed pictures in their order, each as it would be alone.
 
-        Those of one size that follow each other go through the network together.
+        Pictures of one size that follow each other go through the network together.
 
         Args:
-            pictures: each as for a call, with its bits.
+            pictures: each as for a call, with its bits per channel.
 
         Raises:
             PictureError: one is no such array.
@@ -174,36 +149,32 @@ class FittingPredictor:
         result = np.empty((rgb.shape[0] * scale, rgb.shape[1] * scale, 3), np.float32)
         for part in tiled.parts(source, grid, memory=self._tiling.features_bytes(self.card)):
             rows, columns = (
-                slice(place.start * scale, place.stop * scale)
-                for place in (part.rows, part.columns)
+                slice(span.start * scale, span.stop * scale) for span in (part.rows, part.columns)
             )
             result[rows, columns] = part.rgb
         return result
 
     def find_large(
-        self, source: Path, target: Path, *, size: int | None = None
+        self, source: Path, output: Path, *, size: int | None = None
     ) -> LargePicture | None:
-        """A file that is to be transformed by windows; None for what is to be read whole.
+        """A picture that is transformed by windows; None for one that is read whole.
 
         Args:
             source: the picture's file.
-            target: where the result goes.
-            size: the longer side it is resized to first, if it is.
+            output: the file of the result.
+            size: longer side in pixels that the picture is resized to first; None keeps its own.
 
         Raises:
-            PictureFileError: the target's suffix says no format.
+            PictureFileError: the output's suffix is that of no format.
         """
-        return find_large(source, target, size=size, is_large=self._is_cut)
+        return find_large(source, output, size=size, is_large=self._is_cut)
 
     def transform_large(
         self,
         picture: LargePicture,
         *,
         finish: Finish | None = None,
-        quality: int = 92,
-        bits: AskedBits = "auto",
-        overwrite: bool = False,
-        progress: Progress | None = None,
+        **saving: Unpack[SavingKeywords],
     ) -> LargeResult:
         """Transform a picture from file to file.
 
@@ -215,8 +186,5 @@ class FittingPredictor:
             tile_size=self._tiling.tile_size(self.card),
             features_bytes=self._tiling.features_bytes(self.card),
             finish=finish,
-            quality=quality,
-            bits=bits,
-            overwrite=overwrite,
-            progress=progress,
+            **saving,
         )

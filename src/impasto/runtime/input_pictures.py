@@ -1,6 +1,6 @@
-"""Pictures in the forms that people have them in, and ready for a network.
+"""Pictures from paths, Pillow images and arrays, and back; transparent pixels filled for a network.
 
-A file's path, a Pillow picture or an array comes in; the same kind of thing goes out.
+Files are read by the images room.
 """
 
 import os
@@ -23,16 +23,15 @@ from impasto.images.resize import fit_longer_side
 FAINT_ALPHA = 0.1
 """Below this opacity colours fade into the fill: they count little and are often rounded away."""
 
-GivenPicture = str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
+InputPicture = str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
 
 
-def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Picture:
-    """The picture that a path, a Pillow picture or an array H×W×3 stands for.
+def as_picture(photo: InputPicture, *, longer_side: int | None = None) -> Picture:
+    """The picture of a path, a Pillow image or an array H×W×3.
 
     Args:
-        photo: what was given.
-        longer_side: resize files and Pillow pictures so that the longer side is this, in little
-            memory.
+        photo: the input.
+        longer_side: resize files and Pillow images to this longer side, in little memory.
 
     Raises:
         PictureFileError: the file cannot be read.
@@ -60,14 +59,14 @@ def as_picture(photo: GivenPicture, *, longer_side: int | None = None) -> Pictur
 
 
 def _resized(picture: Picture, photo: PIL.Image.Image, longer_side: int) -> Picture:
-    """As large as it would be had it not been read smaller."""
-    given = header_of(photo)
-    width, height = fit_longer_side(given.width, given.height, longer_side)
+    """The picture in its exact size: a draft is read in a size near to it."""
+    header = header_of(photo)
+    width, height = fit_longer_side(header.width, header.height, longer_side)
     return resize_picture(picture, width=width, height=height)
 
 
-def in_the_form_of(photo: GivenPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:
-    """A picture as what was given: Pillow for files and Pillow, an array of its type for arrays."""
+def in_the_form_of(photo: InputPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:
+    """A result in the form of its input: an array of its type, or a Pillow image."""
     if not isinstance(photo, np.ndarray):
         return picture_to_pil(picture)
     if photo.dtype == np.uint8:
@@ -78,8 +77,8 @@ def in_the_form_of(photo: GivenPicture, picture: Picture) -> PIL.Image.Image | N
 def fill_transparent(picture: Picture) -> NDArray[np.float32]:
     """The colours H×W×3 with the mean visible colour where the picture is transparent.
 
-    Whatever colours lie under alpha 0 would show through the network: its kernels reach across
-    the edge, and instance normalisation mixes in the whole picture. The mean visible colour moves
+    Colours under alpha 0 would show through the network: its receptive field crosses the edge, and
+    instance normalisation mixes in the whole picture. The mean visible colour moves
     no channel's mean and makes the weakest edges; white would brighten every pixel.
     """
     if picture.alpha is None:

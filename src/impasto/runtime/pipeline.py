@@ -1,10 +1,9 @@
 """Many pictures through one model: the next is read and the last written while one is computed.
 
-A pipeline is a row of stages, each in a thread of its own; a stage makes one iterator of another.
-The caller's thread only waits, so that Ctrl-C finds nothing half done. Reading, writing and models
-spend their time in libraries that let other threads run. Only a few pictures are in memory at
-once, and what comes out has the order of what went in. What goes through the model together is
-`batching`'s.
+A pipeline is a row of stages, each in a thread of its own; a stage turns one iterator into
+another. The caller's thread only waits, so that Ctrl-C finds nothing half done. Reading, writing
+and models spend their time in libraries that let other threads run. A few pictures are in memory
+at a time, and results keep the order of their items. Which pictures make a batch: `batching`.
 """
 
 import queue
@@ -17,26 +16,27 @@ from typing import Any, Generic, TypeVar
 from impasto.runtime.batching import ONE_BY_ONE, Batching, Load, transform_batches
 
 Item = TypeVar("Item")
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Loaded = TypeVar("Loaded")
+Transformed = TypeVar("Transformed")
 Result = TypeVar("Result")
 
 NUM_AHEAD = 2
-"""So many pictures wait read, and as many to be written, at most."""
+"""Maximum number of pictures that wait behind each stage."""
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
+"""Time between two looks at whether the pipeline is to stop."""
 
 Stage = Callable[[Iterator[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Item, Result]):
-    """What became of one item.
+    """The result or the error of one item.
 
     Attributes:
-        item: which one.
-        result: what `write` returned; None where something failed.
-        error: what `read`, `transform` or `write` raised; None where nothing did.
+        item: the item.
+        result: the value that `write` returned; None after an error.
+        error: the exception that `read`, `transform` or `write` raised; None without one.
     """
 
     item: Item
@@ -47,25 +47,25 @@ class Outcome(Generic[Item, Result]):
 def run_pipeline(
     items: Iterable[Item],
     *,
-    read: Callable[[Item], Given],
-    transform: Callable[[Sequence[Given]], Sequence[Made]],
-    write: Callable[[Item, Made], Result],
-    batching: Batching[Given] = ONE_BY_ONE,
+    read: Callable[[Item], Loaded],
+    transform: Callable[[Sequence[Loaded]], Sequence[Transformed]],
+    write: Callable[[Item, Transformed], Result],
+    batching: Batching[Loaded] = ONE_BY_ONE,
     num_ahead: int = NUM_AHEAD,
 ) -> Generator[Outcome[Item, Result], None, None]:
-    """Read, transform and write items, the three overlapping; give their outcomes in order.
+    """Read, transform and write items, the three overlapping; yield their outcomes in order.
 
-    An error ends one item only: where a batch fails, its items are done again one by one. An
-    error in `items` itself ends the work, after the outcomes before it. Whoever stops listening
-    (`close`) stops the work: what waits is dropped, what is in hand is finished.
+    An error ends one item only: where a batch fails, its items are transformed again one by one.
+    An error in `items` itself ends the pipeline, after the outcomes before it. Closing the
+    generator stops the pipeline: items that wait are dropped, items in hand are finished.
 
     Args:
         items: taken one by one in the thread that reads, as they are needed.
-        read: makes what `transform` is given.
-        transform: a batch to as many results.
-        write: puts a result away.
-        batching: what may go through `transform` together.
-        num_ahead: items that wait before and after `transform`, at most so many each.
+        read: turns an item into an input of `transform`.
+        transform: turns a batch into as many results.
+        write: saves a result.
+        batching: which inputs may go through `transform` together.
+        num_ahead: maximum number of items that wait before `transform`, and behind it.
     """
 
     def load(work: _Work) -> Load:
@@ -87,24 +87,25 @@ def run_pipeline(
 def run_stages(
     items: Iterable[Any], *stages: Stage, num_ahead: int = NUM_AHEAD
 ) -> Generator[Any, None, None]:
-    """What the last stage makes of what the one before makes, and so on, of items, in order.
+    """Items through stages that overlap; yields what the last stage makes, in order.
 
-    An error in a stage ends the work and is raised here, after what came before it. Whoever stops
-    listening (`close`) stops the work: what waits is dropped, what is in hand is finished.
+    An error in a stage ends the pipeline and is raised here, after the results before it. Closing
+    the generator stops the pipeline: items that wait are dropped, items in hand are finished.
 
     Args:
         items: taken in the thread of the first stage, as they are needed.
-        stages: each in a thread of its own.
-        num_ahead: that wait behind each stage, at most.
+        stages: the first takes items, each further one the results of the one before; each runs
+            in a thread of its own.
+        num_ahead: maximum number of results that wait behind each stage.
     """
     stop = threading.Event()
     running: list[_Ahead] = []
     try:
-        made = iter(items)
+        results = iter(items)
         for stage in stages:
-            made = _Ahead(stage(made), num_ahead=num_ahead, stop=stop)
-            running.append(made)
-        yield from made
+            results = _Ahead(stage(results), num_ahead=num_ahead, stop=stop)
+            running.append(results)
+        yield from results
     finally:
         stop.set()
         for thread in running:
@@ -112,16 +113,17 @@ def run_stages(
 
 
 class _Ahead:
-    """An iterator whose items are made in a thread; what that raises is raised to the reader.
+    """An iterator that a thread runs ahead of its reader; errors are raised to the reader.
 
     Args:
-        items: run through in the thread.
-        num_ahead: at most so many wait to be taken.
-        stop: once it is set, the thread ends after the item in hand and no more are given out.
+        items: the iterator that the thread runs through.
+        num_ahead: maximum number of items that wait to be taken.
+        stop: once it is set, the thread ends after the item in hand and the iterator is at its end.
     """
 
     def __init__(self, items: Iterator[Any], *, num_ahead: int, stop: threading.Event) -> None:
         self._stop = stop
+        # An item, in a tuple as it may be None itself; an error; or None at the end.
         self._waiting: queue.Queue[tuple[Any] | BaseException | None] = queue.Queue(num_ahead)
         self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
@@ -130,9 +132,10 @@ class _Ahead:
         return self
 
     def __next__(self) -> Any:
+        # A queue cannot be woken by `stop`, so both ends look at it now and then.
         while not self._stop.is_set():
             try:
-                waiting = self._waiting.get(timeout=_LOOK_SECONDS)
+                waiting = self._waiting.get(timeout=_POLL_SECONDS)
             except queue.Empty:
                 continue
             if isinstance(waiting, tuple):
@@ -150,7 +153,7 @@ class _Ahead:
         try:
             for item in items:
                 self._put((item,))
-                del item  # or its picture would stay in memory while the next is made
+                del item  # or its picture would stay in memory while the next one is computed
                 if self._stop.is_set():
                     break
             else:
@@ -159,12 +162,12 @@ class _Ahead:
             self._put(error)
         finally:
             if isinstance(items, Generator):
-                items.close()  # here, where what it has under way can be waited for
+                items.close()  # in this thread, which can wait for its batches in flight
 
     def _put(self, waiting: tuple[Any] | BaseException | None) -> None:
         while not self._stop.is_set():
             try:
-                self._waiting.put(waiting, timeout=_LOOK_SECONDS)
+                self._waiting.put(waiting, timeout=_POLL_SECONDS)
             except queue.Full:
                 continue
             return
@@ -172,7 +175,7 @@ class _Ahead:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """An item on its way: what was made of it so far, or why nothing more will be."""
+    """An item between two stages: its value by now, or the error that ended it."""
 
     item: Any
     value: Any
@@ -189,11 +192,11 @@ def _read(read: Callable[[Any], Any], item: Any) -> _Work:
 def _transform(
     transform: Callable[[Sequence[Any]], Sequence[Any]], batch: Sequence[_Work]
 ) -> Sequence[_Work]:
-    if batch[0].error is not None:  # alone, having no kind
+    if batch[0].error is not None:  # the load of a failed item has no kind: it comes alone
         return batch
     try:
-        made = transform([work.value for work in batch])
-        return [_Work(work.item, value) for work, value in zip(batch, made, strict=True)]
+        results = transform([work.value for work in batch])
+        return [_Work(work.item, value) for work, value in zip(batch, results, strict=True)]
     except Exception as error:
         if len(batch) == 1:
             return [_Work(batch[0].item, None, error)]

@@ -1,17 +1,21 @@
-"""A model applied to pictures: checked, padded where its size asks for it, run, cropped, clipped.
+"""A model applied to whole pictures: checked, padded, run, cropped and clipped.
 
-Arrays in and out; files, alpha and colour belong to the stylizer and the images room.
+Arrays in and out. Pictures too large for memory: `fitting_predictor`. Alpha and colour:
+`stylizer` and `upscaler`.
 """
 
 import threading
+from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, NotFiniteError, PictureError
 from impasto.networks.architecture import Architecture
-from impasto.runtime.backends.choice import BackendName, open_backend
-from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend, Precision
+from impasto.runtime.backends.choice import open_backend
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.grain import GRAIN, with_grain
 from impasto.system.forks import check_not_forked
 from impasto.zoo.card import ModelCard
@@ -19,7 +23,8 @@ from impasto.zoo.model_file import ModelFile
 
 __all__ = ["GRAIN", "Predictor", "check_output", "padded_size"]
 
-_RANGE_TOLERANCE = 1e-4  # rounding of a resize or colour conversion is no error
+# A resize or colour conversion rounds to values a little outside of [0, 1].
+_RANGE_TOLERANCE = 1e-4
 
 
 class Predictor:
@@ -27,49 +32,42 @@ class Predictor:
 
     Args:
         model: a verified model file.
-        precision: `auto` is bf16 where the processor computes in it, else f32; a quantized model
-            is always run in `int8`.
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
-        num_requests: so many batches are computed at once, if as many threads ask for it: see
-            `backends.OpenVinoBackend`.
-        bytes_kept: memory for the compiled model, at all sizes of pictures that are kept.
+        compute: how it is run. Tiles, memory and batches are `FittingPredictor`'s.
+        bytes_kept: memory for the compiled model, over all sizes of pictures.
+        settings: fields of `Compute` that replace those of `compute`.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not in this precision.
         MissingExtraError: the backend is not installed.
         ForkError: this process was forked after a model was opened; also when it is called.
-        SettingError: an unknown precision, or fewer than one thread or request.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
         self,
         model: ModelFile,
+        compute: Compute = DEFAULT_COMPUTE,
         *,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
-        num_requests: int = 1,
         bytes_kept: int = MAX_BYTES_KEPT,
+        **settings: Unpack[ComputeKeywords],
     ) -> None:
         self._model = model
         self._card = model.card
-        self._backend_name = backend
-        self._num_threads, self._num_requests = num_threads, num_requests
+        self._compute = replace(compute, **settings)
         self._bytes_kept = bytes_kept
-        self._is_auto = precision == "auto" and model.card.quantization is None
-        self._backend = self._open(precision)
+        self._is_auto = self._compute.precision == "auto" and model.card.quantization is None
+        self._backend = self._open(self._compute)
         self._exact_backend: Backend | None = None
         self._lock = threading.Lock()  # while it is opened
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._card
 
     @property
     def backend(self) -> Backend:
-        """What runs the model; names itself and its precision."""
+        """The backend that runs the model; it names itself and its precision."""
         return self._backend
 
     def precision_for(self, bits: int) -> str:
@@ -110,17 +108,10 @@ class Predictor:
         _check_pictures(rgb, "N×H×W×3", rank=4)
         return self._run(rgb, self._backend_for(bits))
 
-    def _open(self, precision: Precision) -> Backend:
+    def _open(self, compute: Compute) -> Backend:
         check_not_forked()
         try:
-            return open_backend(
-                self._model,
-                backend=self._backend_name,
-                precision=precision,
-                num_threads=self._num_threads,
-                num_requests=self._num_requests,
-                bytes_kept=self._bytes_kept,
-            )
+            return open_backend(self._model, compute, bytes_kept=self._bytes_kept)
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
 
@@ -129,7 +120,7 @@ class Predictor:
             return self._backend
         with self._lock:
             if self._exact_backend is None:
-                self._exact_backend = self._open("f32")
+                self._exact_backend = self._open(replace(self._compute, precision="f32"))
             return self._exact_backend
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
@@ -142,16 +133,17 @@ class Predictor:
         except ModelFileError as error:
             raise ModelFileError(f"{self._model}: {error}") from None
         scale = self._card.scale
-        np.clip(output, 0.0, 1.0, out=output)  # as it lies: twice as fast as on the way
+        # In the layout it has in memory: twice as fast as behind the transposition.
+        np.clip(output, 0.0, 1.0, out=output)
         cropped = output[:, :, : height * scale, : width * scale].transpose(0, 2, 3, 1)
         return np.ascontiguousarray(cropped)
 
 
 def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: int) -> None:
-    """Refuse what is no picture `scale` times as large as a batch of a shape.
+    """Refuse an output that is no picture `scale` times as large as the input.
 
     Raises:
-        ModelFileError: another shape, or numbers that are not finite.
+        ModelFileError: another shape, or values that are not finite.
     """
     num, channels, height, width = shape
     expected = (num, channels, height * scale, width * scale)
@@ -168,15 +160,20 @@ def check_output(output: NDArray[np.float32], shape: tuple[int, ...], *, scale: 
 
 
 def network_batch(card: ModelCard, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a model's network is given for pictures: grainy, padded, float32 N×3×H'×W'.
+    """The input of a model's network for pictures: with grain, padded, float32 N×3×H'×W'.
 
     Args:
         card: of the model.
         rgb: float32 N×H×W×3 in [0, 1].
     """
-    given = with_grain(rgb) if card.task == "style-transfer" else rgb
-    padded = _pad_for(card.architecture, given)
-    return np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
+    if card.task == "style-transfer":
+        rgb = with_grain(rgb)
+    _, height, width, _ = rgb.shape
+    below, right = (padded_size(card.architecture, size) - size for size in (height, width))
+    if below or right:
+        # Repeating the border makes no edge, which a network would draw.
+        rgb = np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")
+    return np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _check_pictures(rgb: NDArray[np.float32], layout: str, *, rank: int) -> None:
@@ -200,12 +197,3 @@ def padded_size(architecture: Architecture, size: int) -> int:
     """The nearest height or width, from `size` up, that the network takes."""
     multiple = architecture.size_multiple
     return -(-max(size, architecture.minimum_size) // multiple) * multiple
-
-
-def _pad_for(architecture: Architecture, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """N×H×W×3 with its last row and column repeated up to a size that the network takes."""
-    _, height, width, _ = rgb.shape
-    below, right = (padded_size(architecture, size) - size for size in (height, width))
-    if not below and not right:
-        return rgb
-    return np.pad(rgb, ((0, 0), (0, below), (0, right), (0, 0)), mode="edge")

@@ -1,13 +1,14 @@
-"""Photographs repainted in a learned style: what the command line and `impasto.Stylizer` use.
+"""Photographs in a learned style: `impasto.Stylizer`, and how photographs are stylized.
 
-Resize, fill what is transparent, transform, give the photograph its colours or a share back.
+In memory: resize, fill transparent pixels, run the network, blend with the photograph. From file
+to file, and videos: `transformation`.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, overload
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 import PIL.Image
@@ -15,85 +16,117 @@ from numpy.typing import NDArray
 
 from impasto.errors import SettingError
 from impasto.images import colour
-from impasto.images.files.io import AskedBits, Picture, resize_longer_side
-from impasto.images.resize import fit_longer_side
+from impasto.images.files.io import Picture, resize_longer_side
 from impasto.networks.architecture import MINIMUM_SIZE
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
-from impasto.runtime.batching import Batching, Load
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.tiles.grid import Progress
-from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
-"""The largest longer side, in pixels, that can be asked for; memory ends long before."""
+"""Largest longer side in pixels that can be asked for; memory ends long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class StyleSettings:
+    """How photographs are stylized. A setting is documented here, and nowhere else.
+
+    Attributes:
+        size: longer side in pixels that photographs are resized to first, up or down; None keeps
+            their own.
+        strength: 1 is the style alone, 0 the (resized) photograph alone, between is a blend.
+        keep_colors: take the brightness of the style and the chroma of the photograph.
+
+    Raises:
+        SettingError: a setting out of range.
+    """
+
+    size: int | None = None
+    strength: float = 1.0
+    keep_colors: bool = False
+
+    def __post_init__(self) -> None:
+        is_size = self.size is None or (
+            isinstance(self.size, int | np.integer)
+            and not isinstance(self.size, bool)
+            and MINIMUM_SIZE <= self.size <= MAXIMUM_SIZE
+        )
+        if not is_size:
+            raise SettingError(
+                f"size is {self.size!r}, expected the longer side in whole pixels, "
+                f"{MINIMUM_SIZE} to {MAXIMUM_SIZE}"
+            )
+        if not 0 <= self.strength <= 1:
+            raise SettingError(f"strength is {self.strength!r}, expected a number from 0 to 1")
+
+    def finish(
+        self, stylized: NDArray[np.float32], photograph: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The network's colours h×w×3 with the share of the photograph that the settings ask for.
+
+        Works pixel by pixel, so that a window is finished as the whole picture is.
+        """
+        if self.keep_colors:
+            stylized = colour.keep_colors(stylized, photograph)
+        if self.strength < 1:
+            stylized = colour.blend(photograph, stylized, self.strength)
+        return stylized
+
+
+class StyleKeywords(TypedDict, total=False):
+    """The fields of `StyleSettings` as keywords: `stylizer(photo, size=1024)`."""
+
+    size: int | None
+    strength: float
+    keep_colors: bool
+
+
+DEFAULT_STYLE = StyleSettings()
 
 
 class Stylizer:
-    """A style, ready to repaint photographs.
+    """A style, ready for photographs.
 
     Args:
-        name_or_file: the name of a model, the path of a model file, an address, or a model that
-            was read already.
-        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel. `int8` takes the model's quantized form
-            (`impasto models quantize`).
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
-        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
-            or a number: always, with sides of so many pixels.
-        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
-            free.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory; for `stylize_all` and films.
-        num_requests: at most so many batches are computed at once, in folders and films; see
-            `backends.OpenVinoBackend`.
+        name_or_file: the name of a model, the path or URL of a model file, or a model that was
+            read already.
+        compute: how it is run.
+        settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
     Raises:
         UnknownModelError: no model of that name.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown precision, or a setting out of range.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
         self,
         name_or_file: str | os.PathLike[str] | ModelFile,
-        *,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
-        tile: Tile = "auto",
-        memory: str | int = DEFAULT_MEMORY,
-        batch_size: int = 1,
-        num_requests: int = 1,
+        compute: Compute = DEFAULT_COMPUTE,
+        **settings: Unpack[ComputeKeywords],
     ) -> None:
-        model = resolve_model(name_or_file, task="style-transfer", quantized=precision == "int8")
-        self._predictor = FittingPredictor(
-            model,
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            tile=tile,
-            memory=memory,
-            batch_size=batch_size,
-            num_requests=num_requests,
-        )
+        compute = dataclasses.replace(compute, **settings)
+        is_int8 = compute.precision == "int8"
+        model = resolve_model(name_or_file, task="style-transfer", quantized=is_int8)
+        self._predictor = FittingPredictor(model, compute)
+
+    @property
+    def predictor(self) -> FittingPredictor:
+        """The model, for pictures of any size."""
+        return self._predictor
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._predictor.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.display_name`."""
+        """The name of the model in results: see `zoo.registry.display_name`."""
         return self._predictor.name
 
     @property
@@ -109,39 +142,33 @@ class Stylizer:
     def __call__(
         self,
         photo: str | os.PathLike[str] | PIL.Image.Image,
-        *,
-        size: int | None = None,
-        strength: float = 1.0,
-        keep_colors: bool = False,
+        settings: StyleSettings = DEFAULT_STYLE,
+        **keywords: Unpack[StyleKeywords],
     ) -> PIL.Image.Image: ...
 
     @overload
     def __call__(
         self,
         photo: NDArray[Any],
-        *,
-        size: int | None = None,
-        strength: float = 1.0,
-        keep_colors: bool = False,
+        settings: StyleSettings = DEFAULT_STYLE,
+        **keywords: Unpack[StyleKeywords],
     ) -> NDArray[Any]: ...
 
     def __call__(
         self,
         photo: str | os.PathLike[str] | PIL.Image.Image | NDArray[Any],
-        *,
-        size: int | None = None,
-        strength: float = 1.0,
-        keep_colors: bool = False,
+        settings: StyleSettings = DEFAULT_STYLE,
+        **keywords: Unpack[StyleKeywords],
     ) -> PIL.Image.Image | NDArray[Any]:
-        """The repainted photograph, in the form it was given.
+        """The stylized photograph, in the form it was given.
 
         Args:
             photo: a file's path or a PIL picture, answered by a PIL picture with the same alpha;
                 or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
                 in float32.
-            size: as for `stylize`.
-            strength: as for `stylize`.
-            keep_colors: as for `stylize`.
+            settings: how it is stylized.
+            keywords: fields of `StyleSettings` that replace those of `settings`, such as
+                `strength=0.5`.
 
         Raises:
             PictureFileError: the file cannot be read.
@@ -149,184 +176,60 @@ class Stylizer:
             SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
-        check_settings(size, strength)
-        picture = self.stylize(
-            as_picture(photo, longer_side=size),
-            size=size,
-            strength=strength,
-            keep_colors=keep_colors,
-        )
-        return in_the_form_of(photo, picture)
+        settings = dataclasses.replace(settings, **keywords)
+        photograph = as_picture(photo, longer_side=settings.size)
+        return in_the_form_of(photo, self.stylize(photograph, settings))
 
     def stylize(
         self,
         picture: Picture,
-        *,
-        size: int | None = None,
-        strength: float = 1.0,
-        keep_colors: bool = False,
+        settings: StyleSettings = DEFAULT_STYLE,
+        **keywords: Unpack[StyleKeywords],
     ) -> Picture:
-        """The repainted picture, with the same alpha and metadata.
+        """The stylized picture, with the same alpha and metadata.
 
         Args:
             picture: the photograph.
-            size: pixels of the longer side it is resized to first, up or down; None keeps its own.
-            strength: 1 is the style alone, 0 the (resized) photograph alone, between is a blend.
-            keep_colors: take the brightness of the style and the chroma of the photograph.
+            settings: how it is stylized.
+            keywords: fields of `StyleSettings` that replace those of `settings`.
 
         Raises:
             SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
-        (painted,) = self.stylize_all(
-            [picture], size=size, strength=strength, keep_colors=keep_colors
-        )
-        return painted
+        (stylized,) = self.stylize_all([picture], settings, **keywords)
+        return stylized
 
     def stylize_all(
         self,
         pictures: Sequence[Picture],
-        *,
-        size: int | None = None,
-        strength: float = 1.0,
-        keep_colors: bool = False,
+        settings: StyleSettings = DEFAULT_STYLE,
+        **keywords: Unpack[StyleKeywords],
     ) -> list[Picture]:
-        """The repainted pictures, in their order, each as `stylize` makes it.
+        """The stylized pictures in their order, each as `stylize` makes it.
 
-        Those of one size that follow each other go through the network together, `batch_size` at
-        most.
+        Pictures of one size that follow each other go through the network together.
 
         Args:
             pictures: the photographs.
-            size: as for `stylize`.
-            strength: as for `stylize`.
-            keep_colors: as for `stylize`.
+            settings: how they are stylized.
+            keywords: fields of `StyleSettings` that replace those of `settings`.
 
         Raises:
             SettingError: a setting is out of range.
             ModelFileError: the model cannot be run.
         """
-        check_settings(size, strength)
+        settings = dataclasses.replace(settings, **keywords)
+        size = settings.size
         photographs = [
             picture if size is None else resize_longer_side(picture, size) for picture in pictures
         ]
-        if strength == 0:
+        if settings.strength == 0:
             return photographs
         stylized = self._predictor.predict_all(
             [(fill_transparent(photograph), photograph.bits) for photograph in photographs]
         )
         return [
-            photograph.with_rgb(
-                _finished(rgb, photograph.rgb, strength=strength, keep_colors=keep_colors)
-            )
+            photograph.with_rgb(settings.finish(rgb, photograph.rgb))
             for photograph, rgb in zip(photographs, stylized, strict=True)
         ]
-
-    def batching(self, *, size: int | None = None) -> Batching[Picture]:
-        """Which pictures may go to `stylize_all` together, and how many calls may be under way.
-
-        Args:
-            size: as for `stylize`.
-        """
-
-        def load(picture: Picture) -> Load:
-            width, height = picture.width, picture.height
-            if size is not None:
-                width, height = fit_longer_side(width, height, size)
-            return self._predictor.load_of(height, width, bits=picture.bits)
-
-        return self._predictor.batching_by(load)
-
-    def find_large(
-        self, source: Path, target: Path, *, size: int | None = None, strength: float = 1.0
-    ) -> LargePicture | None:
-        """A file that is too large for memory and is to be repainted by `stylize_large`.
-
-        Args:
-            source: the photograph's file.
-            target: where the picture goes.
-            size: as for `stylize`.
-            strength: as for `stylize`; a photograph that stays as it is needs no tiles.
-
-        Returns:
-            The picture; None for what fits, and for files that must be read or written whole.
-
-        Raises:
-            SettingError: a setting is out of range.
-            PictureFileError: the target's suffix says no format.
-        """
-        check_settings(size, strength)
-        return None if strength == 0 else self._predictor.find_large(source, target, size=size)
-
-    def stylize_large(
-        self,
-        picture: LargePicture,
-        *,
-        strength: float = 1.0,
-        keep_colors: bool = False,
-        quality: int = 92,
-        bits: AskedBits = "auto",
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> LargeResult:
-        """Repaint a photograph from file to file.
-
-        Args:
-            picture: what `find_large` found.
-            strength: as for `stylize`.
-            keep_colors: as for `stylize`.
-            quality: 1 to 100, for JPEG.
-            bits: per channel of PNG and TIFF; `auto` is what the picture came with.
-            overwrite: replace a file that is there.
-            progress: told how many tiles are done, and of how many.
-
-        Raises:
-            SettingError: a setting is out of range.
-            OutputExistsError: a file is there and may not be overwritten.
-            PictureFileError: the photograph cannot be read, or the picture not be written.
-            ModelFileError: the model cannot be run, or not in tiles.
-        """
-        check_settings(None, strength)
-        return self._predictor.transform_large(
-            picture,
-            finish=partial(_finished, strength=strength, keep_colors=keep_colors),
-            quality=quality,
-            bits=bits,
-            overwrite=overwrite,
-            progress=progress,
-        )
-
-
-def _finished(
-    stylized: NDArray[np.float32],
-    photograph: NDArray[np.float32],
-    *,
-    strength: float,
-    keep_colors: bool,
-) -> NDArray[np.float32]:
-    """The stylized colours h×w×3 with as much of the photograph in them as was asked for."""
-    if keep_colors:
-        stylized = colour.keep_colors(stylized, photograph)
-    if strength < 1:
-        stylized = colour.blend(photograph, stylized, strength)
-    return stylized
-
-
-def check_settings(size: int | None, strength: float) -> None:
-    """Refuse a size or strength that `Stylizer.stylize` would refuse.
-
-    Raises:
-        SettingError: a setting is out of range.
-    """
-    is_size = size is None or (
-        isinstance(size, int | np.integer)
-        and not isinstance(size, bool)
-        and MINIMUM_SIZE <= size <= MAXIMUM_SIZE
-    )
-    if not is_size:
-        raise SettingError(
-            f"size is {size!r}, expected the longer side in whole pixels, "
-            f"{MINIMUM_SIZE} to {MAXIMUM_SIZE}"
-        )
-    if not 0 <= strength <= 1:
-        raise SettingError(f"strength is {strength!r}, expected a number from 0 to 1")

@@ -1,4 +1,4 @@
-"""A sheet that shows what each style makes of one photograph."""
+"""A contact sheet of one photograph in every style."""
 
 import os
 from collections.abc import Sequence
@@ -24,29 +24,30 @@ EXAMPLE_PHOTOGRAPH = "example_photograph.jpg"
 
 def save_thumbnail_sheet(
     entries: Sequence[ModelEntry],
-    target: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     photo: Path | None = None,
     overwrite: bool = False,
 ) -> list[str]:
-    """Draw a photograph and what each usable style makes of it, labelled, as a picture file.
+    """Write a contact sheet of a photograph and its stylized pictures, one for each usable style.
 
     Args:
-        entries: the models; those for other tasks are left out.
-        target: the file; its suffix decides the format.
+        entries: the models; models for other tasks are left out.
+        output: the file; its suffix decides the format.
         photo: the photograph; None takes the one in the package.
         overwrite: replace a file that is there.
 
     Returns:
-        Why models that cannot be used were left out, one line each.
+        One line for each model that cannot be used: why it was left out.
 
     Raises:
         UnknownModelError: no usable style is among the entries.
-        OutputExistsError, PictureFileError: the target or the photograph cannot be used.
+        OutputExistsError, PictureFileError: the output or the photograph cannot be used.
     """
-    check_target(target, overwrite=overwrite)
+    check_target(output, overwrite=overwrite)
+    example = (resources.files("impasto") / "zoo" / EXAMPLE_PHOTOGRAPH).read_bytes()
     photograph = resize_longer_side(
-        load_picture(photo or _example(), longer_side=THUMBNAIL_SIZE), THUMBNAIL_SIZE
+        load_picture(photo or example, longer_side=THUMBNAIL_SIZE), THUMBNAIL_SIZE
     )
     thumbnails = [("photograph", _on_white(photograph))]
     problems = []
@@ -62,18 +63,13 @@ def save_thumbnail_sheet(
                 thumbnails.append((visible(entry.name), _on_white(stylized)))
     if len(thumbnails) == 1:
         raise UnknownModelError("there is no style to show; add one with 'impasto models add FILE'")
-    sheet = Picture(_lay_out(thumbnails))
-    save_or_keep(lambda place: save_picture(sheet, place, overwrite=overwrite), Path(target))
-    return problems
-
-
-def _lay_out(thumbnails: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
-    """Rows of thumbnails under their names; the last is filled up with blanks."""
     num_columns = min(NUM_COLUMNS, len(thumbnails))
     blank = ("", np.ones((1, 1, 3), dtype=np.float32))
     cells = [*thumbnails, *[blank] * (-len(thumbnails) % num_columns)]
     rows = [cells[start : start + num_columns] for start in range(0, len(cells), num_columns)]
-    return np.concatenate([_row(row) for row in rows])
+    sheet = Picture(np.concatenate([_row(row) for row in rows]))
+    save_or_keep(lambda path: save_picture(sheet, path, overwrite=overwrite), Path(output))
+    return problems
 
 
 def _row(cells: Sequence[tuple[str, NDArray[np.float32]]]) -> NDArray[np.float32]:
@@ -86,7 +82,3 @@ def _on_white(picture: Picture) -> NDArray[np.float32]:
         return picture.rgb
     alpha = picture.alpha[..., np.newaxis]
     return picture.rgb * alpha + (1 - alpha)
-
-
-def _example() -> bytes:
-    return (resources.files("impasto") / "zoo" / EXAMPLE_PHOTOGRAPH).read_bytes()

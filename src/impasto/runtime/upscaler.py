@@ -1,10 +1,12 @@
-"""Pictures enlarged by super-resolution: what the command line and `impasto.Upscaler` use."""
+"""Pictures upscaled by super-resolution: `impasto.Upscaler`, and the model of a name and scale.
+
+In memory. From file to file, and videos: `transformation`.
+"""
 
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 import PIL.Image
@@ -12,16 +14,11 @@ from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, UnknownModelError
 from impasto.images.alpha import mix_upscaled_with_alpha
-from impasto.images.files.io import AskedBits, Picture
+from impasto.images.files.io import Picture
 from impasto.images.histogram import match_histogram
-from impasto.runtime.backends.choice import BackendName
-from impasto.runtime.backends.openvino_backend import Precision
-from impasto.runtime.batching import Batching, Load
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
-from impasto.runtime.tiles.grid import Progress
-from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
-from impasto.runtime.tiles.memory_budget import DEFAULT_MEMORY, Tile
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
@@ -30,76 +27,63 @@ USUAL_SCALE = 4
 
 
 class Upscaler:
-    """A super-resolution model, ready to enlarge pictures.
+    """A super-resolution model, ready for pictures.
 
     Args:
-        name_or_file: `sharp` (perceptual), `faithful` (nearest to the truth by pixels), the name
-            of a model, the path of a model file, an address, or a model that was read already.
-        scale: how many times larger; None is the model's own, and 4 for those that exist for
+        name_or_file: `sharp` (perceptual), `faithful` (highest PSNR), the name of a model, the path
+            or URL of a model file, or a model that was read already.
+        scale: factor to upscale by; None is the model's own, and 4 for models that exist for
             several scales.
-        precision: `auto` is bf16 where the processor computes in it, else f32; and f32 for
-            pictures of 16 bits per channel. `int8` takes the model's quantized form
-            (`impasto models quantize`).
-        backend: what runs it; `auto` is OpenVINO.
-        num_threads: at most so many; None leaves it to the backend.
-        match_histogram: give each channel the distribution of values that it has in the
-            low-resolution picture, as the paper does afterwards; see `images.histogram`.
-        tile: cut pictures into tiles: `auto` where they would not fit into memory, `off` never,
-            or a number: always, with sides of so many pixels of the given picture.
-        memory: what the whole process may take, such as `1G` or `512M`; `auto` is 60 % of what is
-            free.
-        batch_size: at most so many pictures of one size go through the network together, and
-            no more than fit into the memory; for `upscale_all` and films.
-        num_requests: at most so many batches are computed at once, in folders and films; see
-            `backends.OpenVinoBackend`.
+        match_histogram: match the histogram of each channel to that of the low-resolution picture,
+            as the paper does afterwards; see `images.histogram`.
+        compute: how it is run.
+        settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
         ModelFileError: the file cannot be used, or is for another task or scale, or cannot be run
             in this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown precision, or a setting out of range.
+        SettingError: a setting of `compute` is out of range.
     """
 
     def __init__(
         self,
         name_or_file: str | os.PathLike[str] | ModelFile = "sharp",
+        compute: Compute = DEFAULT_COMPUTE,
         *,
         scale: int | None = None,
-        precision: Precision = "auto",
-        backend: BackendName = "auto",
-        num_threads: int | None = None,
         match_histogram: bool = False,
-        tile: Tile = "auto",
-        memory: str | int = DEFAULT_MEMORY,
-        batch_size: int = 1,
-        num_requests: int = 1,
+        **settings: Unpack[ComputeKeywords],
     ) -> None:
-        self._predictor = FittingPredictor(
-            resolve_upscaling_model(name_or_file, scale, quantized=precision == "int8"),
-            precision=precision,
-            backend=backend,
-            num_threads=num_threads,
-            tile=tile,
-            memory=memory,
-            batch_size=batch_size,
-            num_requests=num_requests,
-        )
-        self._match_histogram = match_histogram
+        compute = dataclasses.replace(compute, **settings)
+        model = resolve_upscaling_model(name_or_file, scale, quantized=compute.precision == "int8")
+        self._predictor = FittingPredictor(model, compute)
+        self._matches_histogram = match_histogram
+
+    @property
+    def predictor(self) -> FittingPredictor:
+        """The model, for pictures of any size."""
+        return self._predictor
+
+    @property
+    def matches_histogram(self) -> bool:
+        """Whether the histogram of each channel is matched to that of the input."""
+        return self._matches_histogram
 
     @property
     def card(self) -> ModelCard:
-        """What the model says about itself."""
+        """The card of the model."""
         return self._predictor.card
 
     @property
     def name(self) -> str:
-        """How results call the model: see `zoo.registry.display_name`."""
+        """The name of the model in results: see `zoo.registry.display_name`."""
         return self._predictor.name
 
     @property
     def scale(self) -> int:
-        """How many times larger pictures become."""
+        """The factor that pictures are upscaled by."""
         return self.card.scale
 
     @property
@@ -120,10 +104,10 @@ class Upscaler:
     def __call__(
         self, photo: str | os.PathLike[str] | PIL.Image.Image | NDArray[Any]
     ) -> PIL.Image.Image | NDArray[Any]:
-        """The enlarged picture, in the form it was given.
+        """The upscaled picture, in the form it was given.
 
         Args:
-            photo: a file's path or a PIL picture, answered by a PIL picture, alpha enlarged too;
+            photo: a file's path or a PIL picture, answered by a PIL picture, alpha upscaled too;
                 or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
                 in float32.
 
@@ -140,80 +124,28 @@ class Upscaler:
         Raises:
             ModelFileError: the model cannot be run.
         """
-        (enlarged,) = self.upscale_all([picture])
-        return enlarged
+        (upscaled,) = self.upscale_all([picture])
+        return upscaled
 
     def upscale_all(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """The enlarged pictures, in their order, each as `upscale` makes it.
+        """The upscaled pictures in their order, each as `upscale` makes it.
 
-        Those of one size that follow each other go through the network together, `batch_size` at
-        most.
+        Pictures of one size that follow each other go through the network together.
 
         Raises:
             ModelFileError: the model cannot be run.
         """
-        given = [(fill_transparent(picture), picture.bits) for picture in pictures]
-        enlarged = self._predictor.predict_all(given)
-        if self._match_histogram:
-            enlarged = [
-                match_histogram(rgb, low) for rgb, (low, _) in zip(enlarged, given, strict=True)
+        inputs = [(fill_transparent(picture), picture.bits) for picture in pictures]
+        upscaled = self._predictor.predict_all(inputs)
+        if self._matches_histogram:
+            upscaled = [
+                match_histogram(rgb, low) for rgb, (low, _) in zip(upscaled, inputs, strict=True)
             ]
-        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, enlarged, strict=True)]
-
-    def batching(self) -> Batching[Picture]:
-        """Which pictures may go to `upscale_all` together, and how many calls may be under way."""
-
-        def load(picture: Picture) -> Load:
-            return self._predictor.load_of(picture.height, picture.width, bits=picture.bits)
-
-        return self._predictor.batching_by(load)
-
-    def find_large(self, source: Path, target: Path) -> LargePicture | None:
-        """A file that is too large for memory and is to be enlarged by `upscale_large`.
-
-        Args:
-            source: the picture's file.
-            target: where the result goes.
-
-        Returns:
-            The picture; None for what fits, and for what must be read or written whole, as where
-            histograms are matched.
-
-        Raises:
-            PictureFileError: the target's suffix says no format.
-        """
-        return None if self._match_histogram else self._predictor.find_large(source, target)
-
-    def upscale_large(
-        self,
-        picture: LargePicture,
-        *,
-        quality: int = 92,
-        bits: AskedBits = "auto",
-        overwrite: bool = False,
-        progress: Progress | None = None,
-    ) -> LargeResult:
-        """Enlarge a picture from file to file.
-
-        Args:
-            picture: what `find_large` found.
-            quality: 1 to 100, for JPEG.
-            bits: per channel of PNG and TIFF; `auto` is what the picture came with.
-            overwrite: replace a file that is there.
-            progress: told how many tiles are done, and of how many.
-
-        Raises:
-            OutputExistsError: a file is there and may not be overwritten.
-            PictureFileError: the picture cannot be read, or the result not be written.
-            ModelFileError: the model cannot be run, or not in tiles.
-        """
-        return self._predictor.transform_large(
-            picture, quality=quality, bits=bits, overwrite=overwrite, progress=progress
-        )
+        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, upscaled, strict=True)]
 
 
 def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:
-    """The picture of other colours, whose alpha is enlarged with them."""
+    """The picture with upscaled colours; its alpha is upscaled under their guidance."""
     if picture.alpha is None or picture.rgb.shape == rgb.shape:
         return picture.with_rgb(rgb)
     channels = mix_upscaled_with_alpha(rgb, picture.rgb, picture.alpha)
@@ -227,13 +159,12 @@ def resolve_upscaling_model(
     *,
     quantized: bool = False,
 ) -> ModelFile:
-    """The model of a name that exists for several scales, or else of the name or file itself.
+    """The model of a name and scale, or else of the name or file itself.
 
     Args:
-        name_or_file: `sharp` with the scale 4 is first looked for as `sharp_x4`.
-        scale: how many times larger; None is the model's own, and 4 for those that exist for
-            several scales.
-        quantized: its second form, see `zoo.registry`.
+        name_or_file: as for `Upscaler`; `sharp` with the scale 4 is first looked up as `sharp_x4`.
+        scale: as for `Upscaler`.
+        quantized: look up the int8 model, see `zoo.registry`.
 
     Raises:
         UnknownModelError: no model of that name and scale.
@@ -250,14 +181,14 @@ def resolve_upscaling_model(
     model = resolve_model(name_or_file, task="super-resolution", quantized=quantized)
     if scale is not None and model.card.scale != scale:
         raise ModelFileError(
-            f"{name_or_file} enlarges {model.card.scale} times, {scale} times was asked for; "
+            f"{name_or_file} upscales by {model.card.scale}, expected {scale}; "
             f"leave the scale out, or give another model"
         )
     return model
 
 
 def _models_in_place_of(name: str, scale: int) -> str:
-    """What there is of a name that exists for other scales alone; nothing of any other name."""
+    """Advice for a name that exists only for other scales; empty for any other name."""
     scales = {
         entry.name: entry.card.scale
         for entry in list_models(task="super-resolution")

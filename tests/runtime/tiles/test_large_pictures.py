@@ -7,7 +7,9 @@ from PIL import Image
 from impasto import Stylizer, Upscaler
 from impasto.errors import OutputAppearedError, OutputExistsError, SettingError
 from impasto.images.files.io import load_picture
+from impasto.runtime.stylizer import StyleSettings
 from impasto.runtime.tiles.large_pictures import LargeResult
+from impasto.runtime.transformation import Enlargement, Stylization
 from model_fixtures import BLUR, make_card, make_model_bytes
 
 pytestmark = pytest.mark.usefixtures("without_grain")
@@ -39,8 +41,9 @@ def test_a_file_by_windows_is_the_file_of_the_whole_picture(style, tmp_path, suf
     target = tmp_path / f"out{suffix}"
     stylizer = Stylizer(style, precision="f32", tile=136)
     settings = {"strength": 0.75, "keep_colors": True}
-    large = stylizer.find_large(photo, target, strength=0.75)
-    assert stylizer.stylize_large(large, **settings) == LargeResult(151, 140, "f32")
+    stylization = Stylization(stylizer, StyleSettings(**settings))
+    large = stylization.find_large(photo, target)
+    assert stylization.transform_large(large) == LargeResult(151, 140, "f32")
     whole = Stylizer(style, precision="f32", tile="off").stylize(load_picture(photo), **settings)
     expected = whole.rgb * 255
     if suffix == ".jpg" and mode == "RGBA":
@@ -61,10 +64,10 @@ def test_enlarging_by_windows_is_enlarging(tmp_path):
     model = tmp_path / "double.onnx"
     model.write_bytes(make_model_bytes(card=card, kernel=BLUR, bias=0.0, scale=2))
     photo = photograph(tmp_path / "photo.png", mode="RGBA")
-    upscaler = Upscaler(model, precision="f32", tile=128)
-    large = upscaler.find_large(photo, tmp_path / "out.tif")
+    enlargement = Enlargement(Upscaler(model, precision="f32", tile=128))
+    large = enlargement.find_large(photo, tmp_path / "out.tif")
     told = []
-    done = upscaler.upscale_large(large, progress=lambda *n: told.append(n))
+    done = enlargement.transform_large(large, progress=lambda *n: told.append(n))
     assert (done.width, done.height) == (302, 280)
     assert told[-1] == (len(told), len(told))
     whole = Upscaler(model, precision="f32", tile="off").upscale(load_picture(photo))
@@ -74,24 +77,27 @@ def test_enlarging_by_windows_is_enlarging(tmp_path):
 
 def test_resizing_comes_first(style, tmp_path):
     photo = photograph(tmp_path / "photo.png")
-    stylizer = Stylizer(style, tile=136)
-    large = stylizer.find_large(photo, tmp_path / "out.png", size=302)
+    stylization = Stylization(Stylizer(style, tile=136), StyleSettings(size=302))
+    large = stylization.find_large(photo, tmp_path / "out.png")
     assert (large.width, large.height) == (302, 280)
-    done = stylizer.stylize_large(large)
+    done = stylization.transform_large(large)
     assert (done.width, done.height) == (302, 280)
 
 
 def test_only_what_does_not_fit_goes_by_windows(style, tmp_path):
     photo = photograph(tmp_path / "photo.png")
     target = tmp_path / "out.png"
-    assert Stylizer(style).find_large(photo, target) is None
-    assert Stylizer(style, tile="off", memory="400M").find_large(photo, target) is None
-    cut = Stylizer(style, memory="400M")
-    assert cut.find_large(photo, target) is None
-    assert cut.find_large(photo, target, size=4000) is not None
-    assert cut.find_large(photo, target, size=4000, strength=0) is None
-    assert cut.find_large(photo, tmp_path / "out.webp", size=4000) is None
-    assert cut.find_large(tmp_path / "missing.png", target, size=4000) is None
+    assert Stylization(Stylizer(style)).find_large(photo, target) is None
+    uncut = Stylization(Stylizer(style, tile="off", memory="400M"))
+    assert uncut.find_large(photo, target) is None
+    small = Stylization(Stylizer(style, memory="400M"))
+    assert small.find_large(photo, target) is None
+    large = Stylization(small.stylizer, StyleSettings(size=4000))
+    assert large.find_large(photo, target) is not None
+    unstyled = Stylization(small.stylizer, StyleSettings(size=4000, strength=0))
+    assert unstyled.find_large(photo, target) is None
+    assert large.find_large(photo, tmp_path / "out.webp") is None
+    assert large.find_large(tmp_path / "missing.png", target) is None
 
 
 def test_arrays_that_do_not_fit_are_cut_too(style):
@@ -104,12 +110,12 @@ def test_a_file_that_exists_stays(style, tmp_path):
     photo = photograph(tmp_path / "photo.png")
     target = photograph(tmp_path / "out.png")
     before = target.read_bytes()
-    stylizer = Stylizer(style, tile=136)
-    large = stylizer.find_large(photo, target)
+    stylization = Stylization(Stylizer(style, tile=136))
+    large = stylization.find_large(photo, target)
     with pytest.raises(OutputExistsError):
-        stylizer.stylize_large(large)
+        stylization.transform_large(large)
     assert target.read_bytes() == before
-    stylizer.stylize_large(large, overwrite=True)
+    stylization.transform_large(large, overwrite=True)
     assert target.read_bytes() != before
 
 
@@ -121,15 +127,15 @@ def test_settings_are_checked_when_the_model_is_opened(style):
 
 def test_a_file_that_appears_while_tiles_are_made_is_kept(style, tmp_path):
     photo, target = photograph(tmp_path / "photo.png"), tmp_path / "out.png"
-    stylizer = Stylizer(style, precision="f32", tile=136)
-    large = stylizer.find_large(photo, target)
+    stylization = Stylization(Stylizer(style, precision="f32", tile=136))
+    large = stylization.find_large(photo, target)
     with pytest.raises(OutputAppearedError, match=r"out\.png appeared .* is in .*out\.new\.png"):
-        stylizer.stylize_large(large, progress=lambda *_: target.write_bytes(b"somebody's"))
+        stylization.transform_large(large, progress=lambda *_: target.write_bytes(b"somebody's"))
     assert target.read_bytes() == b"somebody's"
     assert pixels(tmp_path / "out.new.png").shape == (140, 151, 3)
     left_behind = {"blurred.onnx", "photo.png", "out.png", "out.new.png"}
     assert {path.name for path in tmp_path.iterdir()} == left_behind
-    stylizer.stylize_large(
+    stylization.transform_large(
         large, overwrite=True, progress=lambda *_: target.write_bytes(b"somebody's")
     )
     assert pixels(target).shape == (140, 151, 3)

@@ -2,28 +2,9 @@
 
 import pytest
 
-from impasto.errors import SettingError
-from impasto.runtime.tiles import memory_budget
-from impasto.runtime.tiles.memory_budget import PROCESS_BYTES, Tiling, bytes_per_pixel, memory_bytes
+from impasto.runtime.compute import PROCESS_BYTES, memory_bytes
+from impasto.runtime.tiles.memory_budget import Tiling, bytes_per_pixel
 from model_fixtures import make_card
-
-
-def test_amounts_of_memory():
-    assert memory_bytes("512M") == 512 * 2**20
-    assert memory_bytes("1.5G") == memory_bytes("1.5GiB") == 3 * 2**29
-    assert memory_bytes(2**30) == memory_bytes("1g") == 2**30
-
-
-@pytest.mark.parametrize("given", ["", "much", "-1G", "1 X", "12", "64M"])
-def test_other_amounts_are_refused(given):
-    with pytest.raises(SettingError, match="memory is"):
-        memory_bytes(given)
-
-
-@pytest.mark.parametrize("tile", ["often", 0, 64, 100_000, True])
-def test_tiles_out_of_range_are_refused(tile):
-    with pytest.raises(SettingError, match="tile is"):
-        Tiling(tile, 2**30)
 
 
 def test_auto_cuts_what_would_take_more_than_the_memory():
@@ -41,16 +22,6 @@ def test_a_picture_in_bf16_takes_less_than_in_f32():
     assert not tiling.applies_to(card, 999, 1001, precision="bf16")
     assert tiling.applies_to(card, 999, 1001, precision="f32")
     assert tiling.applies_to(card, 1001, 1001, precision="bf16")
-
-
-def test_auto_is_a_share_of_the_memory_that_is_free(monkeypatch):
-    monkeypatch.setattr(memory_budget, "free_memory", lambda: 10 * 2**30)
-    assert memory_bytes("auto") == 6 * 2**30
-    assert memory_bytes("auto", num_processes=2) == 3 * 2**30
-    monkeypatch.setattr(memory_budget, "free_memory", lambda: 2**20)  # then the least that works
-    assert memory_bytes("auto") == memory_bytes(PROCESS_BYTES + 50 * 2**20)
-    monkeypatch.setattr(memory_budget, "free_memory", lambda: None)
-    assert memory_bytes("auto") == 2**30
 
 
 def test_a_tile_the_features_and_the_rest_stay_within_the_memory():

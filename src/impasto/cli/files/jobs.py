@@ -1,4 +1,7 @@
-"""Which photograph goes where: worked out, and refused if it must be, before any work is done."""
+"""Which photograph or video becomes which file, planned and checked before any work is done.
+
+Nothing is read here but folders. What is done for a job: `steps`.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,26 +10,28 @@ from pathlib import Path
 
 from impasto.errors import PictureFileError
 from impasto.files import exists_already
-from impasto.runtime.video.suffixes import READABLE_SUFFIXES as CLIP_SUFFIXES
-from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES as WRITABLE_CLIP_SUFFIXES
+from impasto.runtime.video.suffixes import READABLE_SUFFIXES as VIDEO_SUFFIXES
+from impasto.runtime.video.suffixes import WRITABLE_SUFFIXES as WRITABLE_VIDEO_SUFFIXES
 from impasto.runtime.video.suffixes import is_video
 
 PIPE = "-"
 DEFAULT_SUFFIX = ".png"
-DEFAULT_CLIP_SUFFIX = ".mp4"
+DEFAULT_VIDEO_SUFFIX = ".mp4"
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photograph or clip and where what is made of it goes; `-` is the pipe."""
+    """A photograph or video and the file that its result goes to; `-` is the pipe."""
 
     source: str
-    target: str
+    output: str
 
 
 OnUnreadable = Callable[[Path, PictureFileError], None]
+"""Called with a folder that may not be read."""
+
 OnSpecial = Callable[[Path, str], None]
-"""Called with a path and what is there, such as `a named pipe`."""
+"""Called with a path that is no file, and its kind, such as `a named pipe`."""
 
 
 def plan_jobs(
@@ -36,26 +41,29 @@ def plan_jobs(
     on_unreadable: OnUnreadable | None = None,
     on_special: OnSpecial | None = None,
 ) -> list[Job]:
-    """Return which photograph goes where, each once.
+    """The jobs of a command, each photograph once.
 
     One photograph becomes the file `output`, or goes into the folder of that name. Several, or a
     folder of them, go into the folder `output`, which need not exist; nested folders are kept.
-    A name whose suffix can only be read gets `.png` behind it, that of a clip `.mp4`.
+    A name whose suffix can only be read gets `.png` behind it, that of a video `.mp4`.
 
     Args:
-        photos: files, folders, or the pipe. That a file is there is not checked.
+        photos: files, folders, or the pipe. Files need not exist.
         output: file, folder (one that exists or ends in a slash), or the pipe.
-        on_unreadable: is told of folders inside that may not be read; else they are an error.
-        on_special: is told of pipes, devices and sockets inside, which are passed over.
+        on_unreadable: called for folders inside that may not be read; without it they are an error.
+        on_special: called for pipes, devices and sockets inside, which are left out.
 
     Raises:
         PictureFileError: an empty name, a folder without pictures, several pictures for a file
-            or pipe, a clip for a picture, or two photographs for one target.
+            or pipe, or two photographs for one output.
     """
     if "" in (output, *photos):
         raise PictureFileError("a name is empty; expected a file, a folder, or - for a pipe")
     if len(photos) == 1 and (photos[0] == PIPE or not Path(photos[0]).is_dir()):
-        return [Job(photos[0], _target_of_one(photos[0], output))]
+        if output != PIPE and _is_folder(output):
+            name = Path("picture.png" if photos[0] == PIPE else photos[0]).name
+            output = str(Path(output) / _writable_name(Path(name)))
+        return [Job(photos[0], output)]
     if PIPE in (output, *photos):
         raise PictureFileError("a pipe holds one picture; give files or folders, and a folder -o")
     folder = Path(output)
@@ -72,55 +80,53 @@ def plan_jobs(
     return _without_clashes(jobs)
 
 
-def check_targets(jobs: list[Job], *, overwrite: bool) -> None:
+def check_outputs(jobs: list[Job], *, overwrite: bool) -> None:
     """Refuse before the work begins what would be refused at its end.
 
     Raises:
-        OutputExistsError: a target exists and may not be replaced.
-        PictureFileError: a target is a folder, has a suffix no format has, is a picture where
-            the source is a clip or the other way round, or is itself one of the photographs.
+        OutputExistsError: an output exists and may not be replaced.
+        PictureFileError: an output is a folder, has a suffix no format has, is a picture where
+            the source is a video or the other way round, or is itself one of the photographs.
     """
     photographs = {_identity(Path(job.source)) for job in jobs if job.source != PIPE}
     for job in jobs:
         _check_kind(job)
-        if job.target != PIPE:
-            _check_target(Path(job.target), photographs, overwrite=overwrite)
+        if job.output != PIPE:
+            _check_output(Path(job.output), photographs, overwrite=overwrite)
 
 
 def _check_kind(job: Job) -> None:
-    if is_video(job.source) and job.target == PIPE:
+    if is_video(job.source) and job.output == PIPE:
         raise PictureFileError(f"{job.source} is a video and needs a file; give one for -o")
-    if job.target != PIPE and is_video(job.source) != is_video(job.target):
-        made, ending = ("video", "mp4") if is_video(job.source) else ("picture", "png")
+    if job.output != PIPE and is_video(job.source) != is_video(job.output):
+        result, ending = ("video", "mp4") if is_video(job.source) else ("picture", "png")
         raise PictureFileError(
-            f"{job.source} becomes a {made}, and {job.target} is none; "
+            f"{job.source} becomes a {result}, and {job.output} is none; "
             f"choose a name that ends in .{ending} or the like"
         )
 
 
-def _check_target(target: Path, photographs: set[object], *, overwrite: bool) -> None:
+def _check_output(output: Path, photographs: set[object], *, overwrite: bool) -> None:
     from impasto.images.files.io import WRITABLE_SUFFIXES
 
-    if target.is_dir():
-        raise PictureFileError(f"{target} is a folder; expected the name of a file")
-    if not _is_writable(target):
+    if output.is_dir():
+        raise PictureFileError(f"{output} is a folder; expected the name of a file")
+    if not _is_writable(output):
         raise PictureFileError(
-            f"{target} ends in no suffix of a format that can be written; "
-            f"expected one of {', '.join((*WRITABLE_SUFFIXES, *WRITABLE_CLIP_SUFFIXES))}, "
+            f"{output} ends in no suffix of a format that can be written; "
+            f"expected one of {', '.join((*WRITABLE_SUFFIXES, *WRITABLE_VIDEO_SUFFIXES))}, "
             f"or a / for a new folder"
         )
-    if not target.exists():
+    if not output.exists():
         return
-    if _identity(target) in photographs:
-        raise PictureFileError(
-            f"{target} is itself one of the photographs; choose another place for the picture"
-        )
+    if _identity(output) in photographs:
+        raise PictureFileError(f"{output} is itself one of the photographs; choose another output")
     if not overwrite:
-        raise exists_already(target, remedy="--overwrite, or --skip-existing")
+        raise exists_already(output, remedy="--overwrite, or --skip-existing")
 
 
 def _identity(path: Path) -> object:
-    """What two paths to the same file share."""
+    """A value that two paths share if they lead to one file."""
     try:
         status = path.stat()
     except OSError:
@@ -132,13 +138,6 @@ def _is_folder(path: str) -> bool:
     return path.endswith(("/", os.sep)) or Path(path).is_dir()
 
 
-def _target_of_one(photo: str, output: str) -> str:
-    if output != PIPE and _is_folder(output):
-        name = Path("picture.png" if photo == PIPE else photo).name
-        return str(Path(output) / _writable_name(Path(name)))
-    return output
-
-
 def _jobs_below(
     photo: Path, folder: Path, on_unreadable: OnUnreadable | None, on_special: OnSpecial | None
 ) -> list[Job]:
@@ -146,45 +145,39 @@ def _jobs_below(
 
     if not photo.is_dir():
         return [Job(str(photo), str(folder / _writable_name(Path(photo.name))))]
-    found = list_pictures(
-        photo, also=CLIP_SUFFIXES, on_unreadable=on_unreadable, on_special=on_special
+    paths = list_pictures(
+        photo, also=VIDEO_SUFFIXES, on_unreadable=on_unreadable, on_special=on_special
     )
-    names = [path.relative_to(photo) for path in found]
-    inside = _place_inside(folder, photo)
-    if inside is not None:  # what an earlier call made is no photograph
-        names = [name for name in names if not name.is_relative_to(inside)]
+    names = [path.relative_to(photo) for path in paths]
+    # An output folder inside the input holds the results of earlier calls, not photographs.
+    real_output, real_input = Path(os.path.realpath(folder)), Path(os.path.realpath(photo))
+    if real_output != real_input and real_output.is_relative_to(real_input):
+        inner = real_output.relative_to(real_input)
+        names = [name for name in names if not name.is_relative_to(inner)]
     if not names:
         raise PictureFileError(f"there are no pictures in {photo}; give a folder of photographs")
     return [Job(str(photo / name), str(folder / _writable_name(name))) for name in names]
 
 
-def _place_inside(folder: Path, outer: Path) -> Path | None:
-    """Where a folder is inside another, relative to it; None if it is not, or is the same."""
-    folder, outer = Path(os.path.realpath(folder)), Path(os.path.realpath(outer))
-    if folder == outer or not folder.is_relative_to(outer):
-        return None
-    return folder.relative_to(outer)
-
-
 def _without_clashes(jobs: list[Job]) -> list[Job]:
     sources: dict[str, str] = {}
     for job in jobs:
-        other = sources.setdefault(job.target, job.source)
+        other = sources.setdefault(job.output, job.source)
         if other != job.source:
             raise PictureFileError(
-                f"{other} and {job.source} would both become {job.target}; rename one of them"
+                f"{other} and {job.source} would both become {job.output}; rename one of them"
             )
     return list(dict.fromkeys(jobs))
 
 
 def _writable_name(path: Path) -> Path:
-    """Keep a name whose suffix can be written, else make it a PNG, or an MP4 for a clip."""
+    """The name if its suffix can be written, else that of a PNG, or of an MP4 for a video."""
     if _is_writable(path):
         return path
-    return path.with_name(path.name + (DEFAULT_CLIP_SUFFIX if is_video(path) else DEFAULT_SUFFIX))
+    return path.with_name(path.name + (DEFAULT_VIDEO_SUFFIX if is_video(path) else DEFAULT_SUFFIX))
 
 
 def _is_writable(path: Path) -> bool:
     from impasto.images.files.io import WRITABLE_SUFFIXES
 
-    return path.suffix.lower() in (*WRITABLE_SUFFIXES, *WRITABLE_CLIP_SUFFIXES)
+    return path.suffix.lower() in (*WRITABLE_SUFFIXES, *WRITABLE_VIDEO_SUFFIXES)

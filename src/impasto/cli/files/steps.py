@@ -1,6 +1,6 @@
-"""One photograph or film on the command line: read, transformed, written.
+"""One job of a command: a picture or video read, transformed and written, and its line of JSON.
 
-Which of them there are, and what is said of them, is in `pictures`; films have more in `clips`.
+All jobs of a command: `transform`. More about videos: `video`.
 """
 
 import sys
@@ -10,70 +10,39 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.console import print_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job
-from impasto.cli.files.video import TransformClip, run_clip
+from impasto.cli.files.video import run_video
+from impasto.cli.options import WritingOptions
 from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
 from impasto.runtime.video.suffixes import is_video
 
 if TYPE_CHECKING:
-    from impasto.images.files.io import Animation, AskedBits, Picture
+    from impasto.images.files.io import Animation, Picture
     from impasto.runtime.batching import Batching, Load
-    from impasto.runtime.pipeline import Outcome as Done
-    from impasto.runtime.tiles.grid import Progress
-    from impasto.runtime.tiles.large_pictures import LargePicture, LargeResult
+    from impasto.runtime.pipeline import Outcome
+    from impasto.runtime.tiles.large_pictures import LargePicture
+    from impasto.runtime.transformation import Transformation
 
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """How results are written, and which of them."""
-
-    quality: int
-    lossless: bool
-    bits: Literal["auto", "8", "16"]
-    skip_existing: bool
-    overwrite: bool
-    json: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Transformation:
-    """What is done to every picture.
-
-    Attributes:
-        name: of the model, for JSON.
-        key: what JSON calls that.
-        precision: that the model computes in, for one picture.
-        film_precision: that it computes in for films.
-        apply: pictures to as many others.
-        batching: which may be given to it together.
-        apply_to_clip: one film to another, from file to file.
-        find_large: a photograph and where it goes, if it is to go from file to file by windows;
-            None for one that is read whole.
-        apply_to_large: that way, told how to write and whom to tell of each tile.
-        smaller: what to do where memory is too small for a picture.
-        longer_side: pixels that pictures are resized to first, if they are.
-    """
-
-    name: str
-    key: str
-    precision: "Callable[[Picture], str]"
-    film_precision: str
-    apply: "Callable[[Sequence[Picture]], Sequence[Picture]]"
-    batching: "Batching[Picture]"
-    apply_to_clip: "TransformClip"
-    find_large: "Callable[[Path, Path], LargePicture | None]"
-    apply_to_large: "Callable[[LargePicture, Writing, Progress], LargeResult]"
-    smaller: str
-    longer_side: int | None = None
+IF_TOO_LARGE = {
+    "style-transfer": "give a smaller one with --size",
+    "super-resolution": "cut it into parts",
+}
+"""Advice where memory is too small for a picture, by the task of the model."""
 
 
 @dataclass(slots=True)
 class Work:
-    """A picture on its way, and what JSON says of it."""
+    """A picture between two steps of its job.
+
+    Attributes:
+        picture: as it is by now.
+        facts: its part of the line of JSON so far.
+        seconds: time spent on it; waiting between steps does not count.
+    """
 
     picture: "Picture | Animation"
     facts: dict[str, Any]
@@ -81,139 +50,136 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """What is done for a job: one after the other, or in threads of their own."""
+class JobRunner:
+    """Runs jobs, from end to end or step by step in the threads of a pipeline."""
 
-    transformation: Transformation
-    writing: Writing
+    transformation: "Transformation"
+    writing: WritingOptions
     progress: PictureProgress
 
     def goes_by_file(self, job: Job) -> bool:
-        """Whether a job is a film, or a photograph too large for memory."""
+        """Whether a job is a video, or a picture too large for memory: neither is read whole."""
         return is_video(job.source) or self._find_large(job) is not None
 
-    def all_for(self, job: Job) -> dict[str, Any]:
-        """Do a job from end to end.
+    def run(self, job: Job) -> dict[str, Any]:
+        """Run a job from end to end; return its line of JSON.
 
         Raises:
-            ImpastoError: a file or setting is refused, or memory ran out.
+            ImpastoError: the job failed.
         """
         try:
             if is_video(job.source):
-                return self._run_clip(job)
+                make_folder(Path(job.output).parent)
+                return run_video(job, self.transformation, self.writing, self.progress)
             large = self._find_large(job)
             if large is not None:
                 return self._run_large(job, large)
             return self.write(job, self.transform([self.read(job)])[0])
         except MemoryError as error:
-            raise self.known(job, error) from None
+            raise self.explained(job, error) from None
 
-    def one_by_one(self, job: Job) -> "Done[Job, dict[str, Any]]":
-        """Do a job from end to end; an error becomes part of the answer."""
-        from impasto.runtime.pipeline import Outcome as Done
+    def outcome_of(self, job: Job) -> "Outcome[Job, dict[str, Any]]":
+        """Run a job from end to end, as a pipeline would: an error is part of the outcome."""
+        from impasto.runtime.pipeline import Outcome
 
         try:
-            return Done(job, self.all_for(job), None)
+            return Outcome(job, self.run(job), None)
         except VideoInterrupted:
             raise
         except ImpastoError as error:
-            return Done(job, None, error)
+            return Outcome(job, None, error)
 
     def read(self, job: Job) -> Work:
-        """The photograph of a job."""
+        """Read the picture of a job."""
         started = time.perf_counter()
-        given = _read(job, self.transformation.longer_side)
-        return Work(given, {}, time.perf_counter() - started)
+        picture = _read(job, self.transformation.size)
+        return Work(picture, {}, time.perf_counter() - started)
 
     @property
     def batching(self) -> "Batching[Work]":
-        """What may be transformed together."""
+        """Which pictures may be transformed together."""
         from impasto.images.files.io import Animation
         from impasto.runtime.batching import Load
 
-        batching = self.transformation.batching
+        batching = self.transformation.batching()
 
         def load(work: Work) -> "Load":
-            if isinstance(work.picture, Animation):  # done while it is written
+            if isinstance(work.picture, Animation):  # transformed frame by frame, as it is written
                 return Load(None, 0.0)
             return batching.load(work.picture)
 
         return batching.by(load)
 
     def transform(self, works: Sequence[Work]) -> list[Work]:
-        """The pictures that they become."""
+        """Transform pictures that go together; an animation comes alone."""
         from impasto.images.files.io import Animation
 
         started = time.perf_counter()
-        if isinstance(works[0].picture, Animation):  # alone
+        if isinstance(works[0].picture, Animation):
             return [self._transform_animation(works[0].picture, works[0].seconds)]
-        given = [work.picture for work in works if not isinstance(work.picture, Animation)]
-        made = self.transformation.apply(given)
+        pictures = [work.picture for work in works if not isinstance(work.picture, Animation)]
+        results = self.transformation.transform_all(pictures)
         seconds = (time.perf_counter() - started) / len(works)
         return [
             Work(result, self._facts(picture, result), work.seconds + seconds)
-            for work, picture, result in zip(works, given, made, strict=True)
+            for work, picture, result in zip(works, pictures, results, strict=True)
         ]
 
     def write(self, job: Job, work: Work) -> dict[str, Any]:
-        """Put it where it belongs, and say what was done; waiting for a turn takes no time."""
+        """Write the result of a job; return its line of JSON."""
         started = time.perf_counter()
-        _write(work.picture, job.target, self.writing)
+        _write(work.picture, job.output, self.writing)
         seconds = round(work.seconds + time.perf_counter() - started, 3)
-        return {"photo": job.source, "picture": job.target, **work.facts, "seconds": seconds}
+        return {"photo": job.source, "picture": job.output, **work.facts, "seconds": seconds}
 
-    def _transform_animation(self, given: "Animation", seconds: float) -> Work:
-        facts: dict[str, Any] = {"frames": given.num_frames}
+    def _transform_animation(self, animation: "Animation", seconds: float) -> Work:
+        facts: dict[str, Any] = {"frames": animation.num_frames}
 
         def apply(picture: "Picture") -> "Picture":
-            (result,) = self.transformation.apply([picture])
+            result = self.transformation.transform(picture)
             facts.update(self._facts(picture, result))
             return result
 
-        return Work(given.transformed(apply), facts, seconds)
+        return Work(animation.transformed(apply), facts, seconds)
 
     def _facts(self, picture: "Picture", result: "Picture") -> dict[str, Any]:
-        precision = self.transformation.precision(picture)
+        precision = self.transformation.predictor.precision_for(picture.bits)
         return {"width": result.width, "height": result.height, "precision": precision}
 
-    def known(self, job: Job, error: Exception) -> ImpastoError:
-        """An error as the line that a person is told; what is a bug of ours is raised."""
+    def explained(self, job: Job, error: Exception) -> ImpastoError:
+        """The error to print; one that only a bug of ours can cause is raised."""
         if isinstance(error, MemoryError):
             return PictureFileError(
                 f"{job.source}: there is not enough memory for a picture of this size; "
-                f"{self.transformation.smaller}"
+                f"{IF_TOO_LARGE[self.transformation.predictor.card.task]}"
             )
         if not isinstance(error, ImpastoError):
             raise error
         return error
 
     def _find_large(self, job: Job) -> "LargePicture | None":
-        if PIPE in (job.source, job.target):
+        if PIPE in (job.source, job.output):
             return None
-        return self.transformation.find_large(Path(job.source), Path(job.target))
+        return self.transformation.find_large(Path(job.source), Path(job.output))
 
     def _run_large(self, job: Job, large: "LargePicture") -> dict[str, Any]:
         started = time.perf_counter()
-        make_folder(Path(job.target).parent)
-        result = self.transformation.apply_to_large(large, self.writing, self.progress.tile)
+        make_folder(Path(job.output).parent)
+        result = self.transformation.transform_large(
+            large,
+            quality=self.writing.quality,
+            bits=self.writing.bits_per_channel,
+            overwrite=self.writing.overwrite,
+            progress=self.progress.tile,
+        )
         return {
             "photo": job.source,
-            "picture": job.target,
+            "picture": job.output,
             "width": result.width,
             "height": result.height,
             "precision": result.precision,
             "seconds": round(time.perf_counter() - started, 3),
         }
-
-    def _run_clip(self, job: Job) -> dict[str, Any]:
-        make_folder(Path(job.target).parent)
-        return run_clip(
-            job,
-            self.transformation.apply_to_clip,
-            quality=self.writing.quality,
-            overwrite=self.writing.overwrite,
-            progress=self.progress,
-        ) | {"precision": self.transformation.film_precision}
 
 
 def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
@@ -221,29 +187,29 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
     from impasto.images.files.io import Animation, format_named, load_picture_or_animation
 
     source = sys.stdin.buffer if job.source == PIPE else job.source
-    given = load_picture_or_animation(source, longer_side=longer_side)
-    if not isinstance(given, Animation) or job.target == PIPE:
-        return given
-    file_format = format_named(Path(job.target).suffix)
+    picture = load_picture_or_animation(source, longer_side=longer_side)
+    if not isinstance(picture, Animation) or job.output == PIPE:
+        return picture
+    file_format = format_named(Path(job.output).suffix)
     if file_format.is_animated:
-        return given
+        return picture
     print_error(
-        f"{job.source} has {given.num_frames} frames and {file_format.name} files hold one: "
-        f"only the first goes into {job.target}"
+        f"{job.source} has {picture.num_frames} frames and {file_format.name} files hold one: "
+        f"only the first goes into {job.output}"
     )
-    return given.first()
+    return picture.first()
 
 
-def _write(result: "Picture | Animation", target: str, writing: Writing) -> None:
+def _write(result: "Picture | Animation", output: str, writing: WritingOptions) -> None:
     from impasto.images.files.io import Animation, save_animation, save_picture
     from impasto.images.files.output import save_or_keep
 
-    if target != PIPE:
-        make_folder(Path(target).parent)
+    if output != PIPE:
+        make_folder(Path(output).parent)
     save: Callable[..., None] = (
         save_animation
         if isinstance(result, Animation)
-        else partial(save_picture, bits=asked_bits(writing))
+        else partial(save_picture, bits=writing.bits_per_channel)
     )
     save = partial(
         save,
@@ -252,23 +218,13 @@ def _write(result: "Picture | Animation", target: str, writing: Writing) -> None
         lossless=writing.lossless,
         overwrite=writing.overwrite,
     )
-    if target != PIPE:  # it was free when the work began
-        save_or_keep(save, Path(target))
+    if output != PIPE:  # it was free when the work began
+        save_or_keep(save, Path(output))
         return
-    stream = BytesIO()  # so that a broken pipe is known for one
+    stream = BytesIO()  # a codec would report a broken pipe as an error of its own
     save(stream)
     sys.stdout.buffer.write(stream.getvalue())
     sys.stdout.buffer.flush()
-
-
-def asked_bits(writing: Writing) -> "AskedBits":
-    """What --bits means."""
-    match writing.bits:
-        case "8":
-            return 8
-        case "16":
-            return 16
-    return "auto"
 
 
 def make_folder(folder: Path) -> None:

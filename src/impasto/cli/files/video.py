@@ -1,67 +1,53 @@
-"""One film on the command line: how far it is, what could not be kept, what was made."""
+"""One video on the command line: its progress, its notes, its line of JSON."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.display.console import print_note
 from impasto.cli.display.progress import PictureProgress, video_progress
 from impasto.cli.files.jobs import Job
+from impasto.cli.options import WritingOptions
 
 if TYPE_CHECKING:
-    from impasto.runtime.video.transform import OnProgress, VideoSummary
+    from impasto.runtime.transformation import Transformation
 
 
-class TransformClip(Protocol):
-    """Makes one film of another, from file to file."""
-
-    def __call__(
-        self,
-        source: str,
-        target: str,
-        *,
-        quality: int,
-        overwrite: bool,
-        on_progress: "OnProgress",
-    ) -> "VideoSummary":
-        """Write the film, and say what was written."""
-        ...
-
-
-def run_clip(
+def run_video(
     job: Job,
-    transform: TransformClip,
-    *,
-    quality: int,
-    overwrite: bool,
+    transformation: "Transformation",
+    writing: WritingOptions,
     progress: PictureProgress,
 ) -> dict[str, Any]:
-    """Make one film; return what was done, for JSON.
+    """Transform one video; return its line of JSON.
 
     Args:
-        job: which film goes where.
-        transform: what makes it.
-        quality: 1 to 100.
-        overwrite: replace a file that is there.
-        progress: of all pictures and films, if there are several.
+        job: the video and its output.
+        transformation: applied to its frames.
+        writing: how it is written.
+        progress: the bar of all pictures and videos, if there are several.
 
     Raises:
-        ImpastoError: as `transform` does.
+        ImpastoError: as `transform_video` does.
     """
+    from impasto.runtime.video.transform import transform_video
+
     with video_progress(job.source, beside=progress) as on_progress:
-        made = transform(
+        summary = transform_video(
+            transformation,
             job.source,
-            job.target,
-            quality=quality,
-            overwrite=overwrite,
+            job.output,
+            quality=writing.quality,
+            overwrite=writing.overwrite,
             on_progress=on_progress,
         )
-    for note in made.notes:
+    for note in summary.notes:
         print_note(f"{job.source}: {note}")
     return {
         "clip": job.source,
-        "film": job.target,
-        "width": made.width,
-        "height": made.height,
-        "frames": made.num_frames,
-        "seconds": round(made.seconds, 3),
-        "notes": list(made.notes),
+        "film": job.output,
+        "width": summary.width,
+        "height": summary.height,
+        "frames": summary.num_frames,
+        "seconds": round(summary.seconds, 3),
+        "notes": list(summary.notes),
+        "precision": transformation.predictor.precision,
     }

@@ -1,64 +1,43 @@
 """The choice of a backend, and the check that model, backend and precision fit together."""
 
-from typing import Literal, get_args
-
-from impasto.errors import MissingExtraError, ModelFileError, SettingError
-from impasto.runtime.backends.openvino_backend import (
-    MAX_BYTES_KEPT,
-    Backend,
-    OpenVinoBackend,
-    Precision,
-)
+from impasto.errors import MissingExtraError, ModelFileError
+from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT, Backend, OpenVinoBackend
+from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, Precision
 from impasto.zoo.model_file import ModelFile
-
-BackendName = Literal["auto", "openvino", "onnxruntime", "torch"]
-"""Backends by name; `auto` is OpenVINO."""
 
 
 def open_backend(
-    model: ModelFile,
-    *,
-    backend: BackendName = "auto",
-    precision: Precision = "auto",
-    num_threads: int | None = None,
-    num_requests: int = 1,
-    bytes_kept: int = MAX_BYTES_KEPT,
+    model: ModelFile, compute: Compute = DEFAULT_COMPUTE, *, bytes_kept: int = MAX_BYTES_KEPT
 ) -> Backend:
     """A backend with the model opened.
 
     Args:
         model: a verified model file.
-        backend: the backend's name.
-        precision: arithmetic precision; int8 models take `auto` or `int8`, others all but `int8`.
-        num_threads: most threads to use; None leaves it to the backend.
-        num_requests: batches computed in parallel by OpenVINO, see `OpenVinoBackend`; the other
-            backends compute simultaneous calls on the same threads.
-        bytes_kept: memory for OpenVINO's compiled shapes, see `OpenVinoBackend`.
+        compute: which backend, and its settings. Quantized models take the precisions `auto` and
+            `int8`, others the rest. OpenVINO alone runs several requests in parallel.
+        bytes_kept: memory for what OpenVINO compiled, see there.
 
     Raises:
         ModelFileError: the backend cannot open the model, or not with this precision.
         MissingExtraError: the backend is not installed.
-        SettingError: an unknown backend or precision, or fewer than one thread or request.
     """
-    if backend not in get_args(BackendName):
-        raise SettingError(f"backend is {backend!r}, expected one of {get_args(BackendName)}")
-    precision = _check_precision(model, precision)
-    if backend == "onnxruntime":
+    precision = _check_precision(model, compute.precision)
+    if compute.backend == "onnxruntime":
         from impasto.runtime.backends.onnxruntime_backend import OnnxRuntimeBackend
 
-        return OnnxRuntimeBackend(model.data, precision=precision, num_threads=num_threads)
-    if backend == "torch":
+        return OnnxRuntimeBackend(model.data, precision=precision, num_threads=compute.num_threads)
+    if compute.backend == "torch":
         try:
             from impasto.runtime.backends.torch_backend import TorchBackend
         except ModuleNotFoundError as error:
             raise MissingExtraError(error.name or "torch", extra="train") from None
 
-        return TorchBackend(model, precision=precision, num_threads=num_threads)
+        return TorchBackend(model, precision=precision, num_threads=compute.num_threads)
     return OpenVinoBackend(
         model.data,
         precision=precision,
-        num_threads=num_threads,
-        num_requests=num_requests,
+        num_threads=compute.num_threads,
+        num_requests=compute.num_requests,
         cache_compiled=model.path is not None,  # a model without a file is seldom opened again
         bytes_kept=bytes_kept,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import MissingExtraError, ModelFileError, SettingError
-from impasto.runtime.backends.openvino_backend import Precision
+from impasto.runtime.compute import Precision
 
 _ONLY_ERRORS = 3
 

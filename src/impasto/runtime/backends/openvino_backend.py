@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from math import prod
 from types import ModuleType
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,7 @@ from impasto.runtime.backends.compiled_cache import (
     cache_key,
     compiled_models_folder,
 )
-
-Precision = Literal["auto", "f32", "bf16", "int8"]
-"""Arithmetic precision. `int8` is for int8 models: their convolutions of 8 bits are computed in
-int8, the rest as with `auto`."""
-
+from impasto.runtime.compute import Precision
 
 MAX_SHAPES_STORED = 4
 """Compiled shapes of a model that a process stores on disk. They speed up the first picture only,

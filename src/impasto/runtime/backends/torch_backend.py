@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError, SettingError
-from impasto.runtime.backends.openvino_backend import Precision
 from impasto.runtime.backends.torch_network import load_network
+from impasto.runtime.compute import Precision
 from impasto.zoo.model_file import ModelFile
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ _ROWS_AT_ONCE = 64
 
 Finish = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 """From a window of the result and of the photograph, h×w×3 both, to the final window."""
+
+
+class SavingKeywords(TypedDict, total=False):
+    """How `transform_large` writes the result, as keywords that callers hand on."""
+
+    quality: int
+    bits: AskedBits
+    overwrite: bool
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError
 from impasto.runtime.backends.channels_last import keep_channels_last
 from impasto.runtime.backends.cheaper_graph import make_cheaper
-from impasto.runtime.backends.openvino_backend import OpenVinoBackend, Precision, refusal
+from impasto.runtime.backends.openvino_backend import OpenVinoBackend, refusal
+from impasto.runtime.compute import Precision
 from impasto.runtime.tiles.stage_graph import cannot_be_cut, graph_of_stage, norms_of, stages_of
 from impasto.runtime.tiles.stages import Stage, Statistics
 from impasto.system.free_memory import return_freed_memory

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from impasto.errors import ModelFileError
-from impasto.runtime.backends.openvino_backend import Precision
+from impasto.runtime.compute import Precision
 from impasto.runtime.grain import with_grain_of_window
 from impasto.runtime.predictor import check_output, padded_size
 from impasto.runtime.tiles.grid import Progress, Tile, TileGrid, plan_grid

@@ -11,9 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Unpack
 
 from impasto.errors import (
     ImpastoError,
@@ -25,13 +23,12 @@ from impasto.errors import (
 from impasto.files import put_in_place, reason_of, remove_temporary, temporary_beside
 from impasto.images.files.io import Picture
 from impasto.images.resize import fit_longer_side
-from impasto.runtime.batching import ONE_BY_ONE, Batching, transform_batches
+from impasto.runtime.batching import Batching, transform_batches
 from impasto.runtime.pipeline import run_stages
-from impasto.runtime.stylizer import Stylizer, check_settings
-from impasto.runtime.upscaler import Upscaler
+from impasto.runtime.stylizer import DEFAULT_STYLE, StyleKeywords, StyleSettings, Stylizer
+from impasto.runtime.transformation import Stylization, Transformation
 from impasto.runtime.video.facts import TimedPicture, even
 from impasto.runtime.video.reading import VideoReader
-from impasto.runtime.video.stabilization import Stabilizer
 from impasto.runtime.video.writing import VideoOutput, VideoWriter, check_video_output
 from impasto.system.visible_text import shown_path
 
@@ -102,35 +99,27 @@ class _Task:
     on_progress: OnProgress | None
 
 
-def stylize_video(
-    stylizer: Stylizer,
+def transform_video(
+    transformation: Transformation,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
-    size: int | None = None,
-    strength: float = 1.0,
-    keep_colors: bool = False,
-    stabilize: bool = False,
     quality: int = 92,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> VideoSummary:
-    """Stylize a video; sound, subtitles, times, colour tags and pixel aspect are kept.
+    """Transform a video; sound, subtitles, times, colour tags and pixel aspect are kept.
 
-    The result is upright and deinterlaced, and begins at 0. Transparency is kept in `.webm` and
-    `.mov` (as ProRes 4444), and composited over white elsewhere. The file appears whole or not at
-    all; after Ctrl-C, or if the video is damaged, the finished part is beside it as
+    The video is rotated upright and deinterlaced, and begins at 0. Transparency is kept in `.webm`
+    and `.mov` (as ProRes 4444), and laid on white elsewhere. The file appears whole or not at all;
+    Ctrl-C, or a video that proves to be damaged, leaves what is finished beside it as
     `TARGET.partial.mp4`.
 
     Args:
-        stylizer: the style.
+        transformation: what is done to each frame. Where it does not enlarge, both sides of the
+            frames become even.
         source: the video.
         target: the file to write, `.mp4`, `.m4v`, `.mov` or `.mkv` (H.264), or `.webm` (VP9).
-        size: pixels of the longer side it is resized to first; None keeps its own. Both sides
-            become even.
-        strength: as for `Stylizer.stylize`.
-        keep_colors: as for `Stylizer.stylize`.
-        stabilize: reduce flicker.
         quality: 1 to 100; the encoder's constant rate factor is 51 - 0.36 quality.
         overwrite: replace a file that is there.
         on_progress: called in this thread after each frame.
@@ -139,62 +128,49 @@ def stylize_video(
         OutputExistsError: the target is there and may not be replaced; one that appears while
             the video is made is kept, and the video goes beside it.
         VideoFileError: the source is no video, damaged or cut short, or the target cannot be
-            written.
+            written, or the quality is out of range.
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
-        SettingError: a setting is out of range.
         ModelFileError: the model cannot be run.
     """
-    check_settings(size, strength)
-
-    paint = partial(stylizer.stylize_all, strength=strength, keep_colors=keep_colors)
+    transform, batching = transformation.for_frames()
+    scale = transformation.predictor.card.scale
     clip_target = _target(target, quality=quality, overwrite=overwrite)
-    task = _Task(paint, stylizer.batching(), 1, clip_target, on_progress)
-    if stabilize:  # each frame needs the previous result
-        task = replace(task, transform=_steady(paint), batching=ONE_BY_ONE)
-    return _transform(Path(source), task, size=size)
+    task = _Task(transform, batching, scale, clip_target, on_progress)
+    return _transform(Path(source), task, size=transformation.size)
 
 
-def upscale_video(
-    upscaler: Upscaler,
+def stylize_video(
+    stylizer: Stylizer,
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
+    settings: StyleSettings = DEFAULT_STYLE,
     *,
+    stabilize: bool = False,
     quality: int = 92,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
+    **keywords: Unpack[StyleKeywords],
 ) -> VideoSummary:
-    """Upscale a video; `stylize_video` says what is kept.
+    """Stylize a video: `transform_video` with a `Stylization`.
 
     Args:
-        upscaler: the model.
-        source: the video.
-        target: as for `stylize_video`.
-        quality: likewise.
-        overwrite: likewise.
-        on_progress: likewise.
+        stylizer: the style.
+        source: as for `transform_video`.
+        target: as for `transform_video`.
+        settings: how frames are stylized.
+        stabilize: reduce flicker.
+        quality: as for `transform_video`.
+        overwrite: as for `transform_video`.
+        on_progress: as for `transform_video`.
+        keywords: fields of `StyleSettings` that replace those of `settings`.
 
     Raises:
-        OutputExistsError: as for `stylize_video`.
-        VideoFileError: likewise.
-        VideoInterrupted: likewise.
-        PictureError: the quality is out of range.
-        ModelFileError: the model cannot be run.
+        SettingError: a setting is out of range; further errors are those of `transform_video`.
     """
-    clip_target = _target(target, quality=quality, overwrite=overwrite)
-    task = _Task(
-        upscaler.upscale_all, upscaler.batching(), upscaler.scale, clip_target, on_progress
+    stylization = Stylization(stylizer, replace(settings, **keywords), stabilize)
+    return transform_video(
+        stylization, source, target, quality=quality, overwrite=overwrite, on_progress=on_progress
     )
-    return _transform(Path(source), task, size=None)
-
-
-def _steady(paint: Transform) -> Transform:
-    """The same with less flicker, for the frames of one video."""
-
-    def paint_one(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-        return paint([Picture(rgb)])[0].rgb
-
-    stabilizer = Stabilizer(paint_one)
-    return lambda frames: [frame.with_rgb(stabilizer(frame.rgb)) for frame in frames]
 
 
 def partial_path(target: str | os.PathLike[str]) -> Path:
