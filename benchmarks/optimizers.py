@@ -6,7 +6,7 @@ The objective is the one that the shipped Starry Night was trained by; the start
 same for all. SciPy keeps the bounds by itself; torch's L-BFGS has no bounds, so its pixels are
 clamped before each evaluation. Each keeps the same number of pairs. Beside each objective is how
 many evaluations the shipped network's one pass equals. Every photograph is also optimised in bf16,
-unless told otherwise, and the picture that comes of it judged in float32; processors without bf16
+unless told otherwise, and the result scored in float32; processors without bf16
 take many times as long for that.
 """
 
@@ -23,7 +23,7 @@ from torch import Tensor
 from impasto.evaluation.photographs import square
 from impasto.losses.style_objective import LossTerms
 from impasto.optimization.picture_optimizer import (
-    Judge,
+    Objective,
     OptimizationSettings,
     PictureOptimizer,
     white_noise,
@@ -40,12 +40,12 @@ NUM_PAIRS = 50
 class Recorder:
     """An objective that keeps each value it returned."""
 
-    def __init__(self, judge: Judge) -> None:
-        self.judge = judge
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
         self.values: list[float] = []
 
     def __call__(self, picture: Tensor) -> LossTerms:
-        terms = self.judge(picture)
+        terms = self.objective(picture)
         self.values.append(float(terms.total.detach()))
         return terms
 
@@ -112,23 +112,23 @@ def told(value: float | Ending) -> str:
 def compare(
     style: TrainedStyle, photograph: np.ndarray, iterations: int
 ) -> dict[str, float | Ending]:
-    judge, start = style.judge(photograph), noise_for(photograph)
-    network = terms_of(judge, style.stylized(photograph))["total"]
+    objective, start = style.objective_for(photograph), noise_for(photograph)
+    network = terms_of(objective, style.stylized(photograph))["total"]
     optimizers = {"ours": ours, "scipy": scipys, "torch": torchs}
     endings = {}
     for name, optimize in optimizers.items():
-        recorder = Recorder(judge)
+        recorder = Recorder(objective)
         optimize(recorder, start, iterations)
         endings[name] = Ending.of(recorder.values[:iterations], network)
     return {"start": recorder.values[0], "network": network, **endings}
 
 
 def in_bf16(style: TrainedStyle, photograph: np.ndarray, iterations: int) -> float:
-    """Ours, computed in bf16, judged in float32 at the end."""
-    half = Recorder(style.judge(photograph, bf16=True))
+    """Ours, computed in bf16, scored in float32 at the end."""
+    half = Recorder(style.objective_for(photograph, bf16=True))
     picture = ours(half, noise_for(photograph), iterations)
     with torch.no_grad():
-        return float(style.judge(photograph)(picture).total)
+        return float(style.objective_for(photograph)(picture).total)
 
 
 def noise_for(photograph: np.ndarray) -> Tensor:
@@ -140,7 +140,7 @@ def ours(objective: Recorder, start: Tensor, iterations: int) -> Tensor:
     settings = OptimizationSettings(num_iterations=iterations, history_size=NUM_PAIRS)
     optimizer = PictureOptimizer(objective, start, settings)
     while not optimizer.is_done:
-        optimizer.advance()
+        optimizer.step()
     return optimizer.picture
 
 

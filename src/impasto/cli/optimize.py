@@ -18,8 +18,8 @@ from impasto.cli.display.console import (
 from impasto.cli.display.downloads import fetched
 
 if TYPE_CHECKING:
+    from impasto.losses.style_objective import ObjectiveSettings
     from impasto.optimization.picture_optimizer import OptimizationProgress
-    from impasto.optimization.run import ObjectiveSettings
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -103,7 +103,8 @@ def optimize(
     from impasto.images.files.io import Picture, load_picture, save_picture
     from impasto.images.files.output import check_target, save_or_keep
     from impasto.optimization.picture_optimizer import OptimizationSettings
-    from impasto.optimization.run import StyleOptimization, optimize_photograph
+    from impasto.optimization.run import optimize_photograph
+    from impasto.optimization.style import StyleOptimization
     from impasto.tensors import to_array
     from impasto.training.interruption import stop_on_signals
 
@@ -119,7 +120,7 @@ def optimize(
         size=size,
         start=start,
         painting_short_side=painting_size,
-        multi_scale=not single_scale,
+        multi_level=not single_scale,
         device=device,
         bf16=bf16,
     )
@@ -130,7 +131,7 @@ def optimize(
         if save_every and reporter.passed(progress, save_every):
             folder.mkdir(parents=True, exist_ok=True)
             rgb = to_array(progress.picture)
-            name = f"scale-{progress.scale}-iteration-{progress.num_iterations:05d}.png"
+            name = f"scale-{progress.level}-iteration-{progress.num_iterations:05d}.png"
             save_picture(Picture(rgb=rgb), folder / name, overwrite=True)
 
     checkpoint, stop = folder / "state.safetensors", threading.Event()
@@ -160,7 +161,8 @@ def _objective(
     style_layers: str | None,
     style_balance: float,
 ) -> "ObjectiveSettings":
-    from impasto.optimization.run import objective_of, objective_settings
+    from impasto.losses.style_objective import objective_settings
+    from impasto.training.recorded_objective import objective_of
     from impasto.zoo.registry import resolve_model
 
     if like is not None:
@@ -198,7 +200,7 @@ class _Reporter:
 
     def passed(self, progress: "OptimizationProgress", every: int) -> bool:
         """Whether a multiple of `every` iterations was passed since this was last true."""
-        now = (progress.scale, progress.num_iterations // every)
+        now = (progress.level, progress.num_iterations // every)
         if now <= self._kept:
             return False
         self._kept = now

@@ -16,7 +16,8 @@ from impasto.evaluation.photographs import Pixels, at_8_bits, square
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
-from impasto.optimization.run import ObjectiveSettings, StyleJudges
+from impasto.losses.style_objective import ObjectiveSettings
+from impasto.optimization.style import StyleObjectives
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.cost import multiply_adds, receptive_field
 from impasto.reproduction.journal import Journal, Key, digest_of
@@ -193,13 +194,13 @@ def _score(
         task.objective.scales,
         task.recipe.objective.padding,
     )
-    judges = StyleJudges(
+    objectives = StyleObjectives(
         to_tensor(photograph),
         style.painting,
         objective,
         painting_short_side=style.painting_short_side,
     )
-    return terms_of(judges.at(photograph.shape[:2]), _repainted(network, photograph))
+    return terms_of(objectives.at(photograph.shape[:2]), _repainted(network, photograph))
 
 
 def _repainted(network: nn.Module, photograph: Pixels) -> Pixels:

@@ -11,7 +11,8 @@ from pathlib import Path
 from impasto.evaluation.photographs import Pixels
 from impasto.images.files.io import Picture
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
-from impasto.optimization.run import StyleOptimization, optimize_photograph
+from impasto.optimization.run import optimize_photograph
+from impasto.optimization.style import StyleOptimization
 from impasto.reproduction.claim import Device
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import TrainedStyle
@@ -82,16 +83,18 @@ def optimized(
         with lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps([progress.num_iterations, progress.value]) + "\n")
 
-    wanted = StyleOptimization(
+    optimization = StyleOptimization(
         photograph=Picture(rgb=photograph),
         painting=style.painting,
         objective=style.objective,
         settings=OptimizationSettings(num_iterations=num_iterations),
         painting_short_side=style.painting_short_side,
-        multi_scale=False,
+        multi_level=False,
         device=device,
     )
-    picture = optimize_photograph(wanted, checkpoint=checkpoint, resume=resume, on_progress=keep)
+    picture = optimize_photograph(
+        optimization, checkpoint=checkpoint, resume=resume, on_progress=keep
+    )
     assert picture is not None  # nobody asked it to stop
     curve = _curve(lines, num_iterations)
     checkpoint.unlink(missing_ok=True)

@@ -67,11 +67,11 @@ def run(settings: Settings, journal: Journal) -> Result:
                 continue
             terms, picture = found
             ours = style.stylized(photograph)
-            judge = style.judge(photograph)
+            objective = style.objective_for(photograph)
             row = {
-                "photograph": terms_of(judge, photograph),
+                "photograph": terms_of(objective, photograph),
                 "gatys": terms,
-                "network": terms_of(judge, ours),
+                "network": terms_of(objective, ours),
             }
             content.append(
                 {"style": style.name, "model": style.model.sha256, "photo": photo.name, **row}
@@ -106,7 +106,7 @@ def _gatys(
             key=key,
         )
         save_picture(Picture(rgb=at_8_bits(found.picture)), place, overwrite=True)
-        return terms_of(style.judge(photograph), found.picture)
+        return terms_of(style.objective_for(photograph), found.picture)
 
     terms = journal.unit(key, compute)
     return None if terms is None else (terms, load_picture(place).rgb)

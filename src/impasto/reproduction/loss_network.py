@@ -12,6 +12,7 @@ from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
+from impasto.optimization.picture_optimizer import Objective
 from impasto.reproduction.claim import Effort, Result, Settings, first
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
@@ -128,15 +129,16 @@ def _measure(
         picture = Picture(rgb=stylized(predictor, square(photo, amount.size)))
         save_picture(picture, journal.place(key, f"-{index}.png"), overwrite=True)
     photographs = [square(photo, amount.size) for photo in photos]
-    judges = [style.judge(photograph) for photograph in photographs]
+    objectives = [style.objective_for(photograph) for photograph in photographs]
     return {
-        "photograph": _mean(judges, photographs),
-        "network": _mean(judges, [stylized(predictor, p) for p in photographs]),
+        "photograph": _mean(objectives, photographs),
+        "network": _mean(objectives, [stylized(predictor, p) for p in photographs]),
     }
 
 
-def _mean(judges: list[Any], pictures: list[Pixels]) -> dict[str, float]:
-    terms = [terms_of(judge, picture) for judge, picture in zip(judges, pictures, strict=True)]
+def _mean(objectives: list[Objective], pictures: list[Pixels]) -> dict[str, float]:
+    pairs = zip(objectives, pictures, strict=True)
+    terms = [terms_of(objective, picture) for objective, picture in pairs]
     return {name: float(np.mean([each[name] for each in terms])) for name in terms[0]}
 
 

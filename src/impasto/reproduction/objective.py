@@ -128,13 +128,13 @@ def _unit(
             key=key,
         )
         return {
-            "content": terms_of(style.judge(photograph), photograph),
+            "content": terms_of(style.objective_for(photograph), photograph),
             "curve": [round(value, 6) for value in found.curve],
         }
 
-    def judge_network() -> dict[str, float]:
+    def score_network() -> dict[str, float]:
         photograph = square(photo, size)
-        return terms_of(style.judge(photograph), style.stylized(photograph))
+        return terms_of(style.objective_for(photograph), style.stylized(photograph))
 
     baseline = journal.unit(key, optimize)
     if baseline is None:
@@ -144,7 +144,7 @@ def _unit(
         "model": style.digest,
         "precision": style.precision,
     }
-    network = journal.unit(network_key, judge_network)
+    network = journal.unit(network_key, score_network)
     return None if network is None else {"photo": photo.name, **baseline, "network": network}
 
 

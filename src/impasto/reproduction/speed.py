@@ -119,7 +119,7 @@ def _measure(
         name: (lambda predictor=predictor: predictor(picture))
         for name, predictor in predictors.items()
     }
-    candidates |= {name: optimizer.advance for name, optimizer in optimizers.items()}
+    candidates |= {name: optimizer.step for name, optimizer in optimizers.items()}
     before = {name: optimizer.num_iterations for name, optimizer in optimizers.items()}
     seconds = median_seconds(candidates, num_rounds=num_rounds, num_warmups=1)
     for name, optimizer in optimizers.items():
@@ -139,7 +139,7 @@ def _optimizer(style: TrainedStyle, picture: Pixels, *, bf16: bool) -> PictureOp
     height, width, _ = picture.shape
     start = white_noise(height, width, seed=0)
     settings = OptimizationSettings(num_iterations=10**6)
-    return PictureOptimizer(style.judge(picture, bf16=bf16), start, settings)
+    return PictureOptimizer(style.objective_for(picture, bf16=bf16), start, settings)
 
 
 def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:

@@ -1,7 +1,7 @@
-"""A trained style together with what judges it: its own objective, against its own painting.
+"""A trained style with its own objective, against its own painting.
 
-Network and optimisation are judged by the same code with the same weights, the total variation as
-it is optimised. The grid loss, which only trainings have, is left out on both sides.
+The same code with the same weights scores the network's pictures and the optimised ones. The grid
+loss, which only trainings have, is left out of both.
 """
 
 import hashlib
@@ -15,10 +15,12 @@ import torch
 from impasto.errors import DataError, PictureFileError
 from impasto.evaluation.photographs import Pixels, stylized
 from impasto.images.files.io import list_pictures
-from impasto.optimization.picture_optimizer import Judge
-from impasto.optimization.run import ObjectiveSettings, StyleJudges, objective_of
+from impasto.losses.style_objective import ObjectiveSettings
+from impasto.optimization.picture_optimizer import Objective
+from impasto.optimization.style import StyleObjectives
 from impasto.runtime.predictor import Predictor
 from impasto.tensors import to_tensor
+from impasto.training.recorded_objective import objective_of
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
 
@@ -53,7 +55,7 @@ class TrainedStyle:
         parts = [
             objective.preset.model_dump(mode="json"),
             objective.weights and objective.weights.model_dump(mode="json"),
-            objective.scales and objective.scales.model_dump(mode="json"),
+            objective.normalisers and objective.normalisers.model_dump(mode="json"),
             objective.padding,
             hashlib.sha256(self.painting.read_bytes()).hexdigest(),
             self.painting_short_side,
@@ -72,31 +74,31 @@ class TrainedStyle:
         assert painting is not None
         return painting.short_side
 
-    def judge(self, photograph: Pixels, *, bf16: bool = False) -> Judge:
+    def objective_for(self, photograph: Pixels, *, bf16: bool = False) -> Objective:
         """Return the objective for pictures of a photograph, at its size.
 
         Args:
             photograph: H×W×3.
             bf16: compute convolutions in bf16, the rest in float32.
         """
-        judges = StyleJudges(
+        objectives = StyleObjectives(
             to_tensor(photograph),
             self.painting,
             self.objective,
             painting_short_side=self.painting_short_side,
             bf16=bf16,
         )
-        return judges.at(photograph.shape[:2])
+        return objectives.at(photograph.shape[:2])
 
     def stylized(self, photograph: Pixels) -> Pixels:
         """Return what `impasto stylize` writes, at 8 bits."""
         return stylized(self.predictor, photograph)
 
 
-def terms_of(judge: Judge, picture: Pixels) -> dict[str, float]:
+def terms_of(objective: Objective, picture: Pixels) -> dict[str, float]:
     """Return the weighted terms of a picture H×W×3, and their `total`."""
     with torch.no_grad():
-        terms = judge(to_tensor(picture))
+        terms = objective(to_tensor(picture))
     weighted = {name: float(term) for name, term in terms.weighted.items()}
     return {"total": float(terms.total), **weighted}
 
@@ -112,7 +114,7 @@ def load_styles(names: Sequence[str], paintings: Path) -> list[TrainedStyle]:
 
     Raises:
         UnknownModelError: no model of that name.
-        ModelFileError: a file cannot be used, or is of no style that can be judged.
+        ModelFileError: a file cannot be used, or is of no style whose objective is known.
         DataError: the painting is not in the folder.
     """
     files = _files_by_digest(paintings)
