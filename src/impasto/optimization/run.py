@@ -3,7 +3,6 @@
 Search: `picture_optimizer`. Objective: `style`. File of a stopped run: `checkpoint`.
 """
 
-import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,7 @@ from impasto.optimization.picture_optimizer import (
 )
 from impasto.optimization.style import StyleObjectives, StyleOptimization
 from impasto.runtime.input_pictures import fill_transparent
-from impasto.system.work_files import alone_in
+from impasto.system.work_files import refuse_second_run
 from impasto.tensors import to_array, to_tensor
 
 SECONDS_BETWEEN_SAVES = 30.0
@@ -56,17 +55,17 @@ def optimize_photograph(
         TrainingError: CUDA is requested and missing, or another optimisation is going on with the
             same checkpoint.
     """
-    folder = checkpoint.parent
-    with contextlib.ExitStack() as stack:
-        try:
-            is_alone = stack.enter_context(alone_in(folder, lock=f".{checkpoint.name}.lock"))
-        except OSError as error:
-            raise CheckpointError(f"cannot write {checkpoint}: {reason_of(error)}") from error
-        if not is_alone:
-            raise TrainingError(
-                f"another optimisation is going on in {folder}; wait for its end, or "
-                "give the output another name"
-            )
+
+    def unwritable(error: OSError) -> CheckpointError:
+        return CheckpointError(f"cannot write {checkpoint}: {reason_of(error)}")
+
+    with refuse_second_run(
+        checkpoint.parent,
+        work="optimisation",
+        refusal=TrainingError,
+        unwritable=unwritable,
+        lock=f".{checkpoint.name}.lock",
+    ):
         return _optimize(optimization, checkpoint, resume, on_progress, stop_requested)
 
 

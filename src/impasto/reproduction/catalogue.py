@@ -1,7 +1,6 @@
 """The targets by name, and how one is measured and written down."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from impasto.errors import CheckpointError, TrainingInterrupted, UnknownModelError
@@ -21,7 +20,7 @@ from impasto.reproduction import (
 from impasto.reproduction.claim import Settings, Target
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.publication import publish
-from impasto.system.work_files import alone_in
+from impasto.system.work_files import refuse_second_run
 
 TARGETS: Mapping[str, Target] = {
     "speed": speed,
@@ -74,9 +73,17 @@ def reproduce(
         ImpastoError: whatever else is wrong, in one line.
     """
     target = find_target(name)
+    run_folder = folder / f"{name}.run"
     seconds = None if minutes is None else 60 * minutes
+
+    def unwritable(error: OSError) -> CheckpointError:
+        return CheckpointError(f"cannot keep a journal in {run_folder}: {reason_of(error)}")
+
     try:
-        with _journal(folder / f"{name}.run", seconds=seconds, tell=tell) as journal:
+        with refuse_second_run(
+            run_folder, work="measurement", refusal=CheckpointError, unwritable=unwritable
+        ):
+            journal = Journal(run_folder, seconds=seconds, tell=tell)
             result = target.run(settings, journal)
     except TrainingInterrupted as stop:
         reason = str(stop).partition(";")[0]
@@ -90,22 +97,3 @@ def reproduce(
         measured=circumstances(command),
         num_left=journal.num_left,
     )
-
-
-@contextlib.contextmanager
-def _journal(
-    folder: Path, *, seconds: float | None, tell: Callable[[str], None]
-) -> Iterator[Journal]:
-    """The journal in a folder, for one process at a time."""
-    with contextlib.ExitStack() as stack:
-        try:
-            is_alone = stack.enter_context(alone_in(folder))
-        except OSError as error:
-            reason = reason_of(error)
-            raise CheckpointError(f"cannot keep a journal in {folder}: {reason}") from error
-        if not is_alone:
-            raise CheckpointError(
-                f"this target is being measured in {folder}; wait for its end, or choose another "
-                "output"
-            )
-        yield Journal(folder, seconds=seconds, tell=tell)
