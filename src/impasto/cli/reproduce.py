@@ -75,20 +75,20 @@ def reproduce(
     Each writes TARGET.md, TARGET.json and pictures, and keeps what it measured in TARGET.run: the
     same command goes on after a stop, and does nothing twice.
     """
-    from impasto.reproduction.catalogue import TARGETS, find_target
+    from impasto.reproduction.catalogue import CLAIMS, find_claim
     from impasto.reproduction.claim import Settings
 
     if list_targets:
-        for name, target in TARGETS.items():
-            print_result(f"{name}: {target.CLAIM}")
+        for name, claim in CLAIMS.items():
+            print_result(f"{name}: {claim.STATEMENT}")
         return
     if not targets:
-        raise usage_error(f"no target was given; expected all, or some of {', '.join(TARGETS)}")
+        raise usage_error(f"no target was given; expected all, or some of {', '.join(CLAIMS)}")
     if tiny and full:
         raise usage_error("--tiny and --full were both given; use only one")
-    names = list(TARGETS) if ALL in targets else list(dict.fromkeys(targets))
+    names = list(CLAIMS) if ALL in targets else list(dict.fromkeys(targets))
     for name in names:
-        find_target(name)
+        find_claim(name)
     effort: Effort = "tiny" if tiny else "full" if full else "quick"
     shown = EXAMPLE_PHOTOS if EXAMPLE_PHOTOS.is_dir() else photos
     measured = photos or EXAMPLE_PHOTOS

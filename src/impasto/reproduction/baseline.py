@@ -73,8 +73,8 @@ def optimized(
         journal: beside which the state is kept.
         key: of the unit of work.
     """
-    checkpoint = journal.place(key, ".safetensors")
-    lines = journal.place(key, ".curve.jsonl")
+    checkpoint = journal.path(key, ".safetensors")
+    lines = journal.path(key, ".curve.jsonl")
     resume = checkpoint.exists()
     if not resume:
         lines.unlink(missing_ok=True)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
-from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.reproduction.baseline import optimization_key, optimized
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.trained_style import (
     TrainedStyle,
@@ -18,7 +17,7 @@ from impasto.reproduction.trained_style import (
     terms_of,
 )
 
-CLAIM = (
+STATEMENT = (
     "Figures 6 and 7: networks trained at 256² make pictures much like the optimised ones, and "
     "are of use on larger pictures without further training."
 )
@@ -94,7 +93,7 @@ def _gatys(
     journal: Journal,
 ) -> tuple[dict[str, float], Pixels] | None:
     key = optimization_key(style, photo, size=amount.size, num_iterations=amount.num_iterations)
-    place = journal.place(key, ".png")
+    path = journal.path(key, ".png")
 
     def compute() -> dict[str, float]:
         found = optimized(
@@ -105,11 +104,11 @@ def _gatys(
             journal=journal,
             key=key,
         )
-        save_picture(Picture(rgb=at_8_bits(found.picture)), place, overwrite=True)
+        save_picture(Picture(rgb=at_8_bits(found.picture)), path, overwrite=True)
         return terms_of(style.objective_for(photograph), found.picture)
 
     terms = journal.unit(key, compute)
-    return None if terms is None else (terms, load_picture(place).rgb)
+    return None if terms is None else (terms, load_picture(path).rgb)
 
 
 def _line(style: str, photo: str, name: str, terms: Mapping[str, float]) -> list[str]:
@@ -125,7 +124,7 @@ def _text(cells: list[list[str]], amount: Amount) -> str:
         f"by it. The pictures: photograph, painting, optimised, ours; and ours at {amount.size}², "
         f"{sizes}, shown at one size."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _pictures(

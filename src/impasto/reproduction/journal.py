@@ -22,7 +22,7 @@ Key = Mapping[str, Any]
 
 
 class Journal:
-    """The units of one target.
+    """The units of one claim.
 
     Attributes:
         folder: where the journal is, and what units keep beside it.
@@ -95,8 +95,8 @@ class Journal:
         self._take(line)
         return self._values[identity]
 
-    def place(self, key: Key, suffix: str) -> Path:
-        """Return where a unit may keep a file: the same place for the same key."""
+    def path(self, key: Key, suffix: str) -> Path:
+        """Return the path of a file that belongs to a unit: the same for the same key."""
         return self.folder / f"{identity_of(key)}{suffix}"
 
 

@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.evaluation.photographs import Pixels, short_side_of, square
-from impasto.evaluation.report import table
 from impasto.reproduction.baseline import (
     iterations_to_reach,
     optimization_key,
     optimized,
 )
 from impasto.reproduction.bootstrap import bootstrap_band, bootstrap_interval
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.plot import drawn
 from impasto.reproduction.trained_style import (
@@ -27,7 +26,7 @@ from impasto.reproduction.trained_style import (
     terms_of,
 )
 
-CLAIM = (
+STATEMENT = (
     "Figure 5: over 50 photographs, a network reaches the objective of 50 to 100 iterations of "
     "L-BFGS, at 256², 512² and 1024² alike."
 )
@@ -218,7 +217,7 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
     )
     pictures = {"": _plot(rows)} if rows else {}
     return Result(
-        table(columns, cells) + "\n\n" + note,
+        with_note(columns, cells, note),
         {"num_iterations": num_iterations, "rows": rows},
         pictures,
     )

@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 
 from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.report import table
 from impasto.images.colour import LUMA_WEIGHTS
 from impasto.images.files.io import load_picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.reproduction.bootstrap import bootstrap_interval, in_words
-from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.claim import Effort, Result, Settings, with_note
+from impasto.reproduction.inversions import correlation
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
 from impasto.reproduction.shift import blurred, noisy
 from impasto.reproduction.trained_style import load_styles, released_styles
 from impasto.tensors import to_tensor
 
-CLAIM = (
+STATEMENT = (
     "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "
     "stay more distinguishable than the rest, because VGG-16 has features for them."
 )
@@ -208,10 +208,7 @@ class _Maps:
         return float(np.log(difference / float(_inside(self.energy, box).sum())))
 
     def _edges_kept(self, box: Box) -> float:
-        a, b = (_inside(plane, box).ravel() for plane in (self.edges, self.kept_edges))
-        a, b = a - a.mean(), b - b.mean()
-        scale = float(np.sqrt((a @ a) * (b @ b)))
-        return float(a @ b) / scale if scale else 0.0
+        return correlation(_inside(self.edges, box), _inside(self.kept_edges, box))
 
 
 def _inside(plane: Plane, box: Box) -> Plane:
@@ -295,7 +292,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
         "box's own. Means over photographs; intervals from photographs drawn again. Blur and "
         "noise know nothing of people: a style that does must differ from them."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _plot(rows: list[dict[str, Any]]) -> Pixels:

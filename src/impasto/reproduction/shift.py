@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
-from impasto.evaluation.report import table
 from impasto.images.colour import to_bytes
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
 from impasto.tensors import to_tensor
 
-CLAIM = (
+STATEMENT = (
     "Section 2 of the report: the per-pixel loss rises when a picture is moved by one pixel, "
     "though it looks the same; losses on features are more forgiving."
 )
@@ -183,7 +182,7 @@ def _text(means: Means, amount: Amount, num_photographs: int) -> str:
         "the mean square of what is compared. Blur (Gaussian) and noise (white) are as strong as "
         "the shift by pixel loss, or as strong as they can be. All 13 layers are in the JSON."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _plot(means: Means, amount: Amount) -> Pixels:

@@ -11,7 +11,6 @@ import torch
 from impasto.errors import ModelFileError
 from impasto.evaluation.circumstances import load_average, processor
 from impasto.evaluation.photographs import Pixels, square
-from impasto.evaluation.report import table
 from impasto.evaluation.timing import median_seconds
 from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import NetworkArchitecture
@@ -21,15 +20,15 @@ from impasto.optimization.picture_optimizer import (
     PictureOptimizer,
     white_noise,
 )
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.plot import drawn
-from impasto.reproduction.trained_style import TrainedStyle, load_styles
+from impasto.reproduction.trained_style import TrainedStyle, first_style
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.registry import resolve_model
 
-CLAIM = (
+STATEMENT = (
     "Table 1: a network is about 1,000 times faster than 500 iterations of optimising a picture, "
     "at 256², 512² and 1024²."
 )
@@ -65,8 +64,7 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 def run(settings: Settings, journal: Journal) -> Result:
     """Time networks and iterations in turns."""
-    names = settings.styles or ("starry_night",)
-    style = load_styles(names[:1], settings.paintings)[0]
+    style = first_style(settings)
     photo = first(settings.photos, 1)[0]
     predictors: dict[str, Predictor] = {}
     rows = []
@@ -178,7 +176,7 @@ def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
         "times_faster_than_500_iterations": ratios,
     }
     pictures = {"": _plot(ratios)} if rows else {}
-    return Result(table(columns, cells) + "\n\n" + note, content, pictures)
+    return Result(with_note(columns, cells, note), content, pictures)
 
 
 def _busy(loads: list[float | None]) -> str:

@@ -17,14 +17,14 @@ from impasto.evaluation.comparison import ComparisonSheet
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.photographs import Pixels
 from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_of
-from impasto.evaluation.report import table, to_json
+from impasto.evaluation.report import to_json
 from impasto.evaluation.upscalers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
 from impasto.metrics.fidelity import Protocol
-from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.claim import Effort, Result, Settings, with_note
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.runtime.upscaler import resolve_upscaling_model
 
-CLAIM = (
+STATEMENT = (
     "Section 4.2: the network trained by features makes sharper edges and finer details than the "
     "one trained by pixels, at a lower PSNR."
 )
@@ -240,4 +240,4 @@ def _text(cells: list[list[str]], protocols: list[str]) -> str:
         "model yet."
     )
     said = "\n".join(f"- {protocol}." for protocol in protocols)
-    return table(columns, cells) + "\n\n" + note + "\n\n" + said
+    return with_note(columns, cells, note) + "\n\n" + said

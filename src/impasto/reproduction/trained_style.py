@@ -6,10 +6,11 @@ loss, which only trainings have, is left out of both.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from impasto.errors import DataError, PictureFileError
@@ -18,6 +19,7 @@ from impasto.images.files.io import list_pictures
 from impasto.losses.style_objective import ObjectiveSettings
 from impasto.optimization.picture_optimizer import Objective
 from impasto.optimization.style import StyleObjectives
+from impasto.reproduction.claim import Settings
 from impasto.runtime.predictor import Predictor
 from impasto.tensors import to_tensor
 from impasto.training.recorded_objective import objective_of
@@ -103,10 +105,24 @@ def terms_of(objective: Objective, picture: Pixels) -> dict[str, float]:
     return {"total": float(terms.total), **weighted}
 
 
+def mean_terms(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each term over pictures, at least one."""
+    return {name: float(np.mean([each[name] for each in terms])) for name in terms[0]}
+
+
 def released_styles() -> tuple[str, ...]:
     """Return the names of the styles that ship."""
     entries = list_models(task="style-transfer")
     return tuple(entry.name for entry in entries if entry.released)
+
+
+def first_style(settings: Settings) -> TrainedStyle:
+    """Return the first of the styles in a claim's settings; the Starry Night where none is.
+
+    Raises:
+        ImpastoError: as `load_styles` does.
+    """
+    return load_styles((settings.styles or ("starry_night",))[:1], settings.paintings)[0]
 
 
 def load_styles(names: Sequence[str], paintings: Path) -> list[TrainedStyle]:
