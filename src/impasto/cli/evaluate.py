@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from impasto.evaluation.comparison import ComparisonSheet
     from impasto.evaluation.measures import Measure
     from impasto.evaluation.picture_sets import PictureSet
-    from impasto.evaluation.upscalers import Enlarger
+    from impasto.evaluation.upscaling_methods import UpscalingMethod
     from impasto.metrics.fidelity import Protocol
 
 USUAL_SCALE = 4
@@ -83,7 +83,7 @@ def evaluate(
     Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
     """
     from impasto.evaluation.picture_sets import find_pictures
-    from impasto.evaluation.upscalers import open_enlargers
+    from impasto.evaluation.upscaling_methods import open_methods
     from impasto.metrics.fidelity import Protocol
 
     _check_places(output, sheet, crop, overwrite=overwrite)
@@ -95,12 +95,12 @@ def evaluate(
         for folder, low in zip(data, lows, strict=True)
     ]
     drawing = _comparison(sheet, crop, sets)
-    enlargers = open_enlargers(
+    methods = open_methods(
         model or [], scale=scale, precision=precision, matches_histogram=match_histogram
     )
     protocol = Protocol(scale, "files" if low_resolution else degradation)
     measures = _measures(protocol, spectrum, features, lpips_weights)
-    evaluation = _run(sets, enlargers, measures, protocol, drawing)
+    evaluation = _run(sets, methods, measures, protocol, drawing)
     _tell(evaluation, output, overwrite=overwrite, json=json, per_image=per_image)
     for file in files:
         _score(file, evaluation)
@@ -155,7 +155,7 @@ def _paired_folders(data: list[Path], low: list[Path] | None) -> list[Path | Non
 
 
 def _own_scale(models: list[str]) -> int:
-    from impasto.evaluation.upscalers import BICUBIC
+    from impasto.evaluation.upscaling_methods import BICUBIC
     from impasto.runtime.upscaler import resolve_upscaling_model
 
     own = (resolve_upscaling_model(model).card.scale for model in models if model != BICUBIC)
@@ -195,7 +195,7 @@ def _measures(
 
 def _run(
     sets: list["PictureSet"],
-    enlargers: list["Enlarger"],
+    methods: list["UpscalingMethod"],
     measures: list["Measure"],
     protocol: "Protocol",
     drawing: "ComparisonSheet | None",
@@ -209,18 +209,18 @@ def _run(
     from impasto.evaluation.benchmark import evaluate, mismatch_warnings
     from impasto.evaluation.picture_sets import TestPicture
 
-    for warning in mismatch_warnings(enlargers, protocol):
+    for warning in mismatch_warnings(methods, protocol):
         print_error(warning)
-    with PictureProgress(sum(len(tested.places) for tested in sets)) as progress:
+    with PictureProgress(sum(len(tested.pictures) for tested in sets)) as progress:
 
         def on_picture(
-            name: str, picture: TestPicture, enlarged: Mapping[str, NDArray[np.float32]]
+            name: str, picture: TestPicture, upscaled: Mapping[str, NDArray[np.float32]]
         ) -> None:
             if drawing is not None:
-                drawing.add(name, picture, enlarged)
+                drawing.add(name, picture, upscaled)
             progress.advance()
 
-        return evaluate(sets, enlargers, measures, protocol=protocol, on_picture=on_picture)
+        return evaluate(sets, methods, measures, protocol=protocol, on_picture=on_picture)
 
 
 def _tell(

@@ -1,4 +1,4 @@
-"""How long things take, compared fairly: in turns, by the median."""
+"""Compare how long functions take: in turns, by the median."""
 
 import statistics
 import time
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 def median_seconds(
     candidates: Mapping[str, Callable[[], object]], *, num_rounds: int, num_warmups: int = 2
 ) -> dict[str, float]:
-    """Time each candidate in turn, round by round, so that a drift of the machine hits all.
+    """Time each candidate in turn, round by round, so that all share a drift of the machine.
 
     Args:
-        candidates: what to run, by name.
+        candidates: functions by name.
         num_rounds: how often each is timed, at least once.
         num_warmups: runs of each beforehand that do not count.
 
