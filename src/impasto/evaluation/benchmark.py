@@ -119,7 +119,7 @@ def mismatch_warnings(methods: Sequence[UpscalingMethod], protocol: Protocol) ->
         return []
     return [
         f"{method.name} learned from {method.degradation} low resolution and is given "
-        f"{protocol.degradation} here: its numbers say how it bears that, not how good it is"
+        f"{protocol.degradation} here: its scores are not comparable to published ones"
         for method in methods
         if method.degradation not in (None, protocol.degradation) and not method.matches_histogram
     ]
