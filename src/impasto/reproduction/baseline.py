@@ -1,7 +1,7 @@
 """The baseline: a photograph optimised by itself, as Gatys et al. do, with a style's own objective.
 
-As in the paper: projected L-BFGS from white noise, at the picture's own size from the start. What
-was done is kept every half minute, so that a stopped run goes on within a picture.
+As in the paper: projected L-BFGS from white noise, at the picture's own size from the start. Its
+state is saved every half minute, so that a stopped run continues within a picture.
 """
 
 import json
@@ -23,7 +23,7 @@ METHOD = 2
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
-    """What an optimisation came to.
+    """The result of an optimisation.
 
     Attributes:
         curve: the lowest objective after 1, 2, … iterations.
@@ -63,7 +63,7 @@ def optimized(
     journal: Journal,
     key: Key,
 ) -> Optimized:
-    """Optimise a photograph in a style, or go on with it.
+    """Optimise a photograph in a style, or continue a stopped optimisation.
 
     Args:
         style: by whose objective.
@@ -103,11 +103,11 @@ def optimized(
 
 
 def _curve(lines: Path, num_iterations: int) -> list[float]:
-    """The lowest value after each iteration; a line search's are those before it."""
-    found = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
+    """Return the lowest value after each iteration; within a line search, the one before it."""
+    values = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
     curve: list[float] = []
     for iteration in range(1, num_iterations + 1):
-        curve.append(found[iteration] if iteration in found else curve[-1])
+        curve.append(values[iteration] if iteration in values else curve[-1])
     return curve
 
 

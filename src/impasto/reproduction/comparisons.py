@@ -1,4 +1,4 @@
-"""Figures 6 and 7: the optimised picture and the network's side by side, and larger pictures."""
+"""Figures 6 and 7: optimised and stylized pictures side by side, and larger pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Optimise and repaint the same photographs."""
+    """Optimise and stylize the same photographs."""
     amount = AMOUNTS[settings.effort]
     names = settings.styles or amount.styles or released_styles()
     photos = first(settings.shown, amount.num_photographs)
@@ -59,12 +59,12 @@ def run(settings: Settings, journal: Journal) -> Result:
     for style in load_styles(names, settings.paintings):
         for photo in photos:
             photograph = square(photo, amount.size)
-            found = _gatys(
+            optimization = _gatys(
                 style, photo, photograph, amount=amount, settings=settings, journal=journal
             )
-            if found is None:
+            if optimization is None:
                 continue
-            terms, picture = found
+            terms, picture = optimization
             ours = style.stylized(photograph)
             objective = style.objective_for(photograph)
             row = {
@@ -75,7 +75,10 @@ def run(settings: Settings, journal: Journal) -> Result:
             content.append(
                 {"style": style.name, "model": style.model.sha256, "photo": photo.name, **row}
             )
-            cells += [_line(style.name, photo.name, name, part) for name, part in row.items()]
+            cells += [
+                [style.name, photo.name, name, *(f"{value:.3f}" for value in row_terms.values())]
+                for name, row_terms in row.items()
+            ]
             painting = load_picture(style.painting).rgb
             sheet.append([photograph, painting, picture, ours])
             larger.append([ours, *(style.stylized(square(photo, s)) for s in amount.larger_sizes)])
@@ -96,7 +99,7 @@ def _gatys(
     path = journal.path(key, ".png")
 
     def compute() -> dict[str, float]:
-        found = optimized(
+        optimization = optimized(
             style,
             photograph,
             num_iterations=amount.num_iterations,
@@ -104,15 +107,11 @@ def _gatys(
             journal=journal,
             key=key,
         )
-        save_picture(Picture(rgb=at_8_bits(found.picture)), path, overwrite=True)
-        return terms_of(style.objective_for(photograph), found.picture)
+        save_picture(Picture(rgb=at_8_bits(optimization.picture)), path, overwrite=True)
+        return terms_of(style.objective_for(photograph), optimization.picture)
 
     terms = journal.unit(key, compute)
     return None if terms is None else (terms, load_picture(path).rgb)
-
-
-def _line(style: str, photo: str, name: str, terms: Mapping[str, float]) -> list[str]:
-    return [style, photo, name, *(f"{value:.3f}" for value in terms.values())]
 
 
 def _text(cells: list[list[str]], amount: Amount) -> str:

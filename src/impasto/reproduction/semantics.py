@@ -1,9 +1,9 @@
-"""The report's claim that networks know people and animals: is more of these kept than of the rest?
+"""The report's claim that networks recognise people and animals: do these keep more content?
 
-Boxes were drawn by hand around people and animals. What is kept inside is compared with boxes of
-the same size elsewhere in the same picture: all of them, and those of nearest contrast, because
-whatever has edges is kept by other measures than what has none. Blur and noise, which know of
-nothing, go through the same.
+Boxes were drawn by hand around people and animals. The content kept inside is compared with that
+in boxes of the same size elsewhere in the same picture: all of them, and those of nearest contrast,
+because regions with edges score differently from flat ones. Blur and noise, which recognise
+nothing, are measured the same way.
 """
 
 import json
@@ -39,10 +39,10 @@ STATEMENT = (
 )
 CONTENT_LAYER = "relu2_2"
 STEP = 8
-"""Pixels between the places of equal boxes elsewhere."""
+"""Pixels between neighbouring boxes elsewhere."""
 NUM_NEAREST = 5
 BLIND = {"blur": 1.5, "noise": 0.1}
-"""Standard deviations of the transformations that know of nothing: in pixels, in [0, 1]."""
+"""Standard deviations of the transformations that recognise nothing: in pixels, in [0, 1]."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
@@ -55,8 +55,8 @@ class Subjects:
     """People and animals on a photograph.
 
     Attributes:
-        boxes: that are measured.
-        others: of them too, neither measured nor background.
+        boxes: around those that are measured.
+        others: around further ones, neither measured nor background.
     """
 
     boxes: tuple[Box, ...]
@@ -64,7 +64,7 @@ class Subjects:
 
 
 AMOUNTS: Mapping[Effort, int | None] = {"tiny": 1, "quick": None, "full": None}
-"""How many styles are measured, where none are given; None is all that ship."""
+"""Number of styles measured by default; None measures all that ship."""
 
 
 def load_subjects(file: Path | None) -> dict[str, Subjects]:
@@ -100,7 +100,7 @@ def _box(numbers: list[int]) -> Box:
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Compare what is kept in boxes with what is kept elsewhere, for each style."""
+    """Compare the content kept in boxes with that kept elsewhere, for each style."""
     subjects = load_subjects(settings.boxes)
     photos = [photo for photo in settings.photos if photo.name in subjects]
     if not photos:
@@ -148,7 +148,7 @@ def _transformations(
 
 
 def _measure(photo: Path, subjects: Subjects, transform: Transform) -> list[dict[str, float]]:
-    """For each box that has equal ones elsewhere: what is kept inside, elsewhere, and nearest."""
+    """Return the scores of each box with equal ones elsewhere: inside, elsewhere and nearest."""
     photograph = load_picture(photo).rgb
     maps = _Maps(photograph, transform(photograph))
     return [
@@ -167,21 +167,21 @@ def elsewhere(box: Box, subjects: Subjects, size: tuple[int, int]) -> list[Box]:
         size: its height and width.
     """
     width, height = box[2] - box[0], box[3] - box[1]
-    places = (
+    candidates = (
         (left, top, left + width, top + height)
         for top in range(0, size[0] - height + 1, STEP)
         for left in range(0, size[1] - width + 1, STEP)
     )
     taken = (*subjects.boxes, *subjects.others)
-    return [place for place in places if not any(_overlap(place, other) for other in taken)]
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    return [
+        a
+        for a in candidates
+        if not any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for b in taken)
+    ]
 
 
 class _Maps:
-    """What is kept of a photograph, pixel by pixel."""
+    """Maps of the content kept of a photograph, pixel by pixel."""
 
     def __init__(self, photograph: Pixels, result: Pixels) -> None:
         self.difference, self.energy = _feature_maps(photograph, result)
@@ -192,10 +192,10 @@ class _Maps:
             return {}
         contrast = self._contrast(box)
         nearest = sorted(others, key=lambda other: abs(np.log(self._contrast(other) / contrast)))
-        places = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
+        regions = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
         return {
-            f"{measure}_{name}": float(np.mean([of(place) for place in boxes]))
-            for name, boxes in places.items()
+            f"{measure}_{name}": float(np.mean([of(region) for region in boxes]))
+            for name, boxes in regions.items()
             for measure, of in (("distance", self._log_distance), ("edges", self._edges_kept))
         }
 
@@ -224,10 +224,12 @@ def _loss_network() -> LossNetwork:
 def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
     """The squared difference of the content layer's features, and their energy, as H×W planes."""
     with torch.no_grad():
-        wanted, given = (_loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
+        target, features = (
+            _loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result)
+        )
         maps = [
-            (given - wanted).square().sum(1, keepdim=True),
-            wanted.square().sum(1, keepdim=True),
+            (features - target).square().sum(1, keepdim=True),
+            target.square().sum(1, keepdim=True),
         ]
         planes = [F.interpolate(m, size=photograph.shape[:2], mode="nearest") for m in maps]
     difference, energy = (plane[0, 0].double().numpy() for plane in planes)
@@ -302,17 +304,17 @@ def _plot(rows: list[dict[str, Any]]) -> Pixels:
     }
 
     def draw(axes: Any) -> None:
-        places = np.arange(len(rows))
+        positions = np.arange(len(rows))
         for panel, (measure, title) in zip(axes[0], titles.items(), strict=True):
             for other, move in (("elsewhere", 0.12), ("nearest", -0.12)):
-                found = [row[f"{measure}_{other}"] for row in rows]
-                means = np.array([f["mean"] for f in found])
-                ends = np.array([f["interval"] for f in found]).T
+                summaries = [row[f"{measure}_{other}"] for row in rows]
+                means = np.array([f["mean"] for f in summaries])
+                ends = np.array([f["interval"] for f in summaries]).T
                 label = "all equal boxes" if other == "elsewhere" else "nearest contrast"
                 errors = np.abs(ends - means)
-                panel.errorbar(means, places + move, xerr=errors, fmt="o", label=label)
+                panel.errorbar(means, positions + move, xerr=errors, fmt="o", label=label)
             panel.axvline(1.0 if measure == "distance" else 0.0, color="tab:gray", linewidth=0.8)
-            panel.set_yticks(places, [row["transformation"] for row in rows])
+            panel.set_yticks(positions, [row["transformation"] for row in rows])
             panel.set(title=title, ylim=(-0.6, len(rows) + 0.3))
             panel.legend(fontsize=8, loc="upper center", ncols=2)
 

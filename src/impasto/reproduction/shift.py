@@ -1,8 +1,8 @@
-"""The report's motivation: a picture moved by a pixel is the same to the eye, and not to pixels.
+"""The report's motivation: a shift by a pixel is invisible, but the pixel loss sees it.
 
-Shifted pictures are cut from a larger one, so that nothing is made up at a border. Blur and noise
-are made as strong as the shift by the pixel loss; what a layer's feature loss says of the three is
-then what it sees and pixels do not.
+Shifted pictures are cut from a larger one, so that no border is invented. Blur and noise get the
+same pixel loss as the shift; differences between the three in a layer's feature loss are then what
+the layer sees and pixels do not.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,19 +78,21 @@ def run(settings: Settings, journal: Journal) -> Result:
 
 
 def _measure(photo: Path, amount: Amount, network: LossNetwork) -> dict[str, Any]:
-    """For each shift, the losses of shift, blur and noise."""
-    reach = max(amount.shifts)
-    whole = square(photo, amount.size + 2 * reach)
-    inside = slice(reach, reach + amount.size)
+    """Return the losses of shift, blur and noise for each shift."""
+    margin = max(amount.shifts)
+    whole = square(photo, amount.size + 2 * margin)
+    inside = slice(margin, margin + amount.size)
     target = whole[inside, inside]
     measured = {}
     for shift in amount.shifts:
-        shifted = whole[inside, reach - shift : reach - shift + amount.size]
-        wanted = float(np.mean((shifted - target) ** 2))
+        shifted = whole[inside, margin - shift : margin - shift + amount.size]
+        difference = float(np.mean((shifted - target) ** 2))
         pictures = {
             "shift": shifted,
-            "blur": _equal(lambda sigma: blurred(target, sigma), target, wanted, most=40.0),
-            "noise": _equal(lambda sigma: noisy(target, sigma), target, wanted, most=2.0),
+            "blur": _equal(
+                lambda sigma: blurred(target, sigma), target, difference, strongest=40.0
+            ),
+            "noise": _equal(lambda sigma: noisy(target, sigma), target, difference, strongest=2.0),
         }
         measured[str(shift)] = {
             name: _losses(picture, target, network) for name, picture in pictures.items()
@@ -99,13 +101,13 @@ def _measure(photo: Path, amount: Amount, network: LossNetwork) -> dict[str, Any
 
 
 def _equal(
-    degrade: Callable[[float], Pixels], target: Pixels, wanted: float, *, most: float
+    degrade: Callable[[float], Pixels], target: Pixels, difference: float, *, strongest: float
 ) -> Pixels:
-    """A degraded picture of a mean squared difference, by halving the interval of strengths."""
-    low, high = 0.0, most
+    """Return the picture degraded to a mean squared difference, by bisection of the strength."""
+    low, high = 0.0, strongest
     for _ in range(NUM_HALVINGS):
         middle = (low + high) / 2
-        if float(np.mean((degrade(middle) - target) ** 2)) < wanted:
+        if float(np.mean((degrade(middle) - target) ** 2)) < difference:
             low = middle
         else:
             high = middle
@@ -128,17 +130,17 @@ def noisy(picture: Pixels, sigma: float) -> Pixels:
 
 def _losses(picture: Pixels, target: Pixels, network: LossNetwork) -> dict[str, float]:
     """Pixel loss, SSIM, and each layer's feature loss over the mean square of its features."""
-    given, wanted = to_tensor(picture), to_tensor(target)
+    pictures, targets = to_tensor(picture), to_tensor(target)
     with torch.no_grad():
-        features, truth = network(given), network(wanted)
+        features, truth = network(pictures), network(targets)
     relative = {
         layer: float(feature_reconstruction_loss(features[layer], truth[layer]))
         / float(truth[layer].square().mean())
         for layer in LAYER_NAMES
     }
-    energy = float(wanted.square().mean())
+    energy = float(targets.square().mean())
     return {
-        "pixel": float(pixel_loss(given, wanted)) / energy,
+        "pixel": float(pixel_loss(pictures, targets)) / energy,
         "ssim": ssim(rgb_to_luminance(picture), rgb_to_luminance(target)),
         **relative,
     }

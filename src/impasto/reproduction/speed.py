@@ -35,7 +35,7 @@ STATEMENT = (
 ITERATIONS = (100, 300, 500)
 WANTED_AT_500 = 5000
 BUSY_LOAD = 3.0
-"""Processes that want a core; above, others than this one slow it down."""
+"""Runnable processes; above, other processes slow this one down."""
 PAPER: Mapping[int, tuple[float, ...]] = {
     256: (3.17, 9.52, 15.86, 0.015),
     512: (10.97, 32.91, 54.85, 0.05),
@@ -88,7 +88,7 @@ def run(settings: Settings, journal: Journal) -> Result:
 
 
 def _networks(style: TrainedStyle) -> dict[str, Predictor]:
-    """The networks that are timed: the style, its form of 8 bits if it has one, a wide one."""
+    """Return the networks to time: the style, its int8 model if it has one, and a wide one."""
     networks = {"shipped": style.predictor}
     with contextlib.suppress(ModelFileError):
         quantized = resolve_model(style.model, quantized=True)
@@ -98,7 +98,7 @@ def _networks(style: TrainedStyle) -> dict[str, Predictor]:
 
 
 def _wide(style: TrainedStyle) -> Predictor:
-    """The network of the paper's width; its weights are random, on which speed does not depend."""
+    """Return a network of the paper's width; speed does not depend on its random weights."""
     torch.manual_seed(0)
     architecture = NetworkArchitecture(channels=(32, 64, 128))
     network = build_style_network(architecture).eval()
@@ -110,7 +110,7 @@ def _wide(style: TrainedStyle) -> Predictor:
 def _measure(
     style: TrainedStyle, predictors: Mapping[str, Predictor], picture: Pixels, num_rounds: int
 ) -> dict[str, Any]:
-    """The seconds of each network, and of an iteration at each precision worth trying."""
+    """Return the seconds of each network, and of an iteration at each useful precision."""
     precisions = ["f32", *(["bf16"] if style.precision == "bf16" else [])]
     optimizers = {name: _optimizer(style, picture, bf16=name == "bf16") for name in precisions}
     candidates: dict[str, Any] = {
@@ -205,7 +205,7 @@ def _cells(iteration: float, network: float) -> list[str]:
 
 def _plot(ratios: list[dict[str, Any]]) -> Pixels:
     def draw(axes: Any) -> None:
-        places = range(len(ratios))
+        positions = range(len(ratios))
         paper = [PAPER[r["size"]] for r in ratios if r["size"] in PAPER]
         bars = {
             "shipped style": [r["shipped"] for r in ratios],
@@ -215,9 +215,9 @@ def _plot(ratios: list[dict[str, Any]]) -> Pixels:
         }
         drawn_bars = {label: heights for label, heights in bars.items() if heights}
         for number, (label, heights) in enumerate(drawn_bars.items()):
-            left = [place + 0.2 * (number - 1.5) for place in places][: len(heights)]
-            axes[0, 0].bar(left, heights, width=0.18, label=label)
-        axes[0, 0].set_xticks(list(places), [f"{r['size']}²" for r in ratios])
+            shifted = [position + 0.2 * (number - 1.5) for position in positions]
+            axes[0, 0].bar(shifted[: len(heights)], heights, width=0.18, label=label)
+        axes[0, 0].set_xticks(list(positions), [f"{r['size']}²" for r in ratios])
         axes[0, 0].set(ylabel="times faster than 500 iterations", yscale="log")
         axes[0, 0].legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 

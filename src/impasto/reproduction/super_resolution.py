@@ -103,7 +103,7 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Measure bicubic enlargement and the models that there are."""
+    """Measure bicubic upscaling and the available models."""
     amount = AMOUNTS[settings.effort]
     cells, content, pictures, notes = [], [], {}, []
     for scale in amount.scales:
@@ -127,21 +127,21 @@ def run(settings: Settings, journal: Journal) -> Result:
 def _methods(
     models: Sequence[str], scale: int
 ) -> tuple[dict[str, tuple[UpscalingMethod, str]], list[str]]:
-    """Bicubic and the models there are, each with what stands for its file; and who is missing."""
-    found = {BICUBIC: (bicubic_method(scale), BICUBIC)}
+    """Return bicubic and the available models, each with its digest, and the missing names."""
+    methods = {BICUBIC: (bicubic_method(scale), BICUBIC)}
     missing = []
-    for given in models or [f"{kind}_x{scale}" for kind in KINDS[scale]]:
+    for name in models or [f"{kind}_x{scale}" for kind in KINDS[scale]]:
         try:
-            model = resolve_upscaling_model(given, None)
+            model = resolve_upscaling_model(name, None)
         except UnknownModelError:
             if models:
                 raise
-            missing.append(given)
+            missing.append(name)
             continue
         if model.card.scale == scale:
-            method = model_method(given, scale=scale)
-            found[method.name] = (method, model.sha256[:12])
-    return found, missing
+            method = model_method(name, scale=scale)
+            methods[method.name] = (method, model.sha256[:12])
+    return methods, missing
 
 
 def _sets(data: Path | None, amount: Amount, scale: int) -> list[PictureSet]:
@@ -150,11 +150,11 @@ def _sets(data: Path | None, amount: Amount, scale: int) -> list[PictureSet]:
             f"{'no folder' if data is None else data} of test sets was given; give --data with a "
             "folder that has Set5, Set14 and BSD100 in it"
         )
-    names = amount.sets or sorted(place.name for place in data.iterdir() if place.is_dir())
-    places = [data / name for name in names if (data / name).is_dir()]
-    if not places:
+    names = amount.sets or sorted(path.name for path in data.iterdir() if path.is_dir())
+    folders = [data / name for name in names if (data / name).is_dir()]
+    if not folders:
         raise DataError(f"{data} has none of the folders {', '.join(names)}; give another --data")
-    sets = [find_pictures(place, scale=scale) for place in places]
+    sets = [find_pictures(folder, scale=scale) for folder in folders]
     return [replace(tested, pictures=tested.pictures[: amount.num_pictures]) for tested in sets]
 
 
@@ -166,15 +166,15 @@ def _unit(
         "scale": protocol.scale,
         "model": method.name,
         "digest": digest,
-        "pictures": [digest_of(place.truth) for place in tested.pictures],
+        "pictures": [digest_of(files.truth) for files in tested.pictures],
         "precision": method.precision,
     }
     return journal.unit(key, partial(_measure, tested, method, protocol))
 
 
 def _measure(tested: PictureSet, method: UpscalingMethod, protocol: Protocol) -> dict[str, Any]:
-    found = to_json(evaluate([tested], [method], [fidelity(protocol)], protocol=protocol))
-    scores: dict[str, Any] = found["sets"][0]["models"][0]
+    evaluation = to_json(evaluate([tested], [method], [fidelity(protocol)], protocol=protocol))
+    scores: dict[str, Any] = evaluation["sets"][0]["models"][0]
     return {"num_pictures": len(tested.pictures), **scores}
 
 
@@ -244,5 +244,5 @@ def _text(cells: list[list[str]], protocols: list[str]) -> str:
         "not the usual one even for bicubic: compare differences. *Missing*: there is no such "
         "model yet."
     )
-    said = "\n".join(f"- {protocol}." for protocol in protocols)
-    return with_note(columns, cells, note) + "\n\n" + said
+    protocol_lines = "\n".join(f"- {protocol}." for protocol in protocols)
+    return with_note(columns, cells, note) + "\n\n" + protocol_lines

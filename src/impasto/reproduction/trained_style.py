@@ -34,9 +34,9 @@ class TrainedStyle:
     Attributes:
         name: of the model.
         model: its file.
-        painting: the file that it learned from.
-        objective: that it was trained by.
-        predictor: runs it.
+        painting: the file it was trained with.
+        objective: it was trained with.
+        predictor: runs the model.
     """
 
     name: str
@@ -47,12 +47,12 @@ class TrainedStyle:
 
     @property
     def digest(self) -> str:
-        """What stands for the model in a journal's keys."""
+        """The model's digest in a journal's keys."""
         return self.model.sha256[:12]
 
     @property
     def objective_digest(self) -> str:
-        """What stands for the objective, its painting included, in a journal's keys."""
+        """The digest of objective and painting in a journal's keys."""
         objective = self.objective
         parts = [
             objective.preset.model_dump(mode="json"),
@@ -66,7 +66,7 @@ class TrainedStyle:
 
     @property
     def precision(self) -> str:
-        """That the model is run in."""
+        """The arithmetic that the model is run in."""
         return self.predictor.backend.precision
 
     @property
@@ -93,7 +93,7 @@ class TrainedStyle:
         return objectives.at(photograph.shape[:2])
 
     def stylized(self, photograph: Pixels) -> Pixels:
-        """Return what `impasto stylize` writes, at 8 bits."""
+        """Return the stylized picture that `impasto stylize` writes, at 8 bits."""
         return stylized(self.predictor, photograph)
 
 
