@@ -78,7 +78,11 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table in Markdown."""
     names = list(head)
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(_escaped(text) for text in line) + " |" for line in lines)
+
+    def escaped(text: str) -> str:
+        return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
+
+    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
 
 
 def _table_of_means(evaluation: Evaluation) -> str:
@@ -153,7 +157,3 @@ def _model_as_json(model: ModelScores) -> dict[str, Any]:
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {key: round(value, 6) if math.isfinite(value) else None for key, value in values.items()}
-
-
-def _escaped(text: str) -> str:
-    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")

@@ -35,6 +35,7 @@ STATEMENT = (
 )
 COST_SIZE = 256
 SEED = 0
+TERMS = ("total", "content", "style", "total_variation")
 
 
 AMOUNTS: Mapping[Effort, TrainingAmount] = {
@@ -125,11 +126,6 @@ def _stylized(network: nn.Module, photograph: Pixels) -> Pixels:
         return at_8_bits(to_array(network(to_tensor(photograph))))
 
 
-def _objective_cells(means: Mapping[str, float] | None) -> list[str]:
-    terms = ("total", "content", "style", "total_variation")
-    return [f"{means[term]:.3f}" if means else "–" for term in terms]
-
-
 def _text(rows: list[dict[str, Any]], amount: TrainingAmount, num_photographs: int) -> str:
     columns = ["network", "multiply-adds", "parameters", "receptive field"]
     columns += ["objective", "content", "style", "variation"]
@@ -139,7 +135,7 @@ def _text(rows: list[dict[str, Any]], amount: TrainingAmount, num_photographs: i
             f"{row['multiply_adds'] / 1e9:.2f} G",
             f"{row['num_parameters']:,}",
             f"{row['receptive_field']}²",
-            *_objective_cells(row.get("objective")),
+            *(f"{row['objective'][term]:.3f}" if "objective" in row else "–" for term in TERMS),
         ]
         for row in rows
     ]

@@ -37,7 +37,7 @@ def receptive_field(network: nn.Module) -> int:
 
     It is measured by the gradient, with all weights positive and without normalisation, which
     depends on the whole picture. The network has a last convolution `to_rgb`; its weights are
-    overwritten. Where the field depends on the pixel's position in the grid, the largest is returned.
+    overwritten. Where the field depends on the pixel's position in the grid, the largest counts.
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

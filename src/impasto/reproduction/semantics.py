@@ -196,7 +196,7 @@ class _Maps:
         return {
             f"{measure}_{name}": float(np.mean([of(region) for region in boxes]))
             for name, boxes in regions.items()
-            for measure, of in (("distance", self._log_distance), ("edges", self._edges_kept))
+            for measure, of in (("distance", self._log_distance), ("edges", self._edge_correlation))
         }
 
     def _contrast(self, box: Box) -> float:
@@ -207,7 +207,7 @@ class _Maps:
         difference = float(_inside(self.difference, box).sum())
         return float(np.log(difference / float(_inside(self.energy, box).sum())))
 
-    def _edges_kept(self, box: Box) -> float:
+    def _edge_correlation(self, box: Box) -> float:
         return correlation(_inside(self.edges, box), _inside(self.kept_edges, box))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
@@ -196,7 +195,8 @@ def _plot(means: Means, amount: Amount) -> Pixels:
         axes[0, 0].legend(fontsize=7)
         for panel, other in ((axes[0, 1], "blur"), (axes[0, 2], "noise")):
             for shift in (amount.shifts[0], amount.shifts[-1]):
-                ratios = _ratios(means[str(shift)], other)
+                shifted, degraded = (means[str(shift)][name] for name in ("shift", other))
+                ratios = [shifted[layer] / max(degraded[layer], 1e-12) for layer in LAYER_NAMES]
                 panel.plot(LAYER_NAMES, ratios, marker=".", label=f"{shift} px")
             panel.axhline(1.0, color="tab:gray", linewidth=0.8)
             panel.set(title=f"shift over {other} of equal pixel loss", yscale="log")
@@ -204,9 +204,3 @@ def _plot(means: Means, amount: Amount) -> Pixels:
             panel.legend(fontsize=8)
 
     return drawn(draw, num_columns=3)
-
-
-def _ratios(by_name: Mapping[str, Mapping[str, float]], other: str) -> NDArray[np.float64]:
-    return np.array(
-        [by_name["shift"][layer] / max(by_name[other][layer], 1e-12) for layer in LAYER_NAMES]
-    )
