@@ -23,7 +23,7 @@ from torch import Tensor
 from impasto.evaluation.photographs import square
 from impasto.losses.style_objective import LossTerms
 from impasto.optimization.picture_optimizer import (
-    Judge,
+    Objective,
     OptimizationSettings,
     PictureOptimizer,
     white_noise,
@@ -40,7 +40,7 @@ NUM_PAIRS = 50
 class Recorder:
     """An objective that records its values."""
 
-    def __init__(self, objective: Judge) -> None:
+    def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.values: list[float] = []
 
@@ -112,7 +112,7 @@ def in_words(value: float | Ending) -> str:
 def compare(
     style: TrainedStyle, photograph: np.ndarray, iterations: int
 ) -> dict[str, float | Ending]:
-    objective, start = style.judge(photograph), noise_for(photograph)
+    objective, start = style.objective_for(photograph), noise_for(photograph)
     network = terms_of(objective, style.stylized(photograph))["total"]
     optimizers = {
         "ours": optimize_with_ours,
@@ -129,10 +129,10 @@ def compare(
 
 def in_bf16(style: TrainedStyle, photograph: np.ndarray, iterations: int) -> float:
     """The objective in float32 of the picture that ours reaches in bf16."""
-    half = Recorder(style.judge(photograph, bf16=True))
+    half = Recorder(style.objective_for(photograph, bf16=True))
     picture = optimize_with_ours(half, noise_for(photograph), iterations)
     with torch.no_grad():
-        return float(style.judge(photograph)(picture).total)
+        return float(style.objective_for(photograph)(picture).total)
 
 
 def noise_for(photograph: np.ndarray) -> Tensor:
@@ -144,7 +144,7 @@ def optimize_with_ours(objective: Recorder, start: Tensor, iterations: int) -> T
     settings = OptimizationSettings(num_iterations=iterations, history_size=NUM_PAIRS)
     optimizer = PictureOptimizer(objective, start, settings)
     while not optimizer.is_done:
-        optimizer.advance()
+        optimizer.step()
     return optimizer.picture
 
 

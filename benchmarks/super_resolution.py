@@ -19,7 +19,12 @@ from impasto.evaluation.features import feature_measure
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import table, to_json, to_markdown
-from impasto.evaluation.upscalers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
+from impasto.evaluation.upscaling_methods import (
+    BICUBIC,
+    UpscalingMethod,
+    bicubic_method,
+    model_method,
+)
 from impasto.images.files.io import Picture, save_picture
 from impasto.metrics.fidelity import Protocol
 from impasto.reproduction.super_resolution import PAPER
@@ -66,14 +71,14 @@ def _evaluate(scale: int, arguments: argparse.Namespace) -> Evaluation:
     measures = [fidelity(protocol), spectrum(protocol)]
     if not arguments.without_features:
         measures.insert(1, feature_measure(protocol))
-    enlargers = [bicubic_enlarger(scale)]
+    methods = [bicubic_method(scale)]
     models = (_find(family, scale, arguments.models) for family in FAMILIES)
-    enlargers += [model for model in models if model is not None]
+    methods += [model for model in models if model is not None]
     sets = [find_pictures(arguments.data / name, scale=scale) for name in arguments.sets]
     sheet = ComparisonSheet() if arguments.sheet is not None and scale == 4 else None
     result = evaluate(
         sets,
-        enlargers,
+        methods,
         measures,
         protocol=protocol,
         on_picture=None if sheet is None else sheet.add,
@@ -83,13 +88,13 @@ def _evaluate(scale: int, arguments: argparse.Namespace) -> Evaluation:
     return result
 
 
-def _find(family: str, scale: int, folder: Path | None) -> Enlarger | None:
+def _find(family: str, scale: int, folder: Path | None) -> UpscalingMethod | None:
     name = f"{family}_x{scale}"
     path = None if folder is None else folder / f"{name}.onnx"
     if path is not None and not path.is_file():
         return None
     try:
-        return model_enlarger(name if path is None else path, scale=scale)
+        return model_method(name if path is None else path, scale=scale)
     except UnknownModelError:
         return None
 

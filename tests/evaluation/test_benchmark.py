@@ -9,7 +9,7 @@ from impasto.evaluation.benchmark import evaluate, mismatch_warnings
 from impasto.evaluation.measures import fidelity, spectrum
 from impasto.evaluation.picture_sets import find_pictures
 from impasto.evaluation.report import to_json, to_markdown
-from impasto.evaluation.upscalers import open_enlargers
+from impasto.evaluation.upscaling_methods import open_methods
 from impasto.images.degradation import degrade
 from impasto.images.resize import imresize
 from impasto.metrics.fidelity import Protocol, psnr, rgb_to_luminance, ssim
@@ -18,19 +18,19 @@ PROTOCOL = Protocol(scale=4)
 
 
 def evaluation_of(folder, models=(), *, protocol=PROTOCOL, measures=None, **options):
-    enlargers = open_enlargers([str(m) for m in models], scale=protocol.scale, **options)
+    methods = open_methods([str(m) for m in models], scale=protocol.scale, **options)
     sets = [find_pictures(folder, scale=protocol.scale)]
-    return evaluate(sets, enlargers, measures or [fidelity(protocol)], protocol=protocol)
+    return evaluate(sets, methods, measures or [fidelity(protocol)], protocol=protocol)
 
 
-def planes(path, enlarge):
+def planes(path, upscale):
     """Luminance of an enlargement and of its truth, step by step."""
     with Image.open(path) as image:
         grey = image.mode == "L"
         truth = np.asarray(image.convert("RGB")).astype(np.float32) / 255
     truth = truth[: truth.shape[0] // 4 * 4, : truth.shape[1] // 4 * 4]
-    enlarged = enlarge(degrade(truth, scale=4)).clip(0, 1)
-    return [rgb_to_luminance(rgb, grey=grey)[4:-4, 4:-4] for rgb in (enlarged, truth)]
+    upscaled = upscale(degrade(truth, scale=4)).clip(0, 1)
+    return [rgb_to_luminance(rgb, grey=grey)[4:-4, 4:-4] for rgb in (upscaled, truth)]
 
 
 def by_bicubic(low):
@@ -44,9 +44,9 @@ def by_repeating(low):
 def test_rows_are_what_the_protocol_says_step_by_step(truths, repeating):
     (scores,) = evaluation_of(truths, [repeating()]).sets
     assert [model.name for model in scores.models] == ["bicubic", "repeating"]
-    for model, enlarge in zip(scores.models, (by_bicubic, by_repeating), strict=True):
+    for model, upscale in zip(scores.models, (by_bicubic, by_repeating), strict=True):
         for picture in model.pictures:
-            plane, truth = planes(truths / f"{picture.name}.png", enlarge)
+            plane, truth = planes(truths / f"{picture.name}.png", upscale)
             assert picture.values["psnr"] == pytest.approx(psnr(plane, truth), abs=1e-3)
             assert picture.values["ssim"] == pytest.approx(ssim(plane, truth), abs=1e-5)
         mean = np.mean([picture.values["psnr"] for picture in model.pictures])
@@ -58,13 +58,13 @@ def test_each_model_is_named_apart(repeating, tmp_path):
     second = tmp_path / "other" / "repeating.onnx"
     second.parent.mkdir()
     second.write_bytes(first.read_bytes())
-    names = [e.name for e in open_enlargers([str(first), "bicubic", str(second)], scale=4)]
+    names = [e.name for e in open_methods([str(first), "bicubic", str(second)], scale=4)]
     assert names == ["bicubic", "repeating", str(second.with_suffix(""))]
 
 
 def test_a_model_of_another_scale_is_refused(repeating):
     with pytest.raises(ModelFileError, match="upscales by 4, expected 2"):
-        open_enlargers([str(repeating())], scale=2)
+        open_methods([str(repeating())], scale=2)
 
 
 def test_matching_takes_back_a_shift_of_brightness(truths, repeating):
@@ -84,8 +84,8 @@ def test_a_model_given_another_degradation_than_its_own_is_told_of(truths, repea
     blur = Protocol(scale=4, degradation="blur-bicubic")
     (warning,) = evaluation_of(truths, models, protocol=blur).warnings
     assert warning.startswith("repeating learned from bicubic")
-    enlargers = open_enlargers([str(models[1])], scale=4)
-    assert mismatch_warnings(enlargers, Protocol(scale=4, degradation="files")) == []
+    methods = open_methods([str(models[1])], scale=4)
+    assert mismatch_warnings(methods, Protocol(scale=4, degradation="files")) == []
 
 
 def test_pictures_smaller_than_their_border_are_refused_before_anything(truths):

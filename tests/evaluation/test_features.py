@@ -40,25 +40,25 @@ class Halves(nn.Module):
 
 def test_the_border_is_cut_and_levels_are_rounded():
     truth = noise(12, 10)
-    enlarged = truth.copy()
-    enlarged[:2] = 1 - enlarged[:2]  # all within the border of 2
-    enlarged[5, 5, 0] = np.clip(truth[5, 5, 0] + 0.4 / 255, 0, 1)  # rounded away
+    upscaled = truth.copy()
+    upscaled[:2] = 1 - upscaled[:2]  # all within the border of 2
+    upscaled[5, 5, 0] = np.clip(truth[5, 5, 0] + 0.4 / 255, 0, 1)  # rounded away
     measure = feature_measure(PROTOCOL, layers=["picture"], loss_network=Halves())
-    judge = measure.against(as_picture(truth))
-    assert judge(enlarged) == (0.0,)
-    enlarged[6, 5] = 1 - truth[6, 5]
+    scorer = measure.scorer_for(as_picture(truth))
+    assert scorer(upscaled) == (0.0,)
+    upscaled[6, 5] = 1 - truth[6, 5]
     inside = truth[2:-2, 2:-2].astype(np.float64)
     expected = ((1 - 2 * truth[6, 5].astype(np.float64)) ** 2).sum() / (inside**2).sum()
-    assert judge(enlarged) == (pytest.approx(expected, rel=1e-5),)
+    assert scorer(upscaled) == (pytest.approx(expected, rel=1e-5),)
 
 
 def test_the_layers_are_those_of_the_loss_network():
-    truth, enlarged = noise(24, 28), noise(24, 28, seed=1)
+    truth, upscaled = noise(24, 28), noise(24, 28, seed=1)
     measure = feature_measure(PROTOCOL)
     assert [column.key for column in measure.columns] == [f"feature_{x}" for x in FEATURE_LAYERS]
-    found = measure.against(as_picture(truth))(enlarged)
+    found = measure.scorer_for(as_picture(truth))(upscaled)
     network = LossNetwork(FEATURE_LAYERS)
-    pictures = torch.from_numpy(np.stack([enlarged, truth])).permute(0, 3, 1, 2)[..., 2:-2, 2:-2]
+    pictures = torch.from_numpy(np.stack([upscaled, truth])).permute(0, 3, 1, 2)[..., 2:-2, 2:-2]
     features = network(pictures.contiguous())
     for layer, distance in zip(FEATURE_LAYERS, found, strict=True):
         one, other = features[layer]

@@ -94,11 +94,11 @@ def test_weights_come_from_one_file_or_two(tensors, tmp_path):
     save_file({k: v for k, v in tensors.items() if k.startswith("lin")}, tmp_path / "heads.st")
     network = read_lpips([tmp_path / "vgg.st", tmp_path / "heads.st"])
     measure = lpips_measure(Protocol(scale=2), network)
-    truth, enlarged = (x.permute(1, 2, 0).numpy().copy() for x in pictures())
-    enlarged, truth = (np.rint(x * 255).astype(np.float32) / 255 for x in (enlarged, truth))
-    judge = measure.against(TestPicture("noise", truth, truth[::2, ::2], False))
-    inner = [torch.from_numpy(x[2:-2, 2:-2]).permute(2, 0, 1) for x in (enlarged, truth)]
-    assert judge(enlarged)[0] == pytest.approx(by_definition(*inner, tensors), rel=1e-4)
+    truth, upscaled = (x.permute(1, 2, 0).numpy().copy() for x in pictures())
+    upscaled, truth = (np.rint(x * 255).astype(np.float32) / 255 for x in (upscaled, truth))
+    scorer = measure.scorer_for(TestPicture("noise", truth, truth[::2, ::2], False))
+    inner = [torch.from_numpy(x[2:-2, 2:-2]).permute(2, 0, 1) for x in (upscaled, truth)]
+    assert scorer(upscaled)[0] == pytest.approx(by_definition(*inner, tensors), rel=1e-4)
     with pytest.raises(WeightsError, match=r"lin0\.model\.1\.weight is missing; expected a float"):
         read_lpips([tmp_path / "vgg.st"])
 

@@ -10,18 +10,18 @@ from impasto.images.degradation import degrade
 def test_pictures_are_found_by_name_and_cropped(truths):
     found = find_pictures(truths, scale=4)
     assert found.name == "Pair"
-    assert [(p.name, p.width, p.height, p.is_grey) for p in found.places] == [
+    assert [(p.name, p.width, p.height, p.is_grey) for p in found.pictures] == [
         ("colour", 82, 65, False),
         ("nested/grey", 71, 66, True),
     ]
-    picture = load_test_picture(found.places[0], scale=4)
+    picture = load_test_picture(found.pictures[0], scale=4)
     expected = np.asarray(Image.open(truths / "colour.png"))[:64, :80]
     np.testing.assert_array_equal(np.rint(picture.truth * 255), expected)
     np.testing.assert_array_equal(picture.low_resolution, degrade(picture.truth, scale=4))
 
 
 def test_the_degradation_is_that_asked_for(truths):
-    place = find_pictures(truths, scale=2).places[0]
+    place = find_pictures(truths, scale=2).pictures[0]
     blurred = load_test_picture(place, scale=2, degradation="blur-bicubic")
     np.testing.assert_array_equal(
         blurred.low_resolution, degrade(blurred.truth, scale=2, degradation="blur-bicubic")
@@ -39,7 +39,7 @@ def given(tmp_path):
 
 
 def test_given_low_resolutions_are_paired_by_name(truths, given):
-    places = find_pictures(truths, scale=4, low_resolution=given).places
+    places = find_pictures(truths, scale=4, low_resolution=given).pictures
     lows = [load_test_picture(place, scale=4).low_resolution for place in places]
     assert np.rint(lows[0][3, 3] * 255).tolist() == [9, 8, 7]
     assert lows[1].shape == (16, 17, 3)

@@ -18,7 +18,7 @@ from feature_fixtures import (
     random_pictures,
     vgg16,
 )
-from impasto.errors import NotFiniteError, PictureError, RecipeError
+from impasto.errors import NotFiniteError, PictureError, RecipeError, SettingError
 from impasto.losses.perceptual import (
     feature_reconstruction_loss,
     gram_matrix,
@@ -35,6 +35,7 @@ from impasto.losses.style_objective import (
     StyleWeights,
     find_preset,
     layers_of,
+    objective_settings,
 )
 
 PIXEL_PRESET = StylePreset(
@@ -370,3 +371,14 @@ def test_terms_with_vgg16_are_as_recorded(preset):
     recorded = json.loads((GOLDEN / "objective_terms.json").read_text())[name]
     ours = {term: float(value) for term, value in terms.unweighted.items()}
     assert {**ours, "total": float(terms.total)} == pytest.approx(recorded, rel=1e-3)
+
+
+def test_unknown_layers_are_refused():
+    with pytest.raises(SettingError, match="layers given: relu9_1; expected among relu1_1"):
+        objective_settings(content_layer="relu9_1")
+
+
+def test_leaning_doubles_the_weight_of_style():
+    leant = objective_settings(style_balance=2).weights
+    assert leant.style == 2 * PRESETS["default"].weights.style
+    assert leant.content == PRESETS["default"].weights.content

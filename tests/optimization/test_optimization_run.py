@@ -4,23 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.errors import CheckpointError, ModelFileError, SettingError
+from impasto.errors import CheckpointError, SettingError
 from impasto.images.files.io import Picture
-from impasto.losses.style_objective import PRESETS
+from impasto.losses.style_objective import objective_settings
 from impasto.optimization.picture_optimizer import OptimizationSettings
-from impasto.optimization.run import (
-    StyleOptimization,
-    objective_of,
-    objective_settings,
-    optimize_photograph,
-)
-from impasto.training.card_of_run import facts_of, trained_card
-from impasto.training.checkpoint import load_checkpoint
-from impasto.training.loop import CHECKPOINT_NAME
-from impasto.training.run import run_folder
-from impasto.zoo.card import ModelCard
-from model_fixtures import make_card
-from training_fixtures import draw, leave_unfinished, tiny_recipe
+from impasto.optimization.run import optimize_photograph
+from impasto.optimization.style import StyleOptimization
+from training_fixtures import draw
 
 LAYERS = ("relu1_2", "relu2_2")
 
@@ -101,35 +91,6 @@ def test_a_photograph_that_is_too_small_is_refused(wanted, tmp_path):
     small = dataclasses.replace(wanted, photograph=photograph(60, 20))
     with pytest.raises(SettingError, match="60×20; expected 32 pixels or more"):
         optimize_photograph(small, checkpoint=tmp_path / "state")
-
-
-def test_unknown_layers_are_refused():
-    with pytest.raises(SettingError, match="layers given: relu9_1; expected among relu1_1"):
-        objective_settings(content_layer="relu9_1")
-
-
-def test_leaning_doubles_the_weight_of_style():
-    leant = objective_settings(style_balance=2).weights
-    assert leant.style == 2 * PRESETS["default"].weights.style
-    assert leant.content == PRESETS["default"].weights.content
-
-
-def test_the_objective_of_a_style_is_that_of_its_training(painting, photos, tmp_path):
-    objective = {"num_probe_pictures": 2, "style_balance": 3.0, "padding": "zeros"}
-    recipe, output = tiny_recipe(painting, photos, objective=objective), tmp_path / "style.onnx"
-    leave_unfinished(recipe, output)
-    state = load_checkpoint(run_folder(output) / CHECKPOINT_NAME).state
-    facts = facts_of(recipe, output)
-    card = trained_card(facts, recipe, state, num_photographs=6, hardware="a test's")
-    found = objective_of(ModelCard.from_json(card.to_json()))
-    assert found.scales == state.scales
-    assert found.weights.style == 3 * PRESETS["default"].weights.style
-    assert found.padding == "zeros"
-
-
-def test_a_card_without_a_recipe_is_refused():
-    with pytest.raises(ModelFileError, match="the card of tiny_style holds no recipe of a style"):
-        objective_of(make_card())
 
 
 def test_bf16_computes_the_same_but_for_its_rounding(wanted, tmp_path):

@@ -7,9 +7,9 @@ from impasto.losses.style_objective import LossTerms
 from impasto.optimization.picture_optimizer import (
     OptimizationSettings,
     PictureOptimizer,
+    levels_of,
     optimize_picture,
     resized,
-    scales_of,
     white_noise,
 )
 
@@ -23,14 +23,14 @@ def picture(height=12, width=10, seed=3):
 def towards(target):
     """An objective: the pixels of a target, and a little smoothness."""
 
-    def judge(pictures):
+    def objective(pictures):
         terms = {
             "pixels": pixel_loss(pictures, target),
             "total_variation": 1e-4 * total_variation_loss(pictures, reduction="mean"),
         }
         return LossTerms(torch.stack(list(terms.values())).sum(), terms, terms)
 
-    return judge
+    return objective
 
 
 def settings(**changes):
@@ -61,7 +61,7 @@ def test_iterations_are_counted_by_evaluations(method):
 
     optimizer = PictureOptimizer(counting, white_noise(12, 10, seed=0), settings(method=method))
     while not optimizer.is_done:
-        optimizer.advance()
+        optimizer.step()
         assert optimizer.num_iterations == count
     assert count <= 60
 
@@ -75,12 +75,12 @@ def test_going_on_from_what_was_kept_changes_nothing(method):
 
     unbroken, first, second = fresh(), fresh(), fresh()
     for _ in range(12):
-        unbroken.advance()
+        unbroken.step()
     for _ in range(5):
-        first.advance()
-    second.restore(first.tensors(), first.numbers())
+        first.step()
+    second.restore(first.state())
     for _ in range(7):
-        second.advance()
+        second.step()
     assert torch.equal(unbroken.picture, second.picture)
     assert unbroken.num_iterations == second.num_iterations
 
@@ -93,33 +93,37 @@ def test_the_best_of_adams_pictures_is_kept():
     )
     values = [optimizer.value]
     for _ in range(10):
-        optimizer.advance()
+        optimizer.step()
         values.append(optimizer.value)
     assert values == sorted(values, reverse=True)
     assert float(towards(target)(optimizer.picture).total) == pytest.approx(optimizer.value)
 
 
 def test_large_pictures_begin_small():
-    assert scales_of(600, 1000, smallest=256) == [(150, 250), (300, 500), (600, 1000)]
-    assert scales_of(200, 256) == [(200, 256)]
+    assert levels_of(600, 1000, smallest=256) == [(150, 250), (300, 500), (600, 1000)]
+    assert levels_of(200, 256) == [(200, 256)]
 
 
 def test_each_size_begins_with_what_the_one_before_ended_with():
     target, seen = picture(32, 24), []
 
     def watch(progress):
-        seen.append((progress.scale, progress.picture.shape[2:], progress.value))
+        seen.append((progress.level, progress.picture.shape[2:], progress.value))
 
-    def judge_at(size):
+    def objective_at(size):
         return towards(resized(target, size))
 
     found = optimize_picture(
-        judge_at, [(16, 12), (32, 24)], white_noise(16, 12, seed=0), settings(), on_progress=watch
+        objective_at,
+        [(16, 12), (32, 24)],
+        white_noise(16, 12, seed=0),
+        settings(),
+        on_progress=watch,
     )
     assert found.shape == (1, 3, 32, 24)
-    shapes = {scale: tuple(shape) for scale, shape, _ in seen}
+    shapes = {level: tuple(shape) for level, shape, _ in seen}
     assert shapes == {0: (16, 12), 1: (32, 24)}
-    first_of_second = next(value for scale, _, value in seen if scale == 1)
+    first_of_second = next(value for level, _, value in seen if level == 1)
     from_noise = float(towards(target)(white_noise(32, 24, seed=0)).total)
     assert first_of_second < from_noise / 2
 
@@ -133,16 +137,16 @@ def test_what_was_kept_of_another_size_is_refused():
     small = PictureOptimizer(towards(picture(8, 8)), picture(8, 8), settings())
     large = PictureOptimizer(towards(picture()), picture(), settings())
     with pytest.raises(PictureError, match="of another size; begin anew"):
-        large.restore(small.tensors(), small.numbers())
+        large.restore(small.state())
 
 
 def test_an_objective_that_is_not_finite_is_refused():
-    def judge(pictures):
+    def objective(pictures):
         total = pictures.sum() * float("nan")
         return LossTerms(total, {"nothing": total}, {"nothing": total})
 
     with pytest.raises(NotFiniteError, match="not finite at the start"):
-        PictureOptimizer(judge, picture(), settings())
+        PictureOptimizer(objective, picture(), settings())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from impasto.evaluation.benchmark import evaluate
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.picture_sets import find_pictures
-from impasto.evaluation.upscalers import bicubic_enlarger
+from impasto.evaluation.upscaling_methods import bicubic_method
 from impasto.metrics.fidelity import Protocol
 
 CHECK_ROW = {"Set5": (28.42, 0.8104), "Set14": (26.00, 0.7027), "BSD100": (25.96, 0.6675)}
@@ -24,7 +24,7 @@ def bicubic(shared_data):
     protocol = Protocol(scale=4)
     folder = shared_data / "sr_test"
     sets = [find_pictures(folder / name, scale=4) for name in CHECK_ROW]
-    evaluation = evaluate(sets, [bicubic_enlarger(4)], [fidelity(protocol)], protocol=protocol)
+    evaluation = evaluate(sets, [bicubic_method(4)], [fidelity(protocol)], protocol=protocol)
     published = json.loads((folder / "published_selfexsr_table.json").read_text())
     return {
         scores.name: (scores.models[0], published[f"{scores.name}_x4"])

@@ -29,7 +29,7 @@ def test_a_curve_never_rises_and_ends_at_its_pictures_objective(style, tiny_sett
     found = search(style, photograph, tmp_path)
     assert len(found.curve) == 6
     assert found.curve == sorted(found.curve, reverse=True)
-    assert terms_of(style.judge(photograph), found.picture)["total"] == pytest.approx(
+    assert terms_of(style.objective_for(photograph), found.picture)["total"] == pytest.approx(
         found.curve[-1], rel=1e-4
     )
     assert not list(tmp_path.glob("*.safetensors"))
@@ -52,15 +52,15 @@ def stop_after(num_steps, patch):
     """Let Ctrl-C come in a step; returns a list that has something in it once it came."""
     from impasto.optimization.picture_optimizer import PictureOptimizer
 
-    came, advance = [], PictureOptimizer.advance
+    came, step = [], PictureOptimizer.step
 
     def interrupted(self):
         if self.num_iterations >= num_steps:
             came.append(True)
             raise KeyboardInterrupt
-        advance(self)
+        step(self)
 
-    patch.setattr(PictureOptimizer, "advance", interrupted)
+    patch.setattr(PictureOptimizer, "step", interrupted)
     return came
 
 

@@ -7,10 +7,12 @@ import threading
 
 import pytest
 
+from impasto.errors import DataError, TrainingError
 from impasto.system.work_files import (
     PREFIX,
     new_work_file,
     only_one,
+    refuse_second_run,
     release,
     remove_work,
     sweep,
@@ -156,6 +158,36 @@ def test_a_lock_is_held_by_one_and_leaves_no_file(tmp_path):
     with only_one(lock) as again:
         assert again
     assert names_in(tmp_path) == set()
+
+
+def refused(folder):
+    return refuse_second_run(
+        folder, work="dance", refusal=TrainingError, unwritable=lambda e: DataError(str(e))
+    )
+
+
+def test_a_second_run_in_a_folder_is_refused_until_the_first_ends(tmp_path):
+    folder = tmp_path / "run"
+    with (
+        refused(folder),
+        pytest.raises(TrainingError, match=r"another dance is going on in .*run; wait"),
+        refused(folder),
+    ):
+        pytest.fail("two runs at once")
+    with refused(folder):
+        (folder / "a").touch()
+    assert names_in(folder) == {"a"}
+
+
+def test_a_run_in_a_folder_that_cannot_be_made_is_the_callers_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError), refused(tmp_path / "file" / "run"):
+        pytest.fail("a folder in a file")
+
+
+def test_an_error_of_the_work_is_not_taken_for_the_locks(tmp_path):
+    with pytest.raises(FileNotFoundError), refused(tmp_path / "run"):
+        (tmp_path / "missing").read_bytes()
 
 
 def test_a_killed_process_holds_no_lock(tmp_path):

@@ -30,7 +30,7 @@ from impasto.batch.worker import PART_NAME, BatchSettings, Worker, open_transfor
 from impasto.errors import BatchError
 from impasto.files import reason_of
 from impasto.system.visible_text import one_line
-from impasto.system.work_files import alone_in
+from impasto.system.work_files import refuse_second_run
 from impasto.zoo.model_file import ModelFile
 
 MAX_ROWS_OF_TASK = 64
@@ -126,18 +126,15 @@ def run_batch(
 @contextlib.contextmanager
 def _alone_in(output: StoragePath) -> Iterator[None]:
     """Refuse a second batch into a folder of this machine; buckets have no locks."""
-    with contextlib.ExitStack() as stack:
-        if output.is_local:
-            try:
-                is_alone = stack.enter_context(alone_in(Path(output.path)))
-            except OSError as error:
-                reason = reason_of(error)
-                raise BatchError(f"{output.name} cannot be written to ({reason})") from error
-            if not is_alone:
-                raise BatchError(
-                    f"another batch is going on in {output.name}; wait for its end, or choose "
-                    "another output"
-                )
+    if not output.is_local:
+        yield
+        return
+
+    def unwritable(error: OSError) -> BatchError:
+        return BatchError(f"{output.name} cannot be written to ({reason_of(error)})")
+
+    folder = Path(output.path)
+    with refuse_second_run(folder, work="batch", refusal=BatchError, unwritable=unwritable):
         yield
 
 

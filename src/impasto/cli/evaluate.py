@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from impasto.evaluation.comparison import ComparisonSheet
     from impasto.evaluation.measures import Measure
     from impasto.evaluation.picture_sets import PictureSet, TestPicture
-    from impasto.evaluation.upscalers import Enlarger
+    from impasto.evaluation.upscaling_methods import UpscalingMethod
     from impasto.metrics.fidelity import Protocol
 
 DEFAULT_SCALE = 4
@@ -130,18 +130,18 @@ class ModelOptions:
 
     def first_scale(self) -> int:
         """The scale of the first model, or the default without one."""
-        from impasto.evaluation.upscalers import BICUBIC
+        from impasto.evaluation.upscaling_methods import BICUBIC
         from impasto.runtime.upscaler import resolve_upscaling_model
 
         models = (model for model in self.model or () if model != BICUBIC)
         scales = (resolve_upscaling_model(model).card.scale for model in models)
         return next(scales, DEFAULT_SCALE)
 
-    def open(self, scale: int) -> "list[Enlarger]":
+    def open(self, scale: int) -> "list[UpscalingMethod]":
         """Bicubic and the models, ready to run."""
-        from impasto.evaluation.upscalers import open_enlargers
+        from impasto.evaluation.upscaling_methods import open_methods
 
-        return open_enlargers(
+        return open_methods(
             self.model or [],
             scale=scale,
             precision=self.precision,
@@ -275,8 +275,8 @@ def evaluate_super_resolution(
     sets = tested.picture_sets(scale)
     comparison = report.comparison(sets)
     protocol = tested.protocol(scale)
-    enlargers = models.open(scale)
-    evaluation = _evaluate(sets, enlargers, measured.measures(protocol), protocol, comparison)
+    methods = models.open(scale)
+    evaluation = _evaluate(sets, methods, measured.measures(protocol), protocol, comparison)
     report.publish(evaluation)
     _score(files, evaluation)
     if comparison is not None:
@@ -285,7 +285,7 @@ def evaluate_super_resolution(
 
 def _evaluate(
     sets: "list[PictureSet]",
-    enlargers: "list[Enlarger]",
+    methods: "list[UpscalingMethod]",
     measures: "list[Measure]",
     protocol: "Protocol",
     comparison: "ComparisonSheet | None",
@@ -293,9 +293,9 @@ def _evaluate(
     """Measure with a bar; crops for the sheet are taken on the way."""
     from impasto.evaluation.benchmark import evaluate, mismatch_warnings
 
-    for warning in mismatch_warnings(enlargers, protocol):
+    for warning in mismatch_warnings(methods, protocol):
         print_error(warning)
-    with PictureProgress(sum(len(tested.places) for tested in sets)) as progress:
+    with PictureProgress(sum(len(tested.pictures) for tested in sets)) as progress:
 
         def on_picture(
             name: str, picture: "TestPicture", enlarged: "Mapping[str, NDArray[np.float32]]"
@@ -304,7 +304,7 @@ def _evaluate(
                 comparison.add(name, picture, enlarged)
             progress.advance()
 
-        return evaluate(sets, enlargers, measures, protocol=protocol, on_picture=on_picture)
+        return evaluate(sets, methods, measures, protocol=protocol, on_picture=on_picture)
 
 
 def _score(files: list[Path], evaluation: "Evaluation") -> None:

@@ -23,8 +23,9 @@ from impasto.cli.display.progress import PacedLines
 from impasto.cli.options import Device, Json, Overwrite, with_option_records
 
 if TYPE_CHECKING:
+    from impasto.losses.style_objective import ObjectiveSettings
     from impasto.optimization.picture_optimizer import OptimizationProgress
-    from impasto.optimization.run import ObjectiveSettings, StyleOptimization
+    from impasto.optimization.style import StyleOptimization
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -77,7 +78,8 @@ class ObjectiveOptions:
         Raises:
             ImpastoError: an unknown layer, or a model without an objective.
         """
-        from impasto.optimization.run import objective_of, objective_settings
+        from impasto.losses.style_objective import objective_settings
+        from impasto.training.recorded_objective import objective_of
         from impasto.zoo.registry import resolve_model
 
         if self.like is not None:
@@ -135,7 +137,7 @@ class SearchOptions:
         """The optimisation of a photograph towards a painting."""
         from impasto.images.files.io import load_picture
         from impasto.optimization.picture_optimizer import OptimizationSettings
-        from impasto.optimization.run import StyleOptimization
+        from impasto.optimization.style import StyleOptimization
 
         return StyleOptimization(
             photograph=load_picture(photo, longer_side=self.size),
@@ -147,7 +149,7 @@ class SearchOptions:
             size=self.size,
             start=self.start,
             painting_short_side=self.painting_size,
-            multi_scale=not self.single_scale,
+            multi_level=not self.single_scale,
             device=self.device,
             bf16=self.bf16,
         )
@@ -244,13 +246,13 @@ class _Recorder:
         from impasto.tensors import to_array
 
         # L-BFGS evaluates several times a step, so a report may skip the exact multiple.
-        save = (progress.scale, progress.num_iterations // self._save_every)
+        save = (progress.level, progress.num_iterations // self._save_every)
         if save <= self._last_save:
             return
         self._last_save = save
         if progress.num_iterations >= self._save_every:
             self._folder.mkdir(parents=True, exist_ok=True)
-            name = f"scale-{progress.scale}-iteration-{progress.num_iterations:05d}.png"
+            name = f"scale-{progress.level}-iteration-{progress.num_iterations:05d}.png"
             picture = Picture(rgb=to_array(progress.picture))
             save_picture(picture, self._folder / name, overwrite=True)
 

@@ -129,18 +129,18 @@ def reproduce(
     Each writes CLAIM.md, CLAIM.json and pictures. Measurements stay in CLAIM.run: the same command
     continues after a stop, and measures nothing twice.
     """
-    from impasto.reproduction.catalogue import TARGETS, find_target
+    from impasto.reproduction.catalogue import CLAIMS, find_claim
 
     if list_claims:
-        for name, claim in TARGETS.items():
-            print_result(f"{name}: {claim.CLAIM}")
+        for name, claim in CLAIMS.items():
+            print_result(f"{name}: {claim.STATEMENT}")
         return
     if not claims:
-        raise usage_error(f"no claim was given; expected all, or some of {', '.join(TARGETS)}")
+        raise usage_error(f"no claim was given; expected all, or some of {', '.join(CLAIMS)}")
     effort = measured.effort()
-    names = list(TARGETS) if ALL in claims else list(dict.fromkeys(claims))
+    names = list(CLAIMS) if ALL in claims else list(dict.fromkeys(claims))
     for name in names:
-        find_target(name)
+        find_claim(name)
     _measure_all(names, material.settings(effort), output, minutes)
 
 

@@ -1,4 +1,4 @@
-"""How good the models are: test pictures in, rows with their protocol out; and the paper's claims.
+"""Measure super-resolution models on test pictures, and record how each number was measured.
 
-The targets of `impasto reproduce` are in `reproduction`.
+The claims of the paper are in `impasto.reproduction`.
 """

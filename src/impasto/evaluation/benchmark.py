@@ -1,6 +1,6 @@
-"""Test sets in, numbers out: every picture enlarged by every model and measured by every measure.
+"""Evaluate super-resolution: upscale every test picture with every method, and apply every measure.
 
-Results are plain data; `report` makes tables of them.
+Results are plain data; `report` formats them.
 """
 
 import math
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.evaluation.measures import Column, Measure
-from impasto.evaluation.picture_sets import PicturePlace, PictureSet, TestPicture, load_test_picture
-from impasto.evaluation.upscalers import Enlarger
+from impasto.evaluation.picture_sets import PictureFiles, PictureSet, TestPicture, load_test_picture
+from impasto.evaluation.upscaling_methods import UpscalingMethod
 from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.metrics.fidelity import Protocol
 
 GIVEN_FILES = "files"
-"""What `Protocol.degradation` says of low resolutions that were given."""
+"""The value of `Protocol.degradation` for low resolutions that come from files."""
 
 OnPicture = Callable[[str, TestPicture, Mapping[str, NDArray[np.float32]]], None]
-"""Told after each picture: the set's name, the picture, and its enlargements by name."""
+"""Called after each picture with the set's name, the picture, and the upscaled ones by method."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureScores:
-    """The numbers of one picture, by the columns' keys."""
+    """The scores of one picture, by the columns' keys."""
 
     name: str
     values: Mapping[str, float]
@@ -35,14 +35,14 @@ class PictureScores:
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """The numbers of one model on one set.
+    """The scores of one method on one set.
 
     Attributes:
         name: of the row.
-        degradation: the model learned to undo, where it learned anything.
-        precision: its arithmetic, where it is a model.
-        matches_histogram: its pictures were matched to the low resolution.
-        pictures: one after the other.
+        degradation: that the model was trained to undo; None where nothing was trained.
+        precision: arithmetic of the model; None for other methods.
+        matches_histogram: each channel's histogram was matched to the low resolution.
+        pictures: in the order of the set.
         means: over pictures, by the columns' keys.
     """
 
@@ -56,7 +56,7 @@ class ModelScores:
 
 @dataclass(frozen=True, slots=True)
 class SetScores:
-    """The numbers of one set; bicubic enlargement comes first."""
+    """The scores of one set; bicubic upscaling comes first."""
 
     name: str
     num_pictures: int
@@ -65,13 +65,13 @@ class SetScores:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything that was measured, and how.
+    """The scores of all sets, and how they were measured.
 
     Attributes:
         protocol: of the low resolutions.
         columns: with the protocol of each.
         sets: in the order given.
-        warnings: what a reader must know to compare the numbers.
+        warnings: reasons why scores are not comparable.
     """
 
     protocol: Protocol
@@ -82,89 +82,88 @@ class Evaluation:
 
 def evaluate(
     sets: Sequence[PictureSet],
-    enlargers: Sequence[Enlarger],
+    methods: Sequence[UpscalingMethod],
     measures: Sequence[Measure],
     *,
     protocol: Protocol,
     on_picture: OnPicture | None = None,
 ) -> Evaluation:
-    """Measure every enlarger on every picture of every set.
+    """Score every method on every picture of every set.
 
     Args:
-        sets: found for the protocol's scale.
-        enlargers: of that scale.
+        sets: for the protocol's scale.
+        methods: of that scale.
         measures: of that protocol.
         protocol: how low resolutions are made where they are not given.
-        on_picture: told after each picture.
+        on_picture: called after each picture.
 
     Raises:
-        PictureError: a picture is too small to be measured; found before anything is.
+        PictureError: a picture is too small; raised before anything is measured.
         PictureFileError: a file cannot be read.
         ModelFileError: a model cannot be run.
     """
     for tested in sets:
-        for place in tested.places:
-            _check_large_enough(place, measures, protocol)
+        for files in tested.pictures:
+            _check_large_enough(files, measures, protocol)
     return Evaluation(
         protocol,
         tuple(column for measure in measures for column in measure.columns),
-        tuple(_evaluate_set(s, enlargers, measures, protocol, on_picture) for s in sets),
-        tuple(mismatch_warnings(enlargers, protocol)),
+        tuple(_evaluate_set(s, methods, measures, protocol, on_picture) for s in sets),
+        tuple(mismatch_warnings(methods, protocol)),
     )
 
 
-def mismatch_warnings(enlargers: Sequence[Enlarger], protocol: Protocol) -> list[str]:
-    """What to say of models that learned to undo another degradation than they are given."""
+def mismatch_warnings(methods: Sequence[UpscalingMethod], protocol: Protocol) -> list[str]:
+    """Return a warning for each model trained for another degradation than the protocol's."""
     if protocol.degradation == GIVEN_FILES:
         return []
     return [
-        f"{enlarger.name} learned from {enlarger.degradation} low resolution and is given "
-        f"{protocol.degradation} here: its numbers say how it bears that, not how good it is"
-        for enlarger in enlargers
-        if enlarger.degradation not in (None, protocol.degradation)
-        and not enlarger.matches_histogram
+        f"{method.name} learned from {method.degradation} low resolution and is given "
+        f"{protocol.degradation} here: its scores are not comparable to published ones"
+        for method in methods
+        if method.degradation not in (None, protocol.degradation) and not method.matches_histogram
     ]
 
 
 def _evaluate_set(
     tested: PictureSet,
-    enlargers: Sequence[Enlarger],
+    methods: Sequence[UpscalingMethod],
     measures: Sequence[Measure],
     protocol: Protocol,
     on_picture: OnPicture | None,
 ) -> SetScores:
-    scores: dict[str, list[PictureScores]] = {enlarger.name: [] for enlarger in enlargers}
-    for place in tested.places:
+    scores: dict[str, list[PictureScores]] = {method.name: [] for method in methods}
+    for files in tested.pictures:
         picture = load_test_picture(
-            place, scale=protocol.scale, degradation=_degradation_of(protocol)
+            files, scale=protocol.scale, degradation=_degradation_of(protocol)
         )
-        judges = [(measure, measure.against(picture)) for measure in measures]
-        enlarged = {e.name: e.enlarge(picture.low_resolution) for e in enlargers}
-        for name, rgb in enlarged.items():
+        scorers = [(measure, measure.scorer_for(picture)) for measure in measures]
+        upscaled = {e.name: e.upscale(picture.low_resolution) for e in methods}
+        for name, rgb in upscaled.items():
             values: dict[str, float] = {}
-            for measure, judge in judges:
+            for measure, scorer in scorers:
                 keys = (column.key for column in measure.columns)
-                values |= dict(zip(keys, judge(rgb), strict=True))
-            scores[name].append(PictureScores(place.name, values))
+                values |= dict(zip(keys, scorer(rgb), strict=True))
+            scores[name].append(PictureScores(files.name, values))
         if on_picture is not None:
-            on_picture(tested.name, picture, enlarged)
+            on_picture(tested.name, picture, upscaled)
     columns = [column for measure in measures for column in measure.columns]
-    models = tuple(_model_scores(e, scores[e.name], columns) for e in enlargers)
-    return SetScores(tested.name, len(tested.places), models)
+    models = tuple(_model_scores(e, scores[e.name], columns) for e in methods)
+    return SetScores(tested.name, len(tested.pictures), models)
 
 
 def _model_scores(
-    enlarger: Enlarger, pictures: Sequence[PictureScores], columns: Sequence[Column]
+    method: UpscalingMethod, pictures: Sequence[PictureScores], columns: Sequence[Column]
 ) -> ModelScores:
     means = {
         column.key: _mean([picture.values[column.key] for picture in pictures], column)
         for column in columns
     }
     return ModelScores(
-        enlarger.name,
-        enlarger.degradation,
-        enlarger.precision,
-        enlarger.matches_histogram,
+        method.name,
+        method.degradation,
+        method.precision,
+        method.matches_histogram,
         tuple(pictures),
         means,
     )
@@ -177,19 +176,19 @@ def _mean(values: Sequence[float], column: Column) -> float:
 
 
 def _degradation_of(protocol: Protocol) -> Degradation:
-    """How to make low resolutions; of no account where all are given."""
+    """Return how to make low resolutions; unused where all come from files."""
     known: tuple[Degradation, ...] = get_args(Degradation)
     return next((name for name in known if name == protocol.degradation), DEGRADATIONS[0])
 
 
 def _check_large_enough(
-    place: PicturePlace, measures: Sequence[Measure], protocol: Protocol
+    files: PictureFiles, measures: Sequence[Measure], protocol: Protocol
 ) -> None:
     scale = protocol.scale
-    inside = min(side // scale * scale - 2 * protocol.shave for side in (place.width, place.height))
-    needed = max([measure.minimum_size for measure in measures], default=1)
-    if inside < needed:
+    inside = min(side // scale * scale - 2 * protocol.shave for side in (files.width, files.height))
+    minimum = max([measure.minimum_size for measure in measures], default=1)
+    if inside < minimum:
         raise PictureError(
-            f"{place.truth} is {place.width}×{place.height} pixels; {protocol.shave} are cut from "
-            f"each border and {needed}×{needed} are needed of the rest: leave it out"
+            f"{files.truth} is {files.width}×{files.height} pixels; {protocol.shave} are cut from "
+            f"each border and {minimum}×{minimum} are needed of the rest: leave it out"
         )

@@ -1,4 +1,7 @@
-"""When, where and by what a number was measured: it travels with every result we publish."""
+"""How an evaluation was measured: date, hardware, versions, commit, command.
+
+Every published result carries them.
+"""
 
 import os
 import subprocess
@@ -15,14 +18,14 @@ RECORDED_PACKAGES = ("torch", "openvino", "numpy")
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Those of a measurement.
+    """The circumstances of a measurement.
 
     Attributes:
         date: ISO date.
         hardware: processor and cores that this process may use.
         versions: of the packages that compute.
-        commit: of the program; None where it is not run from a repository.
-        command: to measure again.
+        commit: of the program; None outside a repository.
+        command: that repeats the measurement.
     """
 
     date: str
@@ -32,18 +35,18 @@ class Circumstances:
     command: str
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Return all fields, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
-        """All of it in one line of Markdown."""
+        """Return all fields in one line of Markdown."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         commit = f", commit {self.commit}" if self.commit else ""
         return f"{self.date}, {self.hardware}, {versions}{commit}. Command: `{self.command}`."
 
 
 def circumstances(command: str, *, packages: Sequence[str] = RECORDED_PACKAGES) -> Circumstances:
-    """Return the circumstances of what is measured now, by this command, with these packages."""
+    """Return the circumstances of a measurement by this process; `packages` give their versions."""
     return Circumstances(
         date=datetime.now(UTC).date().isoformat(),
         hardware=processor(),
@@ -54,12 +57,12 @@ def circumstances(command: str, *, packages: Sequence[str] = RECORDED_PACKAGES) 
 
 
 def processor() -> str:
-    """Name the processor and say how many cores this process may use."""
+    """Return the name of the processor and the number of cores this process may use."""
     return f"{processor_name()}, {num_cores()} cores"
 
 
 def load_average() -> float | None:
-    """Return how many processes wanted a core in the last minute; None where it is not known."""
+    """Return the mean number of runnable processes in the last minute; None where it is unknown."""
     try:
         return round(os.getloadavg()[0], 1)
     except (AttributeError, OSError):
@@ -67,7 +70,7 @@ def load_average() -> float | None:
 
 
 def _commit() -> str | None:
-    """The commit of the repository that this very file is tracked in."""
+    """Return the commit of the repository that tracks this file, if one does."""
     here = Path(__file__).resolve()
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return None
@@ -76,9 +79,9 @@ def _commit() -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        answer = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
         )
     except OSError:
         return None
-    return answer.stdout.strip() if answer.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""The comparison sheet: a crop of the truth beside each enlargement of it, pixel by pixel."""
+"""The comparison sheet: a crop of each truth beside its upscaled versions, pixel by pixel."""
 
 import heapq
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from impasto.errors import SettingError
 from impasto.evaluation.picture_sets import PictureSet, TestPicture
-from impasto.evaluation.upscalers import BICUBIC
+from impasto.evaluation.upscaling_methods import BICUBIC
 from impasto.images.contact_sheet import contact_sheet
 
 CROP_SIZE = 96
 MAXIMUM_ROWS = 4
 CELL_SIZE = 288
-"""Crops are enlarged by whole numbers to about so many pixels, so that each pixel is seen."""
+"""Approximate size of a cell; crops are magnified by a whole number, so that each pixel shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Crop:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """A crop from `NAME:x,y,w,h`.
+        """Return the crop of `NAME:x,y,w,h`.
 
         Raises:
             SettingError: the text is none, or the numbers are out of range.
@@ -57,7 +57,7 @@ class Crop:
         return cls(name, left, top, width, height)
 
     def names(self, picture: str) -> bool:
-        """Whether this is the picture that is meant."""
+        """Whether the crop is of this picture."""
         return self.picture in (picture, picture.rpartition("/")[2])
 
 
@@ -66,8 +66,8 @@ class ComparisonSheet:
     """Collects crops while an evaluation runs, and draws them.
 
     Attributes:
-        crops: to be shown; none means those with most detail, `MAXIMUM_ROWS` at most, one of a
-            picture.
+        crops: to show; none means the crop with most detail of each picture, and of these
+            `MAXIMUM_ROWS` at most.
     """
 
     crops: Sequence[Crop] = ()
@@ -75,41 +75,41 @@ class ComparisonSheet:
     _num_seen: int = 0
 
     def check(self, sets: Sequence[PictureSet]) -> None:
-        """Refuse crops that no picture has; worth asking before long work.
+        """Refuse crops that no picture has; to be called before the evaluation.
 
         Raises:
             SettingError: no such picture, or it is too small for the crop.
         """
-        places = [place for tested in sets for place in tested.places]
+        pictures = [files for tested in sets for files in tested.pictures]
         for crop in self.crops:
-            found = [place for place in places if crop.names(place.name)]
-            if not found:
+            matching = [files for files in pictures if crop.names(files.name)]
+            if not matching:
                 raise SettingError(
                     f"a crop is asked of {crop.picture!r}; expected a picture of the sets, such "
-                    f"as {places[0].name!r}"
+                    f"as {pictures[0].name!r}"
                 )
-            for place in found:
-                if crop.left + crop.width > place.width or crop.top + crop.height > place.height:
+            for files in matching:
+                if crop.left + crop.width > files.width or crop.top + crop.height > files.height:
                     raise SettingError(
                         f"the crop {crop.left},{crop.top},{crop.width},{crop.height} reaches "
-                        f"beyond {crop.picture}, which has {place.width}×{place.height} pixels"
+                        f"beyond {crop.picture}, which has {files.width}×{files.height} pixels"
                     )
 
     def add(
-        self, set_name: str, picture: TestPicture, enlarged: Mapping[str, NDArray[np.float32]]
+        self, set_name: str, picture: TestPicture, upscaled: Mapping[str, NDArray[np.float32]]
     ) -> None:
-        """Take what is to be shown of a picture."""
+        """Take the crops of a picture."""
         if not self.crops:
-            crop, detail = _most_detailed(picture, enlarged[BICUBIC])
-            self._take(detail, set_name, crop, picture, enlarged)
+            crop, detail = _most_detailed(picture, upscaled[BICUBIC])
+            self._take(detail, set_name, crop, picture, upscaled)
             if len(self._rows) > MAXIMUM_ROWS:
                 heapq.heappop(self._rows)
-        for place, crop in enumerate(self.crops):
+        for index, crop in enumerate(self.crops):
             if crop.names(picture.name):
-                self._take(-place, set_name, crop, picture, enlarged)
+                self._take(-index, set_name, crop, picture, upscaled)
 
     def draw(self) -> NDArray[np.float32]:
-        """The sheet, H×W×3 float32 in [0, 1]: the truth, then the enlargements in their order."""
+        """Return the sheet, H×W×3 float32 in [0, 1]: the truth, then the methods in their order."""
         rows = [row for *_, row in sorted(self._rows, reverse=True)]
         cells = [[_magnified(picture) for picture in row.pictures] for row in rows]
         size = max(max(picture.shape[:2]) for row in cells for picture in row)
@@ -126,13 +126,13 @@ class ComparisonSheet:
         set_name: str,
         crop: Crop,
         picture: TestPicture,
-        enlarged: Mapping[str, NDArray[np.float32]],
+        upscaled: Mapping[str, NDArray[np.float32]],
     ) -> None:
-        shown = {"truth": picture.truth, **enlarged}
+        versions = {"truth": picture.truth, **upscaled}
         rows = slice(crop.top, crop.top + crop.height)
         columns = slice(crop.left, crop.left + crop.width)
-        pictures = [rgb[rows, columns].copy() for rgb in shown.values()]
-        row = _Row(f"{set_name} {picture.name}", list(shown), pictures)
+        pictures = [rgb[rows, columns].copy() for rgb in versions.values()]
+        row = _Row(f"{set_name} {picture.name}", list(versions), pictures)
         self._num_seen += 1
         heapq.heappush(self._rows, (rank, -self._num_seen, row))
 
@@ -145,7 +145,7 @@ class _Row:
 
 
 def _most_detailed(picture: TestPicture, bicubic: NDArray[np.float32]) -> tuple[Crop, float]:
-    """The window whose truth differs most from bicubic enlargement, and by how much."""
+    """Return the window whose truth differs most from bicubic upscaling, and by how much."""
     lost = np.abs(picture.truth - bicubic).mean(axis=2, dtype=np.float64)
     height, width = (min(CROP_SIZE, size) for size in lost.shape)
     sums = np.pad(lost.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))

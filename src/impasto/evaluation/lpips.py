@@ -1,8 +1,8 @@
-"""LPIPS, for those who have the weights it was fitted on; none are shipped.
+"""LPIPS, with weights from the user; none are shipped.
 
-Its heads were fitted to people's judgements on torchvision's VGG-16, trained otherwise and given
-pictures otherwise than the original that the loss network holds. With the original's features the
-heads compute another number, which must not be called LPIPS; hence both come from the user.
+Its heads were fitted to human judgements on torchvision's VGG-16. The loss network holds the
+original VGG-16, which was trained differently and takes pictures in another range: with its
+features the heads compute another number, which must not be called LPIPS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from impasto.errors import PictureError, WeightsError
 from impasto.evaluation.features import to_tensor
-from impasto.evaluation.measures import Column, Judge, Measure
+from impasto.evaluation.measures import Column, Measure, Scorer
 from impasto.evaluation.picture_sets import TestPicture
 from impasto.losses.loss_network import NUM_CHANNELS_BY_BLOCK, NUM_CONVOLUTIONS_BY_BLOCK
 from impasto.metrics.fidelity import Protocol
@@ -33,11 +33,11 @@ _TINY = 1e-10
 
 
 def _convolution_keys() -> list[list[str]]:
-    """Where each block's convolutions are in torchvision's `vgg16().features`."""
-    place, blocks = 0, []
+    """Return the names of each block's convolutions in torchvision's VGG-16."""
+    position, blocks = 0, []
     for num_convolutions in NUM_CONVOLUTIONS_BY_BLOCK:
-        blocks.append([f"features.{place + 2 * i}" for i in range(num_convolutions)])
-        place += 2 * num_convolutions + 1  # a ReLU after each, a pooling after all
+        blocks.append([f"features.{position + 2 * i}" for i in range(num_convolutions)])
+        position += 2 * num_convolutions + 1  # a ReLU after each, a pooling after all
     return blocks
 
 
@@ -49,7 +49,7 @@ class Lpips(nn.Module):
     """The learned distance of Zhang et al. 2018, version 0.1, `vgg`.
 
     Features after the last ReLU of each block are divided by their length over the channels;
-    squared differences are weighed by channel, averaged over places and summed over blocks.
+    squared differences are weighed by channel, averaged over positions and summed over blocks.
 
     Source: Zhang et al. 2018, *The Unreasonable Effectiveness of Deep Features as a Perceptual
     Metric*, section 3.
@@ -106,14 +106,14 @@ class Lpips(nn.Module):
         if float(pictures.min()) < 0 or float(pictures.max()) > 1:
             raise PictureError("LPIPS was given values outside [0, 1]; expected RGB in [0, 1]")
         activations = (2 * pictures - 1 - self.shift) / self.spread
-        found = []
+        features = []
         for index, block in enumerate(self.blocks):
             if index:
                 activations = F.max_pool2d(activations, 2)
             activations = block(activations)
             length = activations.square().sum(dim=1, keepdim=True).sqrt()
-            found.append(activations / (length + _TINY))
-        return found
+            features.append(activations / (length + _TINY))
+        return features
 
     def distance(self, features: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         """The distance of each picture, N, from what `features` returned."""
@@ -134,7 +134,7 @@ class Lpips(nn.Module):
 
 
 def read_lpips(files: Sequence[Path]) -> Lpips:
-    """LPIPS from one or several safetensors files that together hold all its weights.
+    """Return LPIPS from one or several safetensors files that together hold all its weights.
 
     Raises:
         WeightsError: a file cannot be read, or the weights do not fit.
@@ -153,37 +153,37 @@ def read_lpips(files: Sequence[Path]) -> Lpips:
 
 
 def lpips_measure(protocol: Protocol, network: Lpips) -> Measure:
-    """LPIPS as a measure.
+    """Return LPIPS as a measure.
 
     Args:
         protocol: says how much of the border is cut.
         network: with its weights.
     """
-    said = (
+    protocol_text = (
         "Zhang et al. 2018, vgg, by the weights given, on RGB rounded to 8 bits, "
         f"{protocol.shave} pixels cut from each border"
     )
 
-    def against(picture: TestPicture) -> Judge:
+    def scorer_for(picture: TestPicture) -> Scorer:
         with torch.no_grad():
             target = network.features(to_tensor(picture.truth, protocol.shave))
 
-        def judge(enlarged: NDArray[np.float32]) -> tuple[float, ...]:
+        def scorer(upscaled: NDArray[np.float32]) -> tuple[float, ...]:
             with torch.no_grad():
-                features = network.features(to_tensor(enlarged, protocol.shave))
+                features = network.features(to_tensor(upscaled, protocol.shave))
                 return (float(network.distance(features, target)[0]),)
 
-        return judge
+        return scorer
 
-    return Measure((Column("lpips", "LPIPS", 4, said),), MINIMUM_SIZE, against)
+    return Measure((Column("lpips", "LPIPS", 4, protocol_text),), MINIMUM_SIZE, scorer_for)
 
 
 def _copy(tensors: Mapping[str, Tensor], key: str, parameter: Tensor) -> None:
     tensor = tensors.get(key)
     if tensor is None or tensor.shape != parameter.shape or not tensor.is_floating_point():
-        found = "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
+        actual = "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
         raise WeightsError(
-            f"LPIPS: {key} is {found}; expected a float type and shape {tuple(parameter.shape)}: "
+            f"LPIPS: {key} is {actual}; expected a float type and shape {tuple(parameter.shape)}: "
             "give torchvision's VGG-16 and LPIPS' heads as safetensors"
         )
     with torch.no_grad():

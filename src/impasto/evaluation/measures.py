@@ -1,4 +1,4 @@
-"""What is measured of an enlarged picture, each number with its protocol.
+"""The measures of an upscaled picture, each with its protocol.
 
 PSNR and SSIM, and the spectrum, need numpy only; measures that need torch are in `features` and
 `lpips`.
@@ -31,8 +31,8 @@ from impasto.metrics.spectrum import (
 
 Mean = Literal["arithmetic", "geometric"]
 
-Judge = Callable[[NDArray[np.float32]], tuple[float, ...]]
-"""An enlarged picture of the truth's size to its numbers, one for each column."""
+Scorer = Callable[[NDArray[np.float32]], tuple[float, ...]]
+"""Returns the scores of an upscaled picture of the truth's size, one for each column."""
 
 _SPECTRUM_WORDS = {
     "energy": "energy near the frequencies of the period",
@@ -49,8 +49,8 @@ class Column:
         key: in JSON.
         title: in tables, with the unit.
         decimals: in tables.
-        protocol: everything that moves the number, in words.
-        mean: over pictures; of ratios it is geometric.
+        protocol: everything that affects the number, in words.
+        mean: over pictures; geometric for ratios.
     """
 
     key: str
@@ -65,37 +65,37 @@ class Measure:
     """Columns that are computed together.
 
     Attributes:
-        columns: what it gives.
+        columns: of its scores.
         minimum_size: of the picture without its border, in pixels each way.
-        against: a truth to what judges pictures by it, so that its own part is computed once.
+        scorer_for: returns the scorer for a truth, whose own part is computed once.
     """
 
     columns: tuple[Column, ...]
     minimum_size: int
-    against: Callable[[TestPicture], Judge]
+    scorer_for: Callable[[TestPicture], Scorer]
 
 
 def fidelity(protocol: Protocol) -> Measure:
-    """PSNR and SSIM."""
+    """Return the measure of PSNR and SSIM."""
     columns = (
         Column("psnr", "PSNR, dB", 2, protocol.psnr),
         Column("ssim", "SSIM", 4, protocol.ssim),
     )
 
-    def against(picture: TestPicture) -> Judge:
+    def scorer_for(picture: TestPicture) -> Scorer:
         truth = _plane(picture.truth, picture, protocol)
 
-        def judge(enlarged: NDArray[np.float32]) -> tuple[float, ...]:
-            plane = _plane(enlarged, picture, protocol)
+        def scorer(upscaled: NDArray[np.float32]) -> tuple[float, ...]:
+            plane = _plane(upscaled, picture, protocol)
             return psnr(plane, truth), ssim(plane, truth)
 
-        return judge
+        return scorer
 
-    return Measure(columns, SSIM_WINDOW, against)
+    return Measure(columns, SSIM_WINDOW, scorer_for)
 
 
 def spectrum(protocol: Protocol) -> Measure:
-    """Energy and peak of the spectrum at each period of a grid, over the truth's."""
+    """Return the measure of the spectrum at a grid's periods: energy and peak over the truth's."""
     columns = tuple(
         Column(
             f"{key}_{period}",
@@ -108,20 +108,20 @@ def spectrum(protocol: Protocol) -> Measure:
         for period in GRID_PERIODS
     )
 
-    def against(picture: TestPicture) -> Judge:
+    def scorer_for(picture: TestPicture) -> Scorer:
         truth = _spectral(_plane(picture.truth, picture, protocol))
 
-        def judge(enlarged: NDArray[np.float32]) -> tuple[float, ...]:
-            found = _spectral(_plane(enlarged, picture, protocol))
-            return tuple((a + _TINY) / (b + _TINY) for a, b in zip(found, truth, strict=True))
+        def scorer(upscaled: NDArray[np.float32]) -> tuple[float, ...]:
+            energies = _spectral(_plane(upscaled, picture, protocol))
+            return tuple((a + _TINY) / (b + _TINY) for a, b in zip(energies, truth, strict=True))
 
-        return judge
+        return scorer
 
-    return Measure(columns, MINIMUM_SPECTRUM_SIZE, against)
+    return Measure(columns, MINIMUM_SPECTRUM_SIZE, scorer_for)
 
 
 def shaved_levels(rgb: NDArray[np.float32], border: int) -> NDArray[np.float32]:
-    """A picture as colour measures compare it: without its border, in 8-bit levels k / 255.
+    """Return a picture for colour measures: without its border, in 8-bit levels k / 255.
 
     Args:
         rgb: H×W×3 float32, [0, 1] or a little beyond.

@@ -1,4 +1,4 @@
-"""Photographs as evaluations see them: squares of one size, and results at the 8 bits of a file."""
+"""Photographs for measurements: squares of one size, and results rounded to 8 bits as in a file."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ Pixels = NDArray[np.float32]
 
 
 def square(photo: Path, size: int) -> Pixels:
-    """Return the centre of a photograph as a square of `size` pixels, scaled up where it must be.
+    """Return the centre of a photograph as a square of `size` pixels, upscaled if it is smaller.
 
     Raises:
         PictureFileError: the photograph cannot be read.
@@ -29,7 +29,7 @@ def square(photo: Path, size: int) -> Pixels:
 
 
 def short_side_of(photo: Path) -> int:
-    """Return the pixels of a photograph's shorter side.
+    """Return a photograph's shorter side in pixels.
 
     Raises:
         PictureFileError: the photograph cannot be read.
@@ -38,10 +38,10 @@ def short_side_of(photo: Path) -> int:
 
 
 def stylized(predictor: Predictor, photograph: Pixels) -> Pixels:
-    """Return what a model makes of a picture, as a file of 8 bits would hold it."""
+    """Return the stylized picture of a photograph, as an 8-bit file would hold it."""
     return at_8_bits(predictor(photograph))
 
 
 def at_8_bits(picture: Pixels) -> Pixels:
-    """Return a picture as a file of 8 bits would hold it."""
+    """Return a picture as an 8-bit file would hold it."""
     return to_bytes(picture.clip(0, 1)).astype(np.float32) / np.float32(255)

@@ -1,6 +1,6 @@
-"""Test pictures: high-resolution truths, and their low resolutions, made here or given.
+"""Test pictures: high-resolution truths and their low resolutions, from files or made here.
 
-Everything that can be wrong with a set is found before anything is measured.
+A set with an error is refused before anything is measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from impasto.runtime.input_pictures import fill_transparent
 
 
 @dataclass(frozen=True, slots=True)
-class PicturePlace:
-    """Where a test picture is.
+class PictureFiles:
+    """The files of a test picture.
 
     Attributes:
         name: its path within the set, without the suffix.
@@ -28,7 +28,7 @@ class PicturePlace:
         width: of the truth in pixels.
         height: of the truth in pixels.
         is_grey: the truth's file is grey: its own values are its luminance.
-        low_resolution: the file of its low resolution; None where it is made of the truth.
+        low_resolution: the file of its low resolution; None where it is made from the truth.
     """
 
     name: str
@@ -45,11 +45,11 @@ class PictureSet:
 
     Attributes:
         name: of the folder.
-        places: of the pictures, by name.
+        pictures: their files, by name.
     """
 
     name: str
-    places: tuple[PicturePlace, ...]
+    pictures: tuple[PictureFiles, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +57,7 @@ class TestPicture:
     """A test picture in memory; both arrays hold 8-bit levels k / 255.
 
     Attributes:
-        name: as in its place.
+        name: as of its files.
         truth: H×W×3 float32 in [0, 1], H and W multiples of the scale.
         low_resolution: H/scale × W/scale × 3 float32 in [0, 1].
         is_grey: the truth's file is grey.
@@ -72,12 +72,12 @@ class TestPicture:
 
 
 def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = None) -> PictureSet:
-    """The test pictures of a folder, each with its low resolution where these are given.
+    """Return the test pictures of a folder, with their low resolutions if those have a folder.
 
     Args:
         folder: of truths, and of folders of them.
-        scale: by how much the low resolutions are smaller.
-        low_resolution: a folder with one picture for each truth: of the same name whatever the
+        scale: ratio of the sizes of truth and low resolution.
+        low_resolution: a folder with one picture for each truth: of the same name with any
             suffix, or with `x4` (the scale) after the name.
 
     Raises:
@@ -89,51 +89,58 @@ def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = Non
     paired: dict[str, Path] = {}
     if low_resolution is not None:
         paired = {name: _pair(name, lows, low_resolution, scale) for name in truths}
-        _check_all_used(paired, lows, folder)
-    places = tuple(_place(name, path, paired.get(name), scale) for name, path in truths.items())
-    return PictureSet(folder.resolve().name, places)
+        unpaired = sorted(set(lows.values()) - set(paired.values()))
+        if unpaired:
+            raise PictureFileError(
+                f"{unpaired[0]} has no truth in {folder} ({len(unpaired)} such); expected one of "
+                "its name"
+            )
+    pictures = tuple(
+        _files_of(name, path, paired.get(name), scale) for name, path in truths.items()
+    )
+    return PictureSet(folder.resolve().name, pictures)
 
 
 def pictures_of(name: str, truths: Sequence[Path], *, scale: int) -> PictureSet:
-    """The test pictures in these files, whose low resolutions are made from them.
+    """Return the test pictures in these files; their low resolutions are made from them.
 
     Args:
         name: of the set.
         truths: files, with names that differ in more than the suffix.
-        scale: by how much the low resolutions are smaller.
+        scale: ratio of the sizes of truth and low resolution.
 
     Raises:
         PictureFileError: a file is no picture.
     """
-    return PictureSet(name, tuple(_place(path.stem, path, None, scale) for path in truths))
+    return PictureSet(name, tuple(_files_of(path.stem, path, None, scale) for path in truths))
 
 
 def load_test_picture(
-    place: PicturePlace, *, scale: int, degradation: Degradation = "bicubic"
+    files: PictureFiles, *, scale: int, degradation: Degradation = "bicubic"
 ) -> TestPicture:
     """Read a truth, cropped to a multiple of the scale, and read or make its low resolution.
 
     Args:
-        place: where it is.
-        scale: by how much the low resolution is smaller.
-        degradation: how it is made, where it is not given.
+        files: of the picture.
+        scale: ratio of the sizes of truth and low resolution.
+        degradation: how a low resolution without a file is made.
 
     Raises:
         PictureFileError: a file cannot be read.
         PictureError: the picture is smaller than the scale.
     """
-    truth = _read(place.truth)
+    truth = _read(files.truth)
     height, width = (size // scale * scale for size in truth.shape[:2])
     truth = np.ascontiguousarray(truth[:height, :width])
-    if place.low_resolution is not None:
-        low = _read(place.low_resolution)
-        _check_size(place, low.shape[1], low.shape[0], scale)
+    if files.low_resolution is not None:
+        low = _read(files.low_resolution)
+        _check_size(files, low.shape[1], low.shape[0], scale)
     else:
         try:
             low = degrade(truth, scale=scale, degradation=degradation)
         except PictureError as error:
-            raise PictureError(f"{place.truth}: {error}") from None
-    return TestPicture(place.name, truth, low, place.is_grey)
+            raise PictureError(f"{files.truth}: {error}") from None
+    return TestPicture(files.name, truth, low, files.is_grey)
 
 
 def _read(path: Path) -> NDArray[np.float32]:
@@ -141,51 +148,43 @@ def _read(path: Path) -> NDArray[np.float32]:
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder by their path in it without suffix."""
-    found: dict[str, Path] = {}
+    """Return the pictures of a folder by their path in it, without suffix."""
+    paths: dict[str, Path] = {}
     for path in list_pictures(folder):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        if name in found:
+        if name in paths:
             raise PictureFileError(
-                f"{folder} holds {found[name].name} and {path.name}; expected one picture of a name"
+                f"{folder} holds {paths[name].name} and {path.name}; expected one picture of a name"
             )
-        found[name] = path
-    if not found:
+        paths[name] = path
+    if not paths:
         raise PictureFileError(f"{folder} holds no pictures; expected test pictures in it")
-    return found
+    return paths
 
 
 def _pair(name: str, lows: Mapping[str, Path], folder: Path, scale: int) -> Path:
-    for wanted in (name, f"{name}x{scale}"):
-        if wanted in lows:
-            return lows[wanted]
+    for low_name in (name, f"{name}x{scale}"):
+        if low_name in lows:
+            return lows[low_name]
     raise PictureFileError(
         f"{folder} has no low resolution of the picture {name!r}; expected {name}.png or "
         f"{name}x{scale}.png, or another suffix"
     )
 
 
-def _check_all_used(paired: Mapping[str, Path], lows: Mapping[str, Path], folder: Path) -> None:
-    left = sorted(set(lows.values()) - set(paired.values()))
-    if left:
-        raise PictureFileError(
-            f"{left[0]} has no truth in {folder} ({len(left)} such); expected one of its name"
-        )
-
-
-def _place(name: str, truth: Path, low: Path | None, scale: int) -> PicturePlace:
+def _files_of(name: str, truth: Path, low: Path | None, scale: int) -> PictureFiles:
     header = read_header(truth)
-    place = PicturePlace(name, truth, header.width, header.height, header.is_grey, low)
+    files = PictureFiles(name, truth, header.width, header.height, header.is_grey, low)
     if low is not None:
         low_header = read_header(low)
-        _check_size(place, low_header.width, low_header.height, scale)
-    return place
+        _check_size(files, low_header.width, low_header.height, scale)
+    return files
 
 
-def _check_size(place: PicturePlace, width: int, height: int, scale: int) -> None:
-    expected = (place.width // scale, place.height // scale)
+def _check_size(files: PictureFiles, width: int, height: int, scale: int) -> None:
+    expected = (files.width // scale, files.height // scale)
     if (width, height) != expected:
         raise PictureFileError(
-            f"{place.low_resolution} is {width}×{height}; expected {expected[0]}×{expected[1]}: "
-            f"{place.truth} is {place.width}×{place.height}, and the scale {scale}"
+            f"{files.low_resolution} is {width}×{height}; expected {expected[0]}×{expected[1]}: "
+            f"{files.truth} is {files.width}×{files.height}, and the scale {scale}"
         )

@@ -10,11 +10,11 @@ from impasto.system.visible_text import visible
 
 
 def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:
-    """A table of means, the protocol of its numbers, and tables of all pictures where asked for.
+    """Return a table of means, its protocol, and on request tables of all pictures.
 
     Args:
-        evaluation: what was measured.
-        per_picture: one row for each picture and model as well.
+        evaluation: its scores.
+        per_picture: add a row for each picture and method.
     """
     parts = [f"## Super-resolution ×{evaluation.protocol.scale}", _table_of_means(evaluation)]
     parts.append(_protocol(evaluation))
@@ -25,7 +25,7 @@ def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything, picture by picture, as plain data; infinite PSNR is null."""
+    """Return all scores, picture by picture, as plain data; infinite PSNR is null."""
     return {
         "scale": evaluation.protocol.scale,
         "degradation": evaluation.protocol.degradation,
@@ -46,10 +46,10 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def card_scores(evaluation: Evaluation, model: str) -> dict[str, Any]:
-    """What a model's card is to say of an evaluation: means by set, with the protocol of each.
+    """Return the entry of an evaluation in a model's card: means by set, each with its protocol.
 
     Args:
-        evaluation: what was measured.
+        evaluation: its scores.
         model: the name of its row.
     """
     protocol = evaluation.protocol
@@ -70,15 +70,19 @@ def card_scores(evaluation: Evaluation, model: str) -> dict[str, Any]:
 
 
 def cell(value: float, column: Column) -> str:
-    """A number as a table shows it."""
+    """Return a number as text for a table."""
     return "∞" if math.isinf(value) else f"{value:.{column.decimals}f}"
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown."""
+    """Return a table in Markdown."""
     names = list(head)
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join("| " + " | ".join(_escaped(text) for text in line) + " |" for line in lines)
+
+    def escaped(text: str) -> str:
+        return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
+
+    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
 
 
 def _table_of_means(evaluation: Evaluation) -> str:
@@ -110,7 +114,7 @@ def _protocol(evaluation: Evaluation) -> str:
 
 
 def _columns(evaluation: Evaluation) -> list[str]:
-    """How the columns came about, those of one protocol together; the luminance once, as Y."""
+    """Return how the columns were measured, grouped by protocol; the luminance once, as Y."""
     titles_by_protocol: dict[str, list[str]] = {}
     for column in evaluation.columns:
         titles_by_protocol.setdefault(column.protocol, []).append(column.title.split(",")[0])
@@ -153,7 +157,3 @@ def _model_as_json(model: ModelScores) -> dict[str, Any]:
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     return {key: round(value, 6) if math.isfinite(value) else None for key, value in values.items()}
-
-
-def _escaped(text: str) -> str:
-    return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")

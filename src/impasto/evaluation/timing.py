@@ -1,4 +1,4 @@
-"""How long things take, compared fairly: in turns, by the median."""
+"""Compare how long functions take: in turns, by the median."""
 
 import statistics
 import time
@@ -12,10 +12,10 @@ def median_seconds(
     num_warmups: int = 2,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """Time each candidate in turn, round by round, so that a drift of the machine hits all.
+    """Time each candidate in turn, round by round, so that all share a drift of the machine.
 
     Args:
-        candidates: what to run, by name.
+        candidates: functions by name.
         num_rounds: how often each is timed, at least once.
         num_warmups: runs of each beforehand that do not count.
         clock: seconds; `time.process_time` counts this process's threads alone.

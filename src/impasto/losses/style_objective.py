@@ -8,14 +8,14 @@ and the terms are divided by that, so that one scale-free weight suits every pai
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from impasto.errors import NotFiniteError, RecipeError
-from impasto.losses.loss_network import LAYER_NAMES, FeatureExtractor
+from impasto.errors import NotFiniteError, RecipeError, SettingError
+from impasto.losses.loss_network import LAYER_NAMES, FeatureExtractor, Padding
 from impasto.losses.perceptual import (
     Reduction,
     StyleReconstructionLoss,
@@ -270,3 +270,55 @@ def layers_of(preset: StylePreset) -> tuple[str, ...]:
     wanted = {preset.content_layer, *preset.style_layers}
     ours = [layer for layer in LAYER_NAMES if layer in wanted]
     return tuple(ours + sorted(wanted.difference(LAYER_NAMES)))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveSettings:
+    """A style objective without its pictures.
+
+    Attributes:
+        preset: layers, reductions and weights.
+        weights: in place of the preset's; None takes those.
+        normalisers: what each term is divided by; None measures them on the photograph, where the
+            preset is balanced.
+        padding: of the loss network.
+    """
+
+    preset: StylePreset
+    weights: StyleWeights | None = None
+    normalisers: LossScales | None = None
+    padding: Padding = "reflect"
+
+
+def objective_settings(
+    preset: str = "default",
+    *,
+    content_layer: str | None = None,
+    style_layers: tuple[str, ...] | None = None,
+    style_balance: float = 1.0,
+) -> ObjectiveSettings:
+    """Return a preset's objective, with other layers or another weight of style.
+
+    Args:
+        preset: its name.
+        content_layer: in place of the preset's.
+        style_layers: in place of the preset's, at least one.
+        style_balance: factor on the weight of style.
+
+    Raises:
+        SettingError: an unknown layer, no style layer, or a balance that is not above 0.
+        RecipeError: an unknown preset.
+    """
+    chosen = find_preset(preset)
+    layers: dict[str, Any] = {"content_layer": content_layer, "style_layers": style_layers}
+    changes = {name: value for name, value in layers.items() if value is not None}
+    chosen = chosen.model_copy(update=changes)
+    unknown = [layer for layer in layers_of(chosen) if layer not in LAYER_NAMES]
+    if unknown or not chosen.style_layers:
+        raise SettingError(
+            f"layers given: {', '.join(unknown) or 'none'}; expected among {', '.join(LAYER_NAMES)}"
+        )
+    if not 0 < style_balance < float("inf"):
+        raise SettingError(f"the style balance is {style_balance:g}; expected a number above 0")
+    weights = chosen.weights.model_copy(update={"style": chosen.weights.style * style_balance})
+    return ObjectiveSettings(chosen, weights)

@@ -1,7 +1,7 @@
-"""What the losses keep and lose: pictures found from features, or from Gram matrices, alone.
+"""Invert the losses: search for pictures by their features, or by their Gram matrices, alone.
 
-A picture is searched for, beginning with white noise, that a loss cannot tell from the target. What
-it still has in common with the target is what the loss sees; the rest is what it leaves free.
+The search begins with white noise and ends with a picture that the loss cannot distinguish from the
+target. Properties that both share are those that the loss sees; it leaves the others free.
 Source: Johnson et al. 2016, figures 3 and 4; Mahendran and Vedaldi 2015.
 """
 
@@ -19,7 +19,7 @@ from impasto.losses.perceptual import (
 )
 from impasto.losses.style_objective import PAPER_STYLE_LAYERS, LossTerms
 from impasto.optimization.picture_optimizer import (
-    Judge,
+    Objective,
     OnOptimization,
     OptimizationSettings,
     optimize_picture,
@@ -28,14 +28,14 @@ from impasto.optimization.picture_optimizer import (
 from impasto.tensors import Pictures, check_pictures
 
 PAPER_FEATURE_LAYERS = ("relu2_2", "relu3_3", "relu4_3", "relu5_1", "relu5_3")
-"""Those of figure 3."""
+"""The layers of figure 3."""
 
 PAPER_STYLE_SETS = tuple(PAPER_STYLE_LAYERS[:count] for count in range(1, 5))
-"""Those of figure 4: one layer, two, three and four."""
+"""The sets of layers of figure 4: one layer, two, three and four."""
 
 FEATURE_SMOOTHNESS, STYLE_SMOOTHNESS = 0.5, 0.05
 """Weights of the total variation, where loss and total variation are divided by their values at the
-start. The paper does not say its own. With less, deep layers leave noise that no layer sees."""
+start. The paper does not state its own. With less, deep layers leave noise that no layer sees."""
 
 
 def invert_features(
@@ -102,9 +102,9 @@ def invert_style(
         }
 
     def distance(pictures: Tensor) -> Tensor:
-        found = network(pictures)
+        features = network(pictures)
         by_layer = [
-            style_reconstruction_loss(gram_matrix(found[layer]), gram) / at_start[layer]
+            style_reconstruction_loss(gram_matrix(features[layer]), gram) / at_start[layer]
             for layer, gram in grams.items()
         ]
         return torch.stack(by_layer).mean()
@@ -120,28 +120,29 @@ def _search(
     on_progress: OnOptimization,
 ) -> Tensor:
     start = _noise(target, settings)
+    objective = _smoothed(distance, start, smoothness)
     size = (target.shape[2], target.shape[3])
-    judge = _judge(distance, start, smoothness)
-    return optimize_picture(lambda _: judge, [size], start, settings, on_progress=on_progress)
+    return optimize_picture(lambda _: objective, [size], start, settings, on_progress=on_progress)
 
 
-def _judge(distance: Callable[[Tensor], Tensor], start: Tensor, smoothness: float) -> Judge:
+def _smoothed(distance: Callable[[Tensor], Tensor], start: Tensor, smoothness: float) -> Objective:
+    """Return distance plus total variation, each divided by its value at the start."""
     with torch.no_grad():
-        scale = distance(start)
-        roughness = total_variation_loss(start, reduction="mean")
+        distance_at_start = distance(start)
+        variation_at_start = total_variation_loss(start, reduction="mean")
 
-    def judge(pictures: Pictures) -> LossTerms:
+    def objective(pictures: Pictures) -> LossTerms:
         unweighted = {
             "distance": distance(pictures),
             "total_variation": total_variation_loss(pictures, reduction="mean"),
         }
         weighted = {
-            "distance": unweighted["distance"] / scale,
-            "total_variation": unweighted["total_variation"] * (smoothness / roughness),
+            "distance": unweighted["distance"] / distance_at_start,
+            "total_variation": unweighted["total_variation"] * (smoothness / variation_at_start),
         }
         return LossTerms(torch.stack(list(weighted.values())).sum(), weighted, unweighted)
 
-    return judge
+    return objective
 
 
 def _noise(target: Tensor, settings: OptimizationSettings) -> Tensor:

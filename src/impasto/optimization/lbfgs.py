@@ -1,132 +1,140 @@
-"""Projected L-BFGS: a smooth function of a tensor made small within bounds.
+"""Projected L-BFGS: minimise a smooth function of a tensor within bounds.
 
-It minimises any smooth function and knows nothing of pictures; `picture_optimizer` gives it one.
-Every step is clipped to the bounds, as in Johnson et al. 2016, section 4.1. A step leads to where
-the quadratic model (`quadratic_model`) is lowest. What is at a bound and pushed against it stays
-there, and what would go beyond one is sent to it, so that clipping undoes next to nothing.
+Every step is clipped to the bounds, as in Johnson et al. 2016, section 4.1. A step leads to the
+minimum of the quadratic model (`quadratic_model`) within the bounds: entries that a bound holds
+stay, and entries that would leave the bounds go to them, so that clipping changes next to nothing.
 """
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from impasto.optimization.quadratic_model import Bounds, Pairs, QuadraticModel
-
-Evaluate = Callable[[Tensor], tuple[float, Tensor]]
-"""The value at a point, and the gradient there."""
+from impasto.optimization.minimizer import Bounds, Evaluate, MinimizerState
+from impasto.optimization.quadratic_model import Pairs, QuadraticModel
 
 SUFFICIENT_DECREASE = 1e-4
-"""Of what the slope promises, a step has to keep this share: Armijo's condition."""
+"""Share of the decrease that the slope predicts which a step must reach: Armijo's condition."""
 
-FEWEST_CURVATURE = 1e-10
-"""A pair whose curvature is below this share of its lengths is not learnt from."""
+SHORTEST_STEP = 1e-4
+"""Share of a direction below which the line search gives up."""
+
+MINIMUM_CURVATURE = 1e-10
+"""A pair is ignored when its curvature is below this share of the product of its lengths."""
 
 FIRST_STEP = 0.02
-"""Of the range between the bounds: the mean length of the very first step. With 0.1 pictures ended
-1 to 2 % higher, after 100 evaluations from noise (measured)."""
+"""Mean length of the first step, as a share of the range between the bounds. With 0.1 pictures
+ended 1 to 2 % higher, after 100 evaluations from noise (measured)."""
 
 
-@dataclass(slots=True)
-class LbfgsState:
-    """Where a minimisation stands: enough to go on from.
+class Lbfgs:
+    """A minimisation by projected L-BFGS; see `Minimizer`.
 
     Attributes:
-        point: the best so far.
-        value: there.
-        gradient: there.
-        pairs: steps and the changes of the gradient that they brought.
-        num_evaluations: of value and gradient, so far.
+        pairs: steps and the changes of the gradient along them.
     """
 
-    point: Tensor
-    value: float
-    gradient: Tensor
-    pairs: Pairs = field(default_factory=Pairs)
-    num_evaluations: int = 1
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        start: Tensor,
+        *,
+        bounds: Bounds,
+        history_size: int,
+        max_evaluations: int,
+    ) -> None:
+        """Evaluate the function at the start, clipped to the bounds.
 
+        Args:
+            evaluate: the function.
+            start: of any shape.
+            bounds: of every entry.
+            history_size: pairs to remember.
+            max_evaluations: in all, the one at the start included; a line search ends there.
+        """
+        self._evaluate, self._bounds = evaluate, bounds
+        self._history_size, self._max_evaluations = history_size, max_evaluations
+        self.best = bounds.clip(start.detach())
+        self.value, self._gradient = evaluate(self.best)
+        self.num_evaluations = 1
+        self.pairs = Pairs()
 
-def begin(evaluate: Evaluate, start: Tensor, *, bounds: Bounds) -> LbfgsState:
-    """Return the state at the start, clipped to the bounds: one evaluation."""
-    point = bounds.clip(start.detach())
-    value, gradient = evaluate(point)
-    return LbfgsState(point, value, gradient)
+    def step(self) -> bool:
+        """Take one step, with as many evaluations as its line search needs; the value never rises.
 
+        Returns:
+            False where not even a step along the gradient lowers the value.
+        """
+        if self.pairs:
+            model = QuadraticModel(self.pairs, self._gradient)
+            direction = model.minimum(self.best, self._bounds)
+            if bool(torch.isfinite(direction).all()) and self._search(direction):
+                return True
+            if self.num_evaluations >= self._max_evaluations:
+                return True
+            # Pairs from another region can contradict each other: start again from the gradient.
+            self.pairs.clear()
+        return self._search(self._first_direction())
 
-def advance(
-    state: LbfgsState, evaluate: Evaluate, *, bounds: Bounds, history_size: int, budget: int
-) -> bool:
-    """Take one step, of as many evaluations as its line search needs.
-
-    Args:
-        state: changed in place; its value never rises.
-        evaluate: the function.
-        bounds: of every entry.
-        history_size: pairs of steps and changes to remember.
-        budget: evaluations in all, those of the state included; at least one more.
-
-    Returns:
-        Whether it is worth going on: False where no step along the gradient itself is of use.
-    """
-
-    def search(direction: Tensor) -> bool:
-        return _search(
-            state, direction, evaluate, bounds=bounds, history_size=history_size, budget=budget
+    def state(self) -> MinimizerState:
+        """Return the best point, the gradient there, and the pairs."""
+        tensors = {"best": self.best, "best_gradient": self._gradient}
+        for index, (step, change) in enumerate(
+            zip(self.pairs.steps, self.pairs.changes, strict=True)
+        ):
+            tensors |= {f"step_{index:03d}": step, f"change_{index:03d}": change}
+        return MinimizerState(
+            tensors, {"value": self.value, "num_iterations": self.num_evaluations}
         )
 
-    if state.pairs:
-        direction = QuadraticModel(state.pairs, state.gradient).lowest(state.point, bounds)
-        if bool(torch.isfinite(direction).all()) and search(direction):
-            return True
-        if state.num_evaluations >= budget:
-            return True
-        state.pairs.clear()
-    return search(_first_direction(state, bounds))
+    def restore(self, state: MinimizerState) -> None:
+        """Continue from a state; tensors of other names are ignored."""
+        tensors = state.tensors
+        self.best, self._gradient = tensors["best"], tensors["best_gradient"]
+        steps, changes = (
+            [tensors[name] for name in sorted(tensors) if name.startswith(kind)]
+            for kind in ("step_", "change_")
+        )
+        self.pairs = Pairs.of(steps, changes, max_pairs=self._history_size)
+        self.value = state.numbers["value"]
+        self.num_evaluations = int(state.numbers["num_iterations"])
 
+    def _search(self, direction: Tensor) -> bool:
+        """Shorten a step until it lowers the value enough, and take it."""
+        length = 1.0
+        while self.num_evaluations < self._max_evaluations and length > SHORTEST_STEP:
+            point = self._bounds.clip(self.best + length * direction)
+            # Clipping bends the step, so its slope is measured along the step itself.
+            step = point - self.best
+            slope = _dot(step, self._gradient)
+            if slope >= 0:
+                return False
+            value, gradient = self._evaluate(point)
+            self.num_evaluations += 1
+            if value <= self.value + SUFFICIENT_DECREASE * slope:
+                self._remember(step, gradient - self._gradient)
+                self.best, self.value, self._gradient = point, value, gradient
+                return True
+            # The parabola through both values and the slope has its minimum here.
+            lowest = -slope / (2 * (value - self.value - slope)) if value < float("inf") else 0.1
+            length *= min(max(lowest, 0.1), 0.5)
+        return False
 
-def _search(
-    state: LbfgsState,
-    direction: Tensor,
-    evaluate: Evaluate,
-    *,
-    bounds: Bounds,
-    history_size: int,
-    budget: int,
-) -> bool:
-    """Shorten a step until it lowers the value enough, and take it."""
-    length = 1.0
-    while state.num_evaluations < budget and length > 1e-4:
-        point = bounds.clip(state.point + length * direction)
-        step = point - state.point
-        slope = _dot(step, state.gradient)
-        if slope >= 0:
-            return False
-        value, gradient = evaluate(point)
-        state.num_evaluations += 1
-        if value <= state.value + SUFFICIENT_DECREASE * slope:
-            _remember(state, step, gradient - state.gradient, history_size)
-            state.point, state.value, state.gradient = point, value, gradient
-            return True
-        # The parabola through both values and the slope has its lowest point here.
-        lowest = -slope / (2 * (value - state.value - slope)) if value < float("inf") else 0.1
-        length *= min(max(lowest, 0.1), 0.5)
-    return False
+    def _remember(self, step: Tensor, change: Tensor) -> None:
+        curvature = _dot(step, change)
+        lengths = _dot(step, step) ** 0.5, _dot(change, change) ** 0.5
+        # Without positive curvature the model's Hessian would not stay positive definite.
+        if curvature <= MINIMUM_CURVATURE * lengths[0] * lengths[1]:
+            return
+        self.pairs.add(step, change, max_pairs=self._history_size)
 
-
-def _remember(state: LbfgsState, step: Tensor, change: Tensor, history_size: int) -> None:
-    curvature = _dot(step, change)
-    if curvature <= FEWEST_CURVATURE * _dot(step, step) ** 0.5 * _dot(change, change) ** 0.5:
-        return
-    state.pairs.add(step, change, most=history_size)
-
-
-def _first_direction(state: LbfgsState, bounds: Bounds) -> Tensor:
-    """Return the way down, of a length that moves the average entry a little."""
-    downhill = -state.gradient.masked_fill(bounds.hold(state.point, state.gradient), 0)
-    mean = float(downhill.abs().mean())
-    return downhill * (FIRST_STEP * (bounds.upper - bounds.lower) / max(mean, 1e-30))
+    def _first_direction(self) -> Tensor:
+        """Return the steepest descent, scaled so that the average entry moves a little."""
+        held = self._bounds.hold(self.best, self._gradient)
+        downhill = -self._gradient.masked_fill(held, 0)
+        mean = float(downhill.abs().mean())
+        span = self._bounds.upper - self._bounds.lower
+        return downhill * (FIRST_STEP * span / max(mean, 1e-30))
 
 
 def _dot(first: Tensor, second: Tensor) -> float:
+    """Return the dot product, summed in float64: differences of near values decide above."""
     return float(torch.sum(first * second, dtype=torch.float64))

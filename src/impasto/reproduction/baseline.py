@@ -1,7 +1,7 @@
 """The baseline: a photograph optimised by itself, as Gatys et al. do, with a style's own objective.
 
-As in the paper: projected L-BFGS from white noise, at the picture's own size from the start. What
-was done is kept every half minute, so that a stopped run goes on within a picture.
+As in the paper: projected L-BFGS from white noise, at the picture's own size from the start. Its
+state is saved every half minute, so that a stopped run continues within a picture.
 """
 
 import json
@@ -11,7 +11,8 @@ from pathlib import Path
 from impasto.evaluation.photographs import Pixels
 from impasto.images.files.io import Picture
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
-from impasto.optimization.run import StyleOptimization, optimize_photograph
+from impasto.optimization.run import optimize_photograph
+from impasto.optimization.style import StyleOptimization
 from impasto.reproduction.claim import Device
 from impasto.reproduction.journal import Journal, Key, digest_of
 from impasto.reproduction.trained_style import TrainedStyle
@@ -22,7 +23,7 @@ METHOD = 2
 
 @dataclass(frozen=True, slots=True)
 class Optimized:
-    """What an optimisation came to.
+    """The result of an optimisation.
 
     Attributes:
         curve: the lowest objective after 1, 2, … iterations.
@@ -62,7 +63,7 @@ def optimized(
     journal: Journal,
     key: Key,
 ) -> Optimized:
-    """Optimise a photograph in a style, or go on with it.
+    """Optimise a photograph in a style, or continue a stopped optimisation.
 
     Args:
         style: by whose objective.
@@ -72,8 +73,8 @@ def optimized(
         journal: beside which the state is kept.
         key: of the unit of work.
     """
-    checkpoint = journal.place(key, ".safetensors")
-    lines = journal.place(key, ".curve.jsonl")
+    checkpoint = journal.path(key, ".safetensors")
+    lines = journal.path(key, ".curve.jsonl")
     resume = checkpoint.exists()
     if not resume:
         lines.unlink(missing_ok=True)
@@ -82,16 +83,18 @@ def optimized(
         with lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps([progress.num_iterations, progress.value]) + "\n")
 
-    wanted = StyleOptimization(
+    optimization = StyleOptimization(
         photograph=Picture(rgb=photograph),
         painting=style.painting,
         objective=style.objective,
         settings=OptimizationSettings(num_iterations=num_iterations),
         painting_short_side=style.painting_short_side,
-        multi_scale=False,
+        multi_level=False,
         device=device,
     )
-    picture = optimize_photograph(wanted, checkpoint=checkpoint, resume=resume, on_progress=keep)
+    picture = optimize_photograph(
+        optimization, checkpoint=checkpoint, resume=resume, on_progress=keep
+    )
     assert picture is not None  # nobody asked it to stop
     curve = _curve(lines, num_iterations)
     checkpoint.unlink(missing_ok=True)
@@ -100,11 +103,11 @@ def optimized(
 
 
 def _curve(lines: Path, num_iterations: int) -> list[float]:
-    """The lowest value after each iteration; a line search's are those before it."""
-    found = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
+    """Return the lowest value after each iteration; within a line search, the one before it."""
+    values = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
     curve: list[float] = []
     for iteration in range(1, num_iterations + 1):
-        curve.append(found[iteration] if iteration in found else curve[-1])
+        curve.append(values[iteration] if iteration in values else curve[-1])
     return curve
 
 

@@ -1,4 +1,4 @@
-"""Confidence intervals by drawing the measured pictures again, with replacement."""
+"""Confidence intervals by bootstrap: draw the measured pictures again, with replacement."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,9 +31,9 @@ def bootstrap_interval(
     array = np.asarray(rows, dtype=np.float64)
     chance = np.random.default_rng(seed)
     draws = chance.integers(len(array), size=(num_draws, len(array)))
-    found = [statistic(array[draw]) for draw in draws]
+    statistics = [statistic(array[draw]) for draw in draws]
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(found, [tail, 100 - tail], method="nearest")
+    low, high = np.percentile(statistics, [tail, 100 - tail], method="nearest")
     return float(low), float(high)
 
 
@@ -49,5 +49,5 @@ def bootstrap_band(rows: ArrayLike, *, seed: int = 0) -> NDArray[np.float64]:
 
 
 def in_words(ends: Sequence[float]) -> str:
-    """Return an interval as a table shows it."""
+    """Return an interval as text for a table."""
     return " to ".join(f"{end:.3f}" for end in ends)

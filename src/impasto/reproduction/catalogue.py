@@ -1,7 +1,6 @@
-"""The targets by name, and how one is measured and written down."""
+"""The claims by name; measure one and write its result."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from impasto.errors import CheckpointError, TrainingInterrupted, UnknownModelError
@@ -18,12 +17,12 @@ from impasto.reproduction import (
     speed,
     super_resolution,
 )
-from impasto.reproduction.claim import Settings, Target
+from impasto.reproduction.claim import Claim, Settings
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.publication import publish
-from impasto.system.work_files import alone_in
+from impasto.system.work_files import refuse_second_run
 
-TARGETS: Mapping[str, Target] = {
+CLAIMS: Mapping[str, Claim] = {
     "speed": speed,
     "objective": objective,
     "inversions": inversions,
@@ -37,17 +36,17 @@ TARGETS: Mapping[str, Target] = {
 """In the order of the paper, then of the report."""
 
 
-def find_target(name: str) -> Target:
-    """Return a target by name.
+def find_claim(name: str) -> Claim:
+    """Return a claim by name.
 
     Raises:
         UnknownModelError: there is none.
     """
-    if name not in TARGETS:
+    if name not in CLAIMS:
         raise UnknownModelError(
-            f"there is no target {name[:80]!r}; expected all, or some of {', '.join(TARGETS)}"
+            f"there is no target {name[:80]!r}; expected all, or some of {', '.join(CLAIMS)}"
         )
-    return TARGETS[name]
+    return CLAIMS[name]
 
 
 def reproduce(
@@ -59,53 +58,42 @@ def reproduce(
     minutes: float | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
-    """Measure a target and write what was found; return the files.
+    """Measure a claim and write its result; return the files.
 
     Args:
-        name: of the target.
+        name: of the claim.
         settings: what to measure it with.
-        folder: for the files, and for the folder NAME.run with what was measured so far.
-        command: that measures the same again, to be written down.
-        minutes: after which no unit of work is begun; what there is by then is written.
-        tell: is told of each unit of work that begins.
+        folder: for the files, and for the folder NAME.run with the journal.
+        command: that repeats the measurement; it is written into the result.
+        minutes: after which no unit of work is begun; the result then holds those done.
+        tell: called with a line for each unit of work that begins.
 
     Raises:
-        UnknownModelError: there is no such target.
-        ImpastoError: whatever else is wrong, in one line.
+        UnknownModelError: there is no such claim.
+        ImpastoError: anything else that is wrong, in one line.
     """
-    target = find_target(name)
+    claim = find_claim(name)
+    run_folder = folder / f"{name}.run"
     seconds = None if minutes is None else 60 * minutes
+
+    def unwritable(error: OSError) -> CheckpointError:
+        return CheckpointError(f"cannot keep a journal in {run_folder}: {reason_of(error)}")
+
     try:
-        with _journal(folder / f"{name}.run", seconds=seconds, tell=tell) as journal:
-            result = target.run(settings, journal)
+        with refuse_second_run(
+            run_folder, work="measurement", refusal=CheckpointError, unwritable=unwritable
+        ):
+            journal = Journal(run_folder, seconds=seconds, tell=tell)
+            result = claim.run(settings, journal)
     except TrainingInterrupted as stop:
         reason = str(stop).partition(";")[0]
         how = f"{reason}; go on with the same command"
         raise TrainingInterrupted(how, signal_number=stop.signal_number) from None
     return publish(
         name,
-        target.CLAIM,
+        claim.STATEMENT,
         result,
         folder,
         measured=circumstances(command),
         num_left=journal.num_left,
     )
-
-
-@contextlib.contextmanager
-def _journal(
-    folder: Path, *, seconds: float | None, tell: Callable[[str], None]
-) -> Iterator[Journal]:
-    """The journal in a folder, for one process at a time."""
-    with contextlib.ExitStack() as stack:
-        try:
-            is_alone = stack.enter_context(alone_in(folder))
-        except OSError as error:
-            reason = reason_of(error)
-            raise CheckpointError(f"cannot keep a journal in {folder}: {reason}") from error
-        if not is_alone:
-            raise CheckpointError(
-                f"this target is being measured in {folder}; wait for its end, or choose another "
-                "output"
-            )
-        yield Journal(folder, seconds=seconds, tell=tell)

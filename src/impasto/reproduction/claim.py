@@ -1,4 +1,7 @@
-"""What every target of `impasto reproduce` is given, and what it gives back."""
+"""A claim of the paper or the report: how it is measured, with which settings, to which result.
+
+Each claim is a module; `catalogue` lists them. The command line calls a claim TARGET.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels
+from impasto.evaluation.report import table
 from impasto.reproduction.journal import Journal
 
 Effort = Literal["tiny", "quick", "full"]
@@ -17,18 +21,18 @@ Device = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a target is given.
+    """What to measure a claim with.
 
     Attributes:
         effort: how much to measure.
-        photos: what is measured on, in order.
-        shown: photographs that may be seen in published pictures, in order.
-        training: a folder of photographs to train on.
-        paintings: a folder with the paintings of the styles.
-        styles: names or files of models; None leaves them to the target.
-        data: a folder of test sets for super-resolution.
-        models: of super-resolution, names or files.
-        boxes: a JSON file of boxes around people and animals; None takes the one in the package.
+        photos: photographs to measure on, in order.
+        shown: photographs that may be published in pictures, in order.
+        training: folder of photographs to train on.
+        paintings: folder with the paintings of the styles.
+        styles: names or files of models; None leaves them to the claim.
+        data: folder of test sets for super-resolution.
+        models: super-resolution models, names or files.
+        boxes: JSON file of boxes around people and animals; None takes the one in the package.
         device: to optimise and train on.
     """
 
@@ -46,12 +50,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a target found.
+    """A measured claim.
 
     Attributes:
         text: Markdown: a table, and what it means.
         content: the same and more, for JSON.
-        pictures: H×W×3 in [0, 1], by what is put behind the target's name: "" or "-large".
+        pictures: H×W×3 in [0, 1], by the suffix of the claim's name: "" or "-larger".
     """
 
     text: str
@@ -59,14 +63,14 @@ class Result:
     pictures: Mapping[str, Pixels] = field(default_factory=dict)
 
 
-class Target(Protocol):
+class Claim(Protocol):
     """A module that measures one claim."""
 
-    CLAIM: str
-    """What paper or report say, in a sentence."""
+    STATEMENT: str
+    """The claim of paper or report, in a sentence."""
 
     def run(self, settings: Settings, journal: Journal) -> Result:
-        """Measure it; what the journal has is not measured again.
+        """Measure the claim; what the journal holds is not measured again.
 
         Raises:
             ImpastoError: photographs, paintings or models that are missing or unusable.
@@ -75,7 +79,7 @@ class Target(Protocol):
 
 
 def first(photos: tuple[Path, ...], num: int) -> tuple[Path, ...]:
-    """Return so many photographs, spread evenly over what there is; all where there are fewer.
+    """Return `num` of the photographs, evenly spaced, or all where there are fewer.
 
     Raises:
         DataError: there is none.
@@ -87,3 +91,8 @@ def first(photos: tuple[Path, ...], num: int) -> tuple[Path, ...]:
         )
     num = min(num, len(photos))
     return tuple(photos[index * len(photos) // num] for index in range(num))
+
+
+def with_note(columns: list[str], cells: list[list[str]], note: str) -> str:
+    """Return a table in Markdown and a paragraph that explains it."""
+    return table(columns, cells) + "\n\n" + note

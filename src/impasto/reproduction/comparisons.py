@@ -1,15 +1,14 @@
-"""Figures 6 and 7: the optimised picture and the network's side by side, and larger pictures."""
+"""Figures 6 and 7: optimised and stylized pictures side by side, and larger pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
-from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.reproduction.baseline import optimization_key, optimized
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.trained_style import (
     TrainedStyle,
@@ -18,7 +17,7 @@ from impasto.reproduction.trained_style import (
     terms_of,
 )
 
-CLAIM = (
+STATEMENT = (
     "Figures 6 and 7: networks trained at 256² make pictures much like the optimised ones, and "
     "are of use on larger pictures without further training."
 )
@@ -52,7 +51,7 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Optimise and repaint the same photographs."""
+    """Optimise and stylize the same photographs."""
     amount = AMOUNTS[settings.effort]
     names = settings.styles or amount.styles or released_styles()
     photos = first(settings.shown, amount.num_photographs)
@@ -60,23 +59,26 @@ def run(settings: Settings, journal: Journal) -> Result:
     for style in load_styles(names, settings.paintings):
         for photo in photos:
             photograph = square(photo, amount.size)
-            found = _gatys(
+            optimization = _gatys(
                 style, photo, photograph, amount=amount, settings=settings, journal=journal
             )
-            if found is None:
+            if optimization is None:
                 continue
-            terms, picture = found
+            terms, picture = optimization
             ours = style.stylized(photograph)
-            judge = style.judge(photograph)
+            objective = style.objective_for(photograph)
             row = {
-                "photograph": terms_of(judge, photograph),
+                "photograph": terms_of(objective, photograph),
                 "gatys": terms,
-                "network": terms_of(judge, ours),
+                "network": terms_of(objective, ours),
             }
             content.append(
                 {"style": style.name, "model": style.model.sha256, "photo": photo.name, **row}
             )
-            cells += [_line(style.name, photo.name, name, part) for name, part in row.items()]
+            cells += [
+                [style.name, photo.name, name, *(f"{value:.3f}" for value in row_terms.values())]
+                for name, row_terms in row.items()
+            ]
             painting = load_picture(style.painting).rgb
             sheet.append([photograph, painting, picture, ours])
             larger.append([ours, *(style.stylized(square(photo, s)) for s in amount.larger_sizes)])
@@ -94,10 +96,10 @@ def _gatys(
     journal: Journal,
 ) -> tuple[dict[str, float], Pixels] | None:
     key = optimization_key(style, photo, size=amount.size, num_iterations=amount.num_iterations)
-    place = journal.place(key, ".png")
+    path = journal.path(key, ".png")
 
     def compute() -> dict[str, float]:
-        found = optimized(
+        optimization = optimized(
             style,
             photograph,
             num_iterations=amount.num_iterations,
@@ -105,15 +107,11 @@ def _gatys(
             journal=journal,
             key=key,
         )
-        save_picture(Picture(rgb=at_8_bits(found.picture)), place, overwrite=True)
-        return terms_of(style.judge(photograph), found.picture)
+        save_picture(Picture(rgb=at_8_bits(optimization.picture)), path, overwrite=True)
+        return terms_of(style.objective_for(photograph), optimization.picture)
 
     terms = journal.unit(key, compute)
-    return None if terms is None else (terms, load_picture(place).rgb)
-
-
-def _line(style: str, photo: str, name: str, terms: Mapping[str, float]) -> list[str]:
-    return [style, photo, name, *(f"{value:.3f}" for value in terms.values())]
+    return None if terms is None else (terms, load_picture(path).rgb)
 
 
 def _text(cells: list[list[str]], amount: Amount) -> str:
@@ -125,7 +123,7 @@ def _text(cells: list[list[str]], amount: Amount) -> str:
         f"by it. The pictures: photograph, painting, optimised, ours; and ours at {amount.size}², "
         f"{sizes}, shown at one size."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _pictures(

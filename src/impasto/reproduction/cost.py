@@ -1,4 +1,4 @@
-"""What a network costs and what it sees: multiply-adds, parameters, receptive field."""
+"""Multiply-adds and receptive field of a network."""
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +6,20 @@ from torch import Tensor, nn
 from impasto.networks.blocks import InstanceNorm
 
 FIELD_SIZE = 192
-"""Height and width of the pictures that receptive fields are found in; larger fields are cut."""
+"""Height and width of the pictures for measuring receptive fields; larger fields are cut."""
 
 
 def multiply_adds(network: nn.Module, size: int) -> int:
     """Return the multiply-adds of a network's convolutions on a picture of size×size pixels."""
     counts: list[int] = []
 
-    def count(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))
         weights = module.weight[0, 0].numel() * module.in_channels * module.out_channels
-        # Each place of a convolution's output, of a transposed one's input, is met by all weights.
-        places = given[0] if isinstance(module, nn.ConvTranspose2d) else output
-        counts.append(weights // module.groups * places.shape[2] * places.shape[3])
+        # All weights are applied at each position of a convolution's output, of a transposed
+        # one's input.
+        positions = inputs[0] if isinstance(module, nn.ConvTranspose2d) else output
+        counts.append(weights // module.groups * positions.shape[2] * positions.shape[3])
 
     kinds = (nn.Conv2d, nn.ConvTranspose2d)
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, kinds)]
@@ -34,26 +35,26 @@ def multiply_adds(network: nn.Module, size: int) -> int:
 def receptive_field(network: nn.Module) -> int:
     """Return the side, in pixels, of the square that one pixel of a network's output depends on.
 
-    It is found by the gradient, with all weights positive and no normalisation (which depends on
-    the whole picture, if faintly). The network has a last convolution `to_rgb`; its weights are
-    lost. Where the place of the pixel in the grid matters, the largest is returned.
+    It is measured by the gradient, with all weights positive and without normalisation, which
+    depends on the whole picture. The network has a last convolution `to_rgb`; its weights are
+    overwritten. Where the field depends on the pixel's position in the grid, the largest counts.
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
             nn.init.constant_(module.bias, 0.0) if module.bias is not None else None
     _without_norms(network)
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
     last = network.get_submodule("to_rgb")
-    hook = last.register_forward_hook(lambda _, __, output: seen.append(output))
+    hook = last.register_forward_hook(lambda _, __, output: outputs.append(output))
     picture = torch.rand(1, 3, FIELD_SIZE, FIELD_SIZE, requires_grad=True)
     network(picture)
     hook.remove()
-    share = seen[0].shape[3] // 2
+    middle = outputs[0].shape[3] // 2
     sides = []
-    for place in range(share, share + 4):
+    for column in range(middle, middle + 4):
         (gradient,) = torch.autograd.grad(
-            seen[0][0, :, share, place].sum(), picture, retain_graph=True
+            outputs[0][0, :, middle, column].sum(), picture, retain_graph=True
         )
         columns = (gradient[0].abs().sum(dim=(0, 1)) > 0).nonzero()
         sides.append(int(columns.max() - columns.min()) + 1)

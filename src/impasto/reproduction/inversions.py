@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
-from impasto.evaluation.report import table
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_picture, save_picture
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
@@ -19,12 +19,12 @@ from impasto.optimization.inversion import (
     invert_style,
 )
 from impasto.optimization.picture_optimizer import OptimizationProgress, OptimizationSettings
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal, Key, digest_of
-from impasto.reproduction.trained_style import load_styles
+from impasto.reproduction.trained_style import first_style
 from impasto.tensors import to_array, to_tensor
 
-CLAIM = (
+STATEMENT = (
     "Figures 3 and 4: features of early layers keep a picture as good as whole, those of higher "
     "layers its content and layout but not colour, texture and exact shape; Gram matrices keep "
     "the style, and not where things are."
@@ -59,7 +59,7 @@ def run(settings: Settings, journal: Journal) -> Result:
     """Search for pictures by features, and by Gram matrices."""
     amount = AMOUNTS[settings.effort]
     photos = first(settings.shown, amount.num_photographs)
-    style = load_styles((settings.styles or ("starry_night",))[:1], settings.paintings)[0]
+    style = first_style(settings)
     layers = [(layer,) for layer in PAPER_FEATURE_LAYERS[: amount.num_columns]]
     rows = [_row("feature", photo, layers, amount, journal) for photo in photos]
     rows.append(
@@ -101,7 +101,7 @@ def _row(
         )
         if unit is not None:
             units.append({**key, **unit})
-            pictures.append(load_picture(journal.place(key, ".png")).rgb)
+            pictures.append(load_picture(journal.path(key, ".png")).rgb)
     return units, pictures
 
 
@@ -127,7 +127,7 @@ def _search(
         else:
             found = invert_features(to_tensor(target), layers[0], settings, on_progress=note)
         picture = at_8_bits(to_array(found))
-        save_picture(Picture(rgb=picture), journal.place(key, ".png"), overwrite=True)
+        save_picture(Picture(rgb=picture), journal.path(key, ".png"), overwrite=True)
         return {"loss_left": left, **likeness(picture, target)}
 
     return compute
@@ -146,7 +146,7 @@ def likeness(picture: Pixels, target: Pixels) -> dict[str, float]:
     return {"ssim": similarity, "colour": correlation(*chroma), "levels": difference}
 
 
-def correlation(first_values: Pixels, second_values: Pixels) -> float:
+def correlation(first_values: NDArray[Any], second_values: NDArray[Any]) -> float:
     """Return the correlation of two arrays of one shape; 0 where one of them does not vary."""
     both = (first_values, second_values)
     a, b = (v.astype(np.float64).ravel() - v.mean(dtype=np.float64) for v in both)
@@ -173,7 +173,7 @@ def _text(units: list[dict[str, Any]], amount: Amount) -> str:
         "left*: of what the noise had. *SSIM*: of the luminance, with the picture searched for. "
         "*Colour*: correlation of the chroma. *Difference*: root mean square, in 8-bit levels."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _stacked(sheets: list[Pixels]) -> Pixels:

@@ -1,7 +1,7 @@
-"""What was measured already: one JSON line for each unit of work, so that nothing is done twice.
+"""The journal of a claim: one JSON line for each unit of work, so that nothing is done twice.
 
-A unit is known by its key, which names all that its value depends on. A run that was stopped, or
-is repeated with more photographs, goes on from here.
+The key of a unit names everything that its value depends on. A run that was stopped, or is
+repeated with more photographs, continues from the journal.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from impasto.errors import CheckpointError
 from impasto.files import reason_of
 
 JOURNAL_NAME = "journal.jsonl"
-NUM_TOLD = 4
-"""Entries of a key that people are told of; what is only for machines comes behind."""
+NUM_SHOWN_ENTRIES = 4
+"""Entries of a key in a line of progress; those for machines only come behind."""
 
 Key = Mapping[str, Any]
 
 
 class Journal:
-    """The units of one target.
+    """The units of one claim.
 
     Attributes:
-        folder: where the journal is, and what units keep beside it.
+        folder: of the journal and of the units' files.
         num_left: units that there was no time for.
     """
 
@@ -36,12 +36,12 @@ class Journal:
         seconds: float | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Read what is there; a line that was cut off by a crash is passed over.
+        """Read the journal; a line that was cut off by a crash is skipped.
 
         Args:
             folder: made if need be.
             seconds: from now; no unit is begun later. None sets no limit.
-            tell: is told of each unit that begins.
+            tell: called with a line for each unit that begins.
 
         Raises:
             CheckpointError: the folder cannot be made, or the journal not read.
@@ -67,7 +67,7 @@ class Journal:
             return
 
     def unit(self, key: Key, compute: Callable[[], Any]) -> Any | None:
-        """Return the value of a unit: from the journal, or computed and kept.
+        """Return the value of a unit: from the journal, or computed and written to it.
 
         Args:
             key: all that the value depends on, as JSON has it.
@@ -85,7 +85,7 @@ class Journal:
         if self._deadline is not None and time.monotonic() > self._deadline:
             self.num_left += 1
             return None
-        self.tell("  ".join(map(str, list(key.values())[:NUM_TOLD])))
+        self.tell("  ".join(map(str, list(key.values())[:NUM_SHOWN_ENTRIES])))
         line = json.dumps({"id": identity, "key": key, "value": compute()})
         try:
             with self._path.open("a", encoding="utf-8") as file:
@@ -95,19 +95,19 @@ class Journal:
         self._take(line)
         return self._values[identity]
 
-    def place(self, key: Key, suffix: str) -> Path:
-        """Return where a unit may keep a file: the same place for the same key."""
+    def path(self, key: Key, suffix: str) -> Path:
+        """Return the path of a file that belongs to a unit: the same for the same key."""
         return self.folder / f"{identity_of(key)}{suffix}"
 
 
 def identity_of(key: Key) -> str:
-    """Return what stands for a key in a journal."""
+    """Return the digest of a key."""
     text = json.dumps(key, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digest_of(path: Path) -> str:
-    """Return what stands for a file's content in a key.
+    """Return the digest of a file's content, for a key.
 
     Raises:
         CheckpointError: the file cannot be read.

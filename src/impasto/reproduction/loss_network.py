@@ -1,28 +1,24 @@
 """Does the loss network's training matter? The same style, learnt against an untrained VGG-16."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from impasto.evaluation.photographs import Pixels, square, stylized
-from impasto.evaluation.report import table
-from impasto.images.contact_sheet import contact_sheet
+from impasto.evaluation.photographs import square, stylized
 from impasto.images.files.io import Picture, load_picture, save_picture
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, with_note
 from impasto.reproduction.journal import Journal, Key, digest_of
-from impasto.reproduction.trained_style import TrainedStyle, load_styles, terms_of
+from impasto.reproduction.trained_style import mean_terms, terms_of
+from impasto.reproduction.trainings import TrainingAmount, Trainings
 from impasto.reproduction.untrained import write_untrained_weights
 from impasto.runtime.predictor import Predictor
 from impasto.training.loop import CHECKPOINT_NAME
-from impasto.training.recipe_file import Recipe, parse_recipe
+from impasto.training.recipe import StyleRecipe
 from impasto.training.run import run_folder, train_model
 from impasto.zoo.model_file import ModelFile, read_model_file
 
-CLAIM = (
+STATEMENT = (
     "Sections 3.3 and 5 of the report: losses are perceptual because VGG-16 was trained to "
     "classify; its knowledge goes over to the networks."
 )
@@ -30,154 +26,69 @@ KINDS = ("trained", "untrained")
 CHANNELS = (16, 32, 64)
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """How much is trained.
-
-    Attributes:
-        num_steps: against each loss network.
-        crop_size: of the photographs.
-        batch_size: likewise.
-        size: at which pictures are judged.
-        num_photographs: that are judged.
-        num_shown: that are in the picture.
-        channels: of the network.
-    """
-
-    num_steps: int
-    crop_size: int
-    batch_size: int
-    size: int
-    num_photographs: int
-    num_shown: int
-    channels: tuple[int, int, int] = CHANNELS
-
-
-AMOUNTS: Mapping[Effort, Amount] = {
-    "tiny": Amount(2, 32, 1, 48, 1, 1, (2, 2, 4)),
-    "quick": Amount(300, 64, 4, 160, 12, 2),
-    "full": Amount(2000, 160, 4, 256, 50, 3),
+AMOUNTS: Mapping[Effort, TrainingAmount] = {
+    "tiny": TrainingAmount(2, 32, 1, (2, 2, 4), 48, 1, 1),
+    "quick": TrainingAmount(300, 64, 4, CHANNELS, 160, 12, 2),
+    "full": TrainingAmount(2000, 160, 4, CHANNELS, 256, 50, 3),
 }
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Train twice, and judge both by the trained loss network."""
-    amount = AMOUNTS[settings.effort]
-    style = load_styles((settings.styles or ("starry_night",))[:1], settings.paintings)[0]
-    photos = first(settings.photos, amount.num_photographs)
-    shown = first(settings.shown, amount.num_shown)
+    """Train with either loss network, and score both networks by the trained one."""
+    trainings = Trainings.of(settings, journal, AMOUNTS[settings.effort])
     rows: dict[str, Any] = {}
-    columns = []
+    columns = [[square(photo, trainings.amount.size) for photo in trainings.shown]]
+    shown = [digest_of(photo) for photo in trainings.shown]
     for kind in KINDS:
-        key = {
-            "loss_network": kind,
-            "steps": amount.num_steps,
-            "crop": amount.crop_size,
-            "batch": amount.batch_size,
-            "channels": list(amount.channels),
-            "size": amount.size,
-            "painting": digest_of(style.painting),
-            "training": settings.training.name,
-            "photos": [digest_of(photo) for photo in photos],
-            "shown": [digest_of(photo) for photo in shown],
-        }
-        compute = partial(
-            _measure,
-            kind,
-            style,
-            amount=amount,
-            settings=settings,
-            photos=photos,
-            shown=shown,
-            journal=journal,
-            key=key,
-        )
-        unit = journal.unit(key, compute)
+        key = trainings.key({"loss_network": kind}, shown=shown)
+        unit = journal.unit(key, partial(_measure, kind, trainings, key))
         if unit is not None:
             rows[kind] = unit["network"]
             rows["photograph"] = unit["photograph"]
-            columns.append(_kept_pictures(journal, key, amount))
-    sheet = [
-        [square(photo, amount.size), *(column[index] for column in columns)]
-        for index, photo in enumerate(shown)
-    ]
+            paths = [journal.path(key, f"-{index}.png") for index in range(len(shown))]
+            columns.append([load_picture(path).rgb for path in paths])
     labels = ["photograph", *(kind for kind in KINDS if kind in rows)]
-    picture = contact_sheet(sheet, cell_size=max(amount.size, 160), column_labels=labels)
-    content = {"style": style.name, "rows": rows}
-    return Result(_text(rows, amount, len(photos)), content, {"": picture})
+    picture = trainings.sheet([list(row) for row in zip(*columns, strict=True)], labels)
+    content = {"style": trainings.style.name, "rows": rows}
+    return Result(_text(rows, trainings.amount, len(trainings.photos)), content, {"": picture})
 
 
-def _measure(
-    kind: str,
-    style: TrainedStyle,
-    *,
-    amount: Amount,
-    settings: Settings,
-    photos: tuple[Path, ...],
-    shown: tuple[Path, ...],
-    journal: Journal,
-    key: Key,
-) -> dict[str, Any]:
+def _measure(kind: str, trainings: Trainings, key: Key) -> dict[str, Any]:
+    style, journal, size = trainings.style, trainings.journal, trainings.amount.size
     weights = None
     if kind == "untrained":
         weights = journal.folder / "untrained.safetensors"
         write_untrained_weights(weights)
-    model = _trained(_recipe(style, amount, settings, weights), journal.place(key, ".onnx"))
-    predictor = Predictor(model)
-    for index, photo in enumerate(shown):
-        picture = Picture(rgb=stylized(predictor, square(photo, amount.size)))
-        save_picture(picture, journal.place(key, f"-{index}.png"), overwrite=True)
-    photographs = [square(photo, amount.size) for photo in photos]
-    judges = [style.judge(photograph) for photograph in photographs]
-    return {
-        "photograph": _mean(judges, photographs),
-        "network": _mean(judges, [stylized(predictor, p) for p in photographs]),
-    }
-
-
-def _mean(judges: list[Any], pictures: list[Pixels]) -> dict[str, float]:
-    terms = [terms_of(judge, picture) for judge, picture in zip(judges, pictures, strict=True)]
-    return {name: float(np.mean([each[name] for each in terms])) for name in terms[0]}
-
-
-def _recipe(
-    style: TrainedStyle, amount: Amount, settings: Settings, weights: Path | None
-) -> Recipe:
-    return parse_recipe(
-        {
-            "device": settings.device,
-            "painting": {"file": style.painting, "short_side": style.painting_short_side},
-            "photos": {"path": settings.training},
-            "network": {"channels": amount.channels},
-            "objective": {"loss_network_weights": weights, "num_probe_pictures": 8},
-            "stages": [
-                {
-                    "steps": amount.num_steps,
-                    "crop_size": amount.crop_size,
-                    "batch_size": amount.batch_size,
-                }
-            ],
-            "loop": {"checkpoint_every_steps": 50, "contact_sheet_minutes": 1e6},
-        }
+    recipe = trainings.recipe(
+        objective={"loss_network_weights": weights},
+        network={"channels": trainings.amount.channels},
     )
+    predictor = Predictor(_trained(recipe, journal.path(key, ".onnx")))
+    for index, photo in enumerate(trainings.shown):
+        picture = Picture(rgb=stylized(predictor, square(photo, size)))
+        save_picture(picture, journal.path(key, f"-{index}.png"), overwrite=True)
+    terms: dict[str, list[dict[str, float]]] = {"photograph": [], "network": []}
+    for photo in trainings.photos:
+        photograph = square(photo, size)
+        objective = style.objective_for(photograph)
+        terms["photograph"].append(terms_of(objective, photograph))
+        terms["network"].append(terms_of(objective, stylized(predictor, photograph)))
+    return {name: mean_terms(each) for name, each in terms.items()}
 
 
-def _trained(recipe: Recipe, output: Path) -> ModelFile:
-    """The model of a recipe: from its file, from its checkpoint, or from the start."""
+def _trained(recipe: StyleRecipe, output: Path) -> ModelFile:
+    """Return the model of a recipe: from its file, from its checkpoint, or trained anew."""
     if output.exists():
         return read_model_file(output)
     resume = (run_folder(output) / CHECKPOINT_NAME).exists()
     model = train_model(recipe, output, resume=resume).model
-    assert model is not None  # this process is the only one
+    assert model is not None  # only further processes of a training return none
     return model
 
 
-def _kept_pictures(journal: Journal, key: Key, amount: Amount) -> list[Pixels]:
-    places = [journal.place(key, f"-{index}.png") for index in range(amount.num_shown)]
-    return [load_picture(place).rgb for place in places if place.exists()]
-
-
-def _text(rows: Mapping[str, Mapping[str, float]], amount: Amount, num_photographs: int) -> str:
+def _text(
+    rows: Mapping[str, Mapping[str, float]], amount: TrainingAmount, num_photographs: int
+) -> str:
     columns = ["picture", "objective", "content", "style", "variation"]
     labels = {
         "photograph": "the photograph itself",
@@ -196,4 +107,4 @@ def _text(rows: Mapping[str, Mapping[str, float]], amount: Amount, num_photograp
         f"style in the trained loss network: means over {num_photographs} photographs at "
         f"{amount.size}², 8-bit pictures of the runtime, lower is better."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)

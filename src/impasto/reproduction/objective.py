@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from impasto.evaluation.photographs import Pixels, short_side_of, square
-from impasto.evaluation.report import table
 from impasto.reproduction.baseline import (
     iterations_to_reach,
     optimization_key,
     optimized,
 )
 from impasto.reproduction.bootstrap import bootstrap_band, bootstrap_interval
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.plot import drawn
 from impasto.reproduction.trained_style import (
@@ -27,14 +26,14 @@ from impasto.reproduction.trained_style import (
     terms_of,
 )
 
-CLAIM = (
+STATEMENT = (
     "Figure 5: over 50 photographs, a network reaches the objective of 50 to 100 iterations of "
     "L-BFGS, at 256², 512² and 1024² alike."
 )
-WANTED = {256: 100, 512: 80, 1024: 80}
-"""The iterations that ours are to equal."""
+GOALS = {256: 100, 512: 80, 1024: 80}
+"""The iterations that our networks should equal, by size."""
 FEWEST_FOR_INTERVAL = 3
-"""Photographs; of fewer, an interval would say that there is no doubt."""
+"""Photographs; an interval over fewer would look too certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ the photograph was smaller and is scaled up."""
 
 
 def run(settings: Settings, journal: Journal) -> Result:
-    """Optimise photographs, and compare with what the networks make of them."""
+    """Optimise photographs, and compare with the networks' stylized pictures."""
     on_gpu = torch.cuda.is_available() and settings.device != "cpu"
     amount = AMOUNTS[settings.effort]
     if settings.effort == "full" and on_gpu:
@@ -119,7 +118,7 @@ def _unit(
 
     def optimize() -> Unit:
         photograph = square(photo, size)
-        found = optimized(
+        optimization = optimized(
             style,
             photograph,
             num_iterations=num_iterations,
@@ -128,13 +127,13 @@ def _unit(
             key=key,
         )
         return {
-            "content": terms_of(style.judge(photograph), photograph),
-            "curve": [round(value, 6) for value in found.curve],
+            "content": terms_of(style.objective_for(photograph), photograph),
+            "curve": [round(value, 6) for value in optimization.curve],
         }
 
-    def judge_network() -> dict[str, float]:
+    def score_network() -> dict[str, float]:
         photograph = square(photo, size)
-        return terms_of(style.judge(photograph), style.stylized(photograph))
+        return terms_of(style.objective_for(photograph), style.stylized(photograph))
 
     baseline = journal.unit(key, optimize)
     if baseline is None:
@@ -144,7 +143,7 @@ def _unit(
         "model": style.digest,
         "precision": style.precision,
     }
-    network = journal.unit(network_key, judge_network)
+    network = journal.unit(network_key, score_network)
     return None if network is None else {"photo": photo.name, **baseline, "network": network}
 
 
@@ -203,7 +202,7 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
             _iterations(row["equals"], num_iterations),
             " to ".join(_iterations(end, num_iterations) for end in row["equals_interval"] or ())
             or "–",
-            str(WANTED.get(row["size"], "–")),
+            str(GOALS.get(row["size"], "–")),
             "50 to 100",
         ]
         for row in rows
@@ -218,15 +217,15 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
     )
     pictures = {"": _plot(rows)} if rows else {}
     return Result(
-        table(columns, cells) + "\n\n" + note,
+        with_note(columns, cells, note),
         {"num_iterations": num_iterations, "rows": rows},
         pictures,
     )
 
 
 def _photographs(row: Mapping[str, Any]) -> str:
-    enlarged = row["num_scaled_up"]
-    return f"{row['num_photographs']}" + (f" ({enlarged} scaled up)" if enlarged else "")
+    num_scaled_up = row["num_scaled_up"]
+    return f"{row['num_photographs']}" + (f" ({num_scaled_up} scaled up)" if num_scaled_up else "")
 
 
 def _iterations(count: float, num_iterations: int) -> str:
@@ -236,13 +235,13 @@ def _iterations(count: float, num_iterations: int) -> str:
 def _plot(rows: list[dict[str, Any]]) -> Pixels:
     styles = sorted({row["style"] for row in rows})
     sizes = sorted({row["size"] for row in rows})
-    places = {(row["style"], row["size"]): row for row in rows}
+    row_of = {(row["style"], row["size"]): row for row in rows}
 
     def draw(axes: Any) -> None:
         for i, style in enumerate(styles):
             for j, size in enumerate(sizes):
-                if (style, size) in places:
-                    _panel(axes[i, j], places[style, size])
+                if (style, size) in row_of:
+                    _panel(axes[i, j], row_of[style, size])
 
     return drawn(draw, num_rows=len(styles), num_columns=len(sizes))
 

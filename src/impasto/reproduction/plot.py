@@ -17,7 +17,7 @@ def drawn(
     """Return a figure as a picture H×W×3 in [0, 1].
 
     Args:
-        draw: is given the axes, an array of num_rows×num_columns.
+        draw: called with the axes, an array of num_rows×num_columns.
         num_rows: of panels.
         num_columns: likewise.
         width: of a panel, in inches of 100 pixels.

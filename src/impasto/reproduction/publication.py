@@ -1,4 +1,4 @@
-"""What a target found, on disk: Markdown for people, JSON for programs, pictures for both."""
+"""A measured claim on disk: Markdown for people, JSON for programs, pictures for both."""
 
 import json
 from pathlib import Path
@@ -13,26 +13,37 @@ PICTURE_QUALITY = 88
 
 
 def publish(
-    name: str, claim: str, result: Result, folder: Path, *, measured: Circumstances, num_left: int
+    name: str,
+    statement: str,
+    result: Result,
+    folder: Path,
+    *,
+    measured: Circumstances,
+    num_left: int,
 ) -> list[Path]:
-    """Write a result under its target's name; return the files.
+    """Write a result under its claim's name; return the files.
 
     Args:
-        name: of the target.
-        claim: what it measures.
-        result: what was found.
+        name: of the claim.
+        statement: of the claim.
+        result: of its measurement.
         folder: made if need be.
-        measured: when, where and by what.
+        measured: when, where and how.
         num_left: units of work that there was no time for.
 
     Raises:
         PictureFileError: the folder cannot be written to.
     """
-    places = {part: folder / f"{name}{part}.jpg" for part in result.pictures}
-    shown = "".join(f"![{name}]({place.name})\n\n" for place in places.values())
-    left = f"Not finished: {num_left} units of work are left.\n\n" if num_left else ""
-    text = f"# {name}\n\n*{claim}*\n\n{result.text}\n\n{left}{shown}{measured}\n"
-    content = {"claim": claim, **measured.as_dict(), "num_units_left": num_left, **result.content}
+    paths = {part: folder / f"{name}{part}.jpg" for part in result.pictures}
+    links = "".join(f"![{name}]({path.name})\n\n" for path in paths.values())
+    unfinished = f"Not finished: {num_left} units of work are left.\n\n" if num_left else ""
+    text = f"# {name}\n\n*{statement}*\n\n{result.text}\n\n{unfinished}{links}{measured}\n"
+    content = {
+        "claim": statement,
+        **measured.as_dict(),
+        "num_units_left": num_left,
+        **result.content,
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"{name}.md", text.encode())
@@ -40,7 +51,7 @@ def publish(
         write_whole(folder / f"{name}.json", data.encode())
     except OSError as error:
         raise PictureFileError(f"cannot write to {folder}: {reason_of(error)}") from error
-    for part, place in places.items():
+    for part, path in paths.items():
         picture = Picture(rgb=result.pictures[part])
-        save_picture(picture, place, quality=PICTURE_QUALITY, overwrite=True)
-    return [folder / f"{name}.md", folder / f"{name}.json", *places.values()]
+        save_picture(picture, path, quality=PICTURE_QUALITY, overwrite=True)
+    return [folder / f"{name}.md", folder / f"{name}.json", *paths.values()]

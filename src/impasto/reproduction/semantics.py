@@ -1,9 +1,9 @@
-"""The report's claim that networks know people and animals: is more of these kept than of the rest?
+"""The report's claim that networks recognise people and animals: do these keep more content?
 
-Boxes were drawn by hand around people and animals. What is kept inside is compared with boxes of
-the same size elsewhere in the same picture: all of them, and those of nearest contrast, because
-whatever has edges is kept by other measures than what has none. Blur and noise, which know of
-nothing, go through the same.
+Boxes were drawn by hand around people and animals. The content kept inside is compared with that
+in boxes of the same size elsewhere in the same picture: all of them, and those of nearest contrast,
+because regions with edges score differently from flat ones. Blur and noise, which recognise
+nothing, are measured the same way.
 """
 
 import json
@@ -21,28 +21,28 @@ from numpy.typing import NDArray
 
 from impasto.errors import DataError
 from impasto.evaluation.photographs import Pixels
-from impasto.evaluation.report import table
 from impasto.images.colour import LUMA_WEIGHTS
 from impasto.images.files.io import load_picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.reproduction.bootstrap import bootstrap_interval, in_words
-from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.claim import Effort, Result, Settings, with_note
+from impasto.reproduction.inversions import correlation
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
 from impasto.reproduction.shift import blurred, noisy
 from impasto.reproduction.trained_style import load_styles, released_styles
 from impasto.tensors import to_tensor
 
-CLAIM = (
+STATEMENT = (
     "Section 3.5 of the report: networks are aware of what is in a picture; people and animals "
     "stay more distinguishable than the rest, because VGG-16 has features for them."
 )
 CONTENT_LAYER = "relu2_2"
 STEP = 8
-"""Pixels between the places of equal boxes elsewhere."""
+"""Pixels between neighbouring boxes elsewhere."""
 NUM_NEAREST = 5
 BLIND = {"blur": 1.5, "noise": 0.1}
-"""Standard deviations of the transformations that know of nothing: in pixels, in [0, 1]."""
+"""Standard deviations of the transformations that recognise nothing: in pixels, in [0, 1]."""
 
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom, in pixels."""
@@ -55,8 +55,8 @@ class Subjects:
     """People and animals on a photograph.
 
     Attributes:
-        boxes: that are measured.
-        others: of them too, neither measured nor background.
+        boxes: around those that are measured.
+        others: around further ones, neither measured nor background.
     """
 
     boxes: tuple[Box, ...]
@@ -64,7 +64,7 @@ class Subjects:
 
 
 AMOUNTS: Mapping[Effort, int | None] = {"tiny": 1, "quick": None, "full": None}
-"""How many styles are measured, where none are given; None is all that ship."""
+"""Number of styles measured by default; None measures all that ship."""
 
 
 def load_subjects(file: Path | None) -> dict[str, Subjects]:
@@ -152,7 +152,7 @@ def _transformations(
 
 
 def _measure(photo: Path, subjects: Subjects, transform: Transform) -> list[dict[str, float]]:
-    """For each box that has equal ones elsewhere: what is kept inside, elsewhere, and nearest."""
+    """Return the scores of each box with equal ones elsewhere: inside, elsewhere and nearest."""
     photograph = load_picture(photo).rgb
     maps = _Maps(photograph, transform(photograph))
     return [
@@ -171,21 +171,21 @@ def elsewhere(box: Box, subjects: Subjects, size: tuple[int, int]) -> list[Box]:
         size: its height and width.
     """
     width, height = box[2] - box[0], box[3] - box[1]
-    places = (
+    candidates = (
         (left, top, left + width, top + height)
         for top in range(0, size[0] - height + 1, STEP)
         for left in range(0, size[1] - width + 1, STEP)
     )
     taken = (*subjects.boxes, *subjects.others)
-    return [place for place in places if not any(_overlap(place, other) for other in taken)]
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    return [
+        a
+        for a in candidates
+        if not any(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for b in taken)
+    ]
 
 
 class _Maps:
-    """What is kept of a photograph, pixel by pixel."""
+    """Maps of the content kept of a photograph, pixel by pixel."""
 
     def __init__(self, photograph: Pixels, result: Pixels) -> None:
         self.difference, self.energy = _feature_maps(photograph, result)
@@ -196,11 +196,11 @@ class _Maps:
             return {}
         contrast = self._contrast(box)
         nearest = sorted(others, key=lambda other: abs(np.log(self._contrast(other) / contrast)))
-        places = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
+        regions = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
         return {
-            f"{measure}_{name}": float(np.mean([of(place) for place in boxes]))
-            for name, boxes in places.items()
-            for measure, of in (("distance", self._log_distance), ("edges", self._edges_kept))
+            f"{measure}_{name}": float(np.mean([of(region) for region in boxes]))
+            for name, boxes in regions.items()
+            for measure, of in (("distance", self._log_distance), ("edges", self._edge_correlation))
         }
 
     def _contrast(self, box: Box) -> float:
@@ -211,11 +211,8 @@ class _Maps:
         difference = float(_inside(self.difference, box).sum())
         return float(np.log(difference / float(_inside(self.energy, box).sum())))
 
-    def _edges_kept(self, box: Box) -> float:
-        a, b = (_inside(plane, box).ravel() for plane in (self.edges, self.kept_edges))
-        a, b = a - a.mean(), b - b.mean()
-        scale = float(np.sqrt((a @ a) * (b @ b)))
-        return float(a @ b) / scale if scale else 0.0
+    def _edge_correlation(self, box: Box) -> float:
+        return correlation(_inside(self.edges, box), _inside(self.kept_edges, box))
 
 
 def _inside(plane: Plane, box: Box) -> Plane:
@@ -231,10 +228,12 @@ def _loss_network() -> LossNetwork:
 def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
     """The squared difference of the content layer's features, and their energy, as H×W planes."""
     with torch.no_grad():
-        wanted, given = (_loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result))
+        target, features = (
+            _loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result)
+        )
         maps = [
-            (given - wanted).square().sum(1, keepdim=True),
-            wanted.square().sum(1, keepdim=True),
+            (features - target).square().sum(1, keepdim=True),
+            target.square().sum(1, keepdim=True),
         ]
         planes = [F.interpolate(m, size=photograph.shape[:2], mode="nearest") for m in maps]
     difference, energy = (plane[0, 0].double().numpy() for plane in planes)
@@ -299,7 +298,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
         "box's own. Means over photographs; intervals from photographs drawn again. Blur and "
         "noise know nothing of people: a style that does must differ from them."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _plot(rows: list[dict[str, Any]]) -> Pixels:
@@ -309,17 +308,17 @@ def _plot(rows: list[dict[str, Any]]) -> Pixels:
     }
 
     def draw(axes: Any) -> None:
-        places = np.arange(len(rows))
+        positions = np.arange(len(rows))
         for panel, (measure, title) in zip(axes[0], titles.items(), strict=True):
             for other, move in (("elsewhere", 0.12), ("nearest", -0.12)):
-                found = [row[f"{measure}_{other}"] for row in rows]
-                means = np.array([f["mean"] for f in found])
-                ends = np.array([f["interval"] for f in found]).T
+                summaries = [row[f"{measure}_{other}"] for row in rows]
+                means = np.array([f["mean"] for f in summaries])
+                ends = np.array([f["interval"] for f in summaries]).T
                 label = "all equal boxes" if other == "elsewhere" else "nearest contrast"
                 errors = np.abs(ends - means)
-                panel.errorbar(means, places + move, xerr=errors, fmt="o", label=label)
+                panel.errorbar(means, positions + move, xerr=errors, fmt="o", label=label)
             panel.axvline(1.0 if measure == "distance" else 0.0, color="tab:gray", linewidth=0.8)
-            panel.set_yticks(places, [row["transformation"] for row in rows])
+            panel.set_yticks(positions, [row["transformation"] for row in rows])
             panel.set(title=title, ylim=(-0.6, len(rows) + 0.3))
             panel.legend(fontsize=8, loc="upper center", ncols=2)
 

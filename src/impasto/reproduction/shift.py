@@ -1,8 +1,8 @@
-"""The report's motivation: a picture moved by a pixel is the same to the eye, and not to pixels.
+"""The report's motivation: a shift by a pixel is invisible, but the pixel loss sees it.
 
-Shifted pictures are cut from a larger one, so that nothing is made up at a border. Blur and noise
-are made as strong as the shift by the pixel loss; what a layer's feature loss says of the three is
-then what it sees and pixels do not.
+Shifted pictures are cut from a larger one, so that no border is invented. Blur and noise get the
+same pixel loss as the shift; differences between the three in a layer's feature loss are then what
+the layer sees and pixels do not.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,21 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from impasto.evaluation.photographs import Pixels, at_8_bits, square
-from impasto.evaluation.report import table
 from impasto.images.colour import to_bytes
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
 from impasto.metrics.fidelity import rgb_to_luminance, ssim
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.reproduction.plot import drawn
 from impasto.tensors import to_tensor
 
-CLAIM = (
+STATEMENT = (
     "Section 2 of the report: the per-pixel loss rises when a picture is moved by one pixel, "
     "though it looks the same; losses on features are more forgiving."
 )
@@ -79,19 +77,21 @@ def run(settings: Settings, journal: Journal) -> Result:
 
 
 def _measure(photo: Path, amount: Amount, network: LossNetwork) -> dict[str, Any]:
-    """For each shift, the losses of shift, blur and noise."""
-    reach = max(amount.shifts)
-    whole = square(photo, amount.size + 2 * reach)
-    inside = slice(reach, reach + amount.size)
+    """Return the losses of shift, blur and noise for each shift."""
+    margin = max(amount.shifts)
+    whole = square(photo, amount.size + 2 * margin)
+    inside = slice(margin, margin + amount.size)
     target = whole[inside, inside]
     measured = {}
     for shift in amount.shifts:
-        shifted = whole[inside, reach - shift : reach - shift + amount.size]
-        wanted = float(np.mean((shifted - target) ** 2))
+        shifted = whole[inside, margin - shift : margin - shift + amount.size]
+        difference = float(np.mean((shifted - target) ** 2))
         pictures = {
             "shift": shifted,
-            "blur": _equal(lambda sigma: blurred(target, sigma), target, wanted, most=40.0),
-            "noise": _equal(lambda sigma: noisy(target, sigma), target, wanted, most=2.0),
+            "blur": _equal(
+                lambda sigma: blurred(target, sigma), target, difference, strongest=40.0
+            ),
+            "noise": _equal(lambda sigma: noisy(target, sigma), target, difference, strongest=2.0),
         }
         measured[str(shift)] = {
             name: _losses(picture, target, network) for name, picture in pictures.items()
@@ -100,13 +100,13 @@ def _measure(photo: Path, amount: Amount, network: LossNetwork) -> dict[str, Any
 
 
 def _equal(
-    degrade: Callable[[float], Pixels], target: Pixels, wanted: float, *, most: float
+    degrade: Callable[[float], Pixels], target: Pixels, difference: float, *, strongest: float
 ) -> Pixels:
-    """A degraded picture of a mean squared difference, by halving the interval of strengths."""
-    low, high = 0.0, most
+    """Return the picture degraded to a mean squared difference, by bisection of the strength."""
+    low, high = 0.0, strongest
     for _ in range(NUM_HALVINGS):
         middle = (low + high) / 2
-        if float(np.mean((degrade(middle) - target) ** 2)) < wanted:
+        if float(np.mean((degrade(middle) - target) ** 2)) < difference:
             low = middle
         else:
             high = middle
@@ -129,17 +129,17 @@ def noisy(picture: Pixels, sigma: float) -> Pixels:
 
 def _losses(picture: Pixels, target: Pixels, network: LossNetwork) -> dict[str, float]:
     """Pixel loss, SSIM, and each layer's feature loss over the mean square of its features."""
-    given, wanted = to_tensor(picture), to_tensor(target)
+    pictures, targets = to_tensor(picture), to_tensor(target)
     with torch.no_grad():
-        features, truth = network(given), network(wanted)
+        features, truth = network(pictures), network(targets)
     relative = {
         layer: float(feature_reconstruction_loss(features[layer], truth[layer]))
         / float(truth[layer].square().mean())
         for layer in LAYER_NAMES
     }
-    energy = float(wanted.square().mean())
+    energy = float(targets.square().mean())
     return {
-        "pixel": float(pixel_loss(given, wanted)) / energy,
+        "pixel": float(pixel_loss(pictures, targets)) / energy,
         "ssim": ssim(rgb_to_luminance(picture), rgb_to_luminance(target)),
         **relative,
     }
@@ -183,7 +183,7 @@ def _text(means: Means, amount: Amount, num_photographs: int) -> str:
         "the mean square of what is compared. Blur (Gaussian) and noise (white) are as strong as "
         "the shift by pixel loss, or as strong as they can be. All 13 layers are in the JSON."
     )
-    return table(columns, cells) + "\n\n" + note
+    return with_note(columns, cells, note)
 
 
 def _plot(means: Means, amount: Amount) -> Pixels:
@@ -195,7 +195,8 @@ def _plot(means: Means, amount: Amount) -> Pixels:
         axes[0, 0].legend(fontsize=7)
         for panel, other in ((axes[0, 1], "blur"), (axes[0, 2], "noise")):
             for shift in (amount.shifts[0], amount.shifts[-1]):
-                ratios = _ratios(means[str(shift)], other)
+                shifted, degraded = (means[str(shift)][name] for name in ("shift", other))
+                ratios = [shifted[layer] / max(degraded[layer], 1e-12) for layer in LAYER_NAMES]
                 panel.plot(LAYER_NAMES, ratios, marker=".", label=f"{shift} px")
             panel.axhline(1.0, color="tab:gray", linewidth=0.8)
             panel.set(title=f"shift over {other} of equal pixel loss", yscale="log")
@@ -203,9 +204,3 @@ def _plot(means: Means, amount: Amount) -> Pixels:
             panel.legend(fontsize=8)
 
     return drawn(draw, num_columns=3)
-
-
-def _ratios(by_name: Mapping[str, Mapping[str, float]], other: str) -> NDArray[np.float64]:
-    return np.array(
-        [by_name["shift"][layer] / max(by_name[other][layer], 1e-12) for layer in LAYER_NAMES]
-    )

@@ -11,7 +11,6 @@ import torch
 from impasto.errors import ModelFileError
 from impasto.evaluation.circumstances import load_average, processor
 from impasto.evaluation.photographs import Pixels, square
-from impasto.evaluation.report import table
 from impasto.evaluation.timing import median_seconds
 from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import NetworkArchitecture
@@ -21,22 +20,22 @@ from impasto.optimization.picture_optimizer import (
     PictureOptimizer,
     white_noise,
 )
-from impasto.reproduction.claim import Effort, Result, Settings, first
+from impasto.reproduction.claim import Effort, Result, Settings, first, with_note
 from impasto.reproduction.journal import Journal
 from impasto.reproduction.plot import drawn
-from impasto.reproduction.trained_style import TrainedStyle, load_styles
+from impasto.reproduction.trained_style import TrainedStyle, first_style
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.model_file import model_from_bytes
 from impasto.zoo.registry import resolve_model
 
-CLAIM = (
+STATEMENT = (
     "Table 1: a network is about 1,000 times faster than 500 iterations of optimising a picture, "
     "at 256², 512² and 1024²."
 )
 ITERATIONS = (100, 300, 500)
 WANTED_AT_500 = 5000
 BUSY_LOAD = 3.0
-"""Processes that want a core; above, others than this one slow it down."""
+"""Runnable processes; above, other processes slow this one down."""
 PAPER: Mapping[int, tuple[float, ...]] = {
     256: (3.17, 9.52, 15.86, 0.015),
     512: (10.97, 32.91, 54.85, 0.05),
@@ -65,8 +64,7 @@ AMOUNTS: Mapping[Effort, Amount] = {
 
 def run(settings: Settings, journal: Journal) -> Result:
     """Time networks and iterations in turns."""
-    names = settings.styles or ("starry_night",)
-    style = load_styles(names[:1], settings.paintings)[0]
+    style = first_style(settings)
     photo = first(settings.photos, 1)[0]
     predictors: dict[str, Predictor] = {}
     rows = []
@@ -90,7 +88,7 @@ def run(settings: Settings, journal: Journal) -> Result:
 
 
 def _networks(style: TrainedStyle) -> dict[str, Predictor]:
-    """The networks that are timed: the style, its form of 8 bits if it has one, a wide one."""
+    """Return the networks to time: the style, its int8 model if it has one, and a wide one."""
     networks = {"shipped": style.predictor}
     with contextlib.suppress(ModelFileError):
         quantized = resolve_model(style.model, quantized=True)
@@ -100,7 +98,7 @@ def _networks(style: TrainedStyle) -> dict[str, Predictor]:
 
 
 def _wide(style: TrainedStyle) -> Predictor:
-    """The network of the paper's width; its weights are random, on which speed does not depend."""
+    """Return a network of the paper's width; speed does not depend on its random weights."""
     torch.manual_seed(0)
     architecture = NetworkArchitecture(channels=(32, 64, 128))
     network = build_style_network(architecture).eval()
@@ -112,14 +110,14 @@ def _wide(style: TrainedStyle) -> Predictor:
 def _measure(
     style: TrainedStyle, predictors: Mapping[str, Predictor], picture: Pixels, num_rounds: int
 ) -> dict[str, Any]:
-    """The seconds of each network, and of an iteration at each precision worth trying."""
+    """Return the seconds of each network, and of an iteration at each useful precision."""
     precisions = ["f32", *(["bf16"] if style.precision == "bf16" else [])]
     optimizers = {name: _optimizer(style, picture, bf16=name == "bf16") for name in precisions}
     candidates: dict[str, Any] = {
         name: (lambda predictor=predictor: predictor(picture))
         for name, predictor in predictors.items()
     }
-    candidates |= {name: optimizer.advance for name, optimizer in optimizers.items()}
+    candidates |= {name: optimizer.step for name, optimizer in optimizers.items()}
     before = {name: optimizer.num_iterations for name, optimizer in optimizers.items()}
     seconds = median_seconds(candidates, num_rounds=num_rounds, num_warmups=1)
     for name, optimizer in optimizers.items():
@@ -139,7 +137,7 @@ def _optimizer(style: TrainedStyle, picture: Pixels, *, bf16: bool) -> PictureOp
     height, width, _ = picture.shape
     start = white_noise(height, width, seed=0)
     settings = OptimizationSettings(num_iterations=10**6)
-    return PictureOptimizer(style.judge(picture, bf16=bf16), start, settings)
+    return PictureOptimizer(style.objective_for(picture, bf16=bf16), start, settings)
 
 
 def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
@@ -178,7 +176,7 @@ def _result(rows: list[dict[str, Any]], style: TrainedStyle) -> Result:
         "times_faster_than_500_iterations": ratios,
     }
     pictures = {"": _plot(ratios)} if rows else {}
-    return Result(table(columns, cells) + "\n\n" + note, content, pictures)
+    return Result(with_note(columns, cells, note), content, pictures)
 
 
 def _busy(loads: list[float | None]) -> str:
@@ -207,7 +205,7 @@ def _cells(iteration: float, network: float) -> list[str]:
 
 def _plot(ratios: list[dict[str, Any]]) -> Pixels:
     def draw(axes: Any) -> None:
-        places = range(len(ratios))
+        positions = range(len(ratios))
         paper = [PAPER[r["size"]] for r in ratios if r["size"] in PAPER]
         bars = {
             "shipped style": [r["shipped"] for r in ratios],
@@ -217,9 +215,9 @@ def _plot(ratios: list[dict[str, Any]]) -> Pixels:
         }
         drawn_bars = {label: heights for label, heights in bars.items() if heights}
         for number, (label, heights) in enumerate(drawn_bars.items()):
-            left = [place + 0.2 * (number - 1.5) for place in places][: len(heights)]
-            axes[0, 0].bar(left, heights, width=0.18, label=label)
-        axes[0, 0].set_xticks(list(places), [f"{r['size']}²" for r in ratios])
+            shifted = [position + 0.2 * (number - 1.5) for position in positions]
+            axes[0, 0].bar(shifted[: len(heights)], heights, width=0.18, label=label)
+        axes[0, 0].set_xticks(list(positions), [f"{r['size']}²" for r in ratios])
         axes[0, 0].set(ylabel="times faster than 500 iterations", yscale="log")
         axes[0, 0].legend(fontsize=8, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 

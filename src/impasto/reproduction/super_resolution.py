@@ -1,4 +1,4 @@
-"""The tables of section 4.2, figures 8 and 9: PSNR and SSIM of enlarged test pictures.
+"""The tables of section 4.2, figures 8 and 9: PSNR and SSIM of upscaled test pictures.
 
 The paper's numbers follow protocols of their own (at ×8 not even its bicubic row is the usual
 one), so what compares is the difference to bicubic. Test pictures may not be shown; the sheet is
@@ -17,14 +17,19 @@ from impasto.evaluation.comparison import ComparisonSheet
 from impasto.evaluation.measures import fidelity
 from impasto.evaluation.photographs import Pixels
 from impasto.evaluation.picture_sets import PictureSet, find_pictures, pictures_of
-from impasto.evaluation.report import table, to_json
-from impasto.evaluation.upscalers import BICUBIC, Enlarger, bicubic_enlarger, model_enlarger
+from impasto.evaluation.report import to_json
+from impasto.evaluation.upscaling_methods import (
+    BICUBIC,
+    UpscalingMethod,
+    bicubic_method,
+    model_method,
+)
 from impasto.metrics.fidelity import Protocol
-from impasto.reproduction.claim import Effort, Result, Settings
+from impasto.reproduction.claim import Effort, Result, Settings, with_note
 from impasto.reproduction.journal import Journal, digest_of
 from impasto.runtime.upscaler import resolve_upscaling_model
 
-CLAIM = (
+STATEMENT = (
     "Section 4.2: the network trained by features makes sharper edges and finer details than the "
     "one trained by pixels, at a lower PSNR."
 )
@@ -107,40 +112,40 @@ def run(settings: Settings, journal: Journal) -> Result:
     cells, content, pictures, notes = [], [], {}, []
     for scale in amount.scales:
         protocol = Protocol(scale)
-        enlargers, missing = _enlargers(settings.models, scale)
+        methods, missing = _methods(settings.models, scale)
         for tested in _sets(settings.data, amount, scale):
             units = {
-                name: _unit(tested, enlarger, digest, protocol, journal)
-                for name, (enlarger, digest) in enlargers.items()
+                name: _unit(tested, method, digest, protocol, journal)
+                for name, (method, digest) in methods.items()
             }
             done = {name: unit for name, unit in units.items() if unit is not None}
             cells += _lines(tested.name, scale, done, missing)
             content.append({"set": tested.name, "scale": scale, "models": done})
         notes.append(str(protocol))
-        models = [enlarger for enlarger, _ in enlargers.values()]
+        models = [method for method, _ in methods.values()]
         if settings.shown and len(models) > 1:
             pictures[f"-x{scale}"] = _sheet(settings.shown, models, protocol)
     return Result(_text(cells, notes), {"rows": content}, pictures)
 
 
-def _enlargers(
+def _methods(
     models: Sequence[str], scale: int
-) -> tuple[dict[str, tuple[Enlarger, str]], list[str]]:
-    """Bicubic and the models there are, each with what stands for its file; and who is missing."""
-    found = {BICUBIC: (bicubic_enlarger(scale), BICUBIC)}
+) -> tuple[dict[str, tuple[UpscalingMethod, str]], list[str]]:
+    """Return bicubic and the available models, each with its digest, and the missing names."""
+    methods = {BICUBIC: (bicubic_method(scale), BICUBIC)}
     missing = []
-    for given in models or [f"{kind}_x{scale}" for kind in KINDS[scale]]:
+    for name in models or [f"{kind}_x{scale}" for kind in KINDS[scale]]:
         try:
-            model = resolve_upscaling_model(given, None)
+            model = resolve_upscaling_model(name, None)
         except UnknownModelError:
             if models:
                 raise
-            missing.append(given)
+            missing.append(name)
             continue
         if model.card.scale == scale:
-            enlarger = model_enlarger(given, scale=scale)
-            found[enlarger.name] = (enlarger, model.sha256[:12])
-    return found, missing
+            method = model_method(name, scale=scale)
+            methods[method.name] = (method, model.sha256[:12])
+    return methods, missing
 
 
 def _sets(data: Path | None, amount: Amount, scale: int) -> list[PictureSet]:
@@ -149,32 +154,32 @@ def _sets(data: Path | None, amount: Amount, scale: int) -> list[PictureSet]:
             f"{'no folder' if data is None else data} of test sets was given; give --data with a "
             "folder that has Set5, Set14 and BSD100 in it"
         )
-    names = amount.sets or sorted(place.name for place in data.iterdir() if place.is_dir())
-    places = [data / name for name in names if (data / name).is_dir()]
-    if not places:
+    names = amount.sets or sorted(path.name for path in data.iterdir() if path.is_dir())
+    folders = [data / name for name in names if (data / name).is_dir()]
+    if not folders:
         raise DataError(f"{data} has none of the folders {', '.join(names)}; give another --data")
-    sets = [find_pictures(place, scale=scale) for place in places]
-    return [replace(tested, places=tested.places[: amount.num_pictures]) for tested in sets]
+    sets = [find_pictures(folder, scale=scale) for folder in folders]
+    return [replace(tested, pictures=tested.pictures[: amount.num_pictures]) for tested in sets]
 
 
 def _unit(
-    tested: PictureSet, enlarger: Enlarger, digest: str, protocol: Protocol, journal: Journal
+    tested: PictureSet, method: UpscalingMethod, digest: str, protocol: Protocol, journal: Journal
 ) -> dict[str, Any] | None:
     key = {
         "set": tested.name,
         "scale": protocol.scale,
-        "model": enlarger.name,
+        "model": method.name,
         "digest": digest,
-        "pictures": [digest_of(place.truth) for place in tested.places],
-        "precision": enlarger.precision,
+        "pictures": [digest_of(files.truth) for files in tested.pictures],
+        "precision": method.precision,
     }
-    return journal.unit(key, partial(_measure, tested, enlarger, protocol))
+    return journal.unit(key, partial(_measure, tested, method, protocol))
 
 
-def _measure(tested: PictureSet, enlarger: Enlarger, protocol: Protocol) -> dict[str, Any]:
-    found = to_json(evaluate([tested], [enlarger], [fidelity(protocol)], protocol=protocol))
-    scores: dict[str, Any] = found["sets"][0]["models"][0]
-    return {"num_pictures": len(tested.places), **scores}
+def _measure(tested: PictureSet, method: UpscalingMethod, protocol: Protocol) -> dict[str, Any]:
+    evaluation = to_json(evaluate([tested], [method], [fidelity(protocol)], protocol=protocol))
+    scores: dict[str, Any] = evaluation["sets"][0]["models"][0]
+    return {"num_pictures": len(tested.pictures), **scores}
 
 
 def _lines(
@@ -219,11 +224,11 @@ def _differences(scores: Scores | None, bicubic: Scores | None) -> list[str]:
     return [f"{scores[0] - bicubic[0]:+.2f}", f"{scores[1] - bicubic[1]:+.4f}"]
 
 
-def _sheet(shown: Sequence[Path], enlargers: list[Enlarger], protocol: Protocol) -> Pixels:
-    """Crops of photographs that may be shown, enlarged by all, where most detail is lost."""
+def _sheet(shown: Sequence[Path], methods: list[UpscalingMethod], protocol: Protocol) -> Pixels:
+    """Crops of photographs that may be shown, upscaled by all, where most detail is lost."""
     pictures = pictures_of("shown", shown, scale=protocol.scale)
     sheet = ComparisonSheet()
-    evaluate([pictures], enlargers, [fidelity(protocol)], protocol=protocol, on_picture=sheet.add)
+    evaluate([pictures], methods, [fidelity(protocol)], protocol=protocol, on_picture=sheet.add)
     return sheet.draw()
 
 
@@ -243,5 +248,5 @@ def _text(cells: list[list[str]], protocols: list[str]) -> str:
         "not the usual one even for bicubic: compare differences. *Missing*: there is no such "
         "model yet."
     )
-    said = "\n".join(f"- {protocol}." for protocol in protocols)
-    return table(columns, cells) + "\n\n" + note + "\n\n" + said
+    protocol_lines = "\n".join(f"- {protocol}." for protocol in protocols)
+    return with_note(columns, cells, note) + "\n\n" + protocol_lines

@@ -1,24 +1,28 @@
-"""A trained style together with what judges it: its own objective, against its own painting.
+"""A trained style with its own objective, against its own painting.
 
-Network and optimisation are judged by the same code with the same weights, the total variation as
-it is optimised. The grid loss, which only trainings have, is left out on both sides.
+The same code with the same weights scores the network's pictures and the optimised ones. The grid
+loss, which only trainings have, is left out of both.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from impasto.errors import DataError, PictureFileError
 from impasto.evaluation.photographs import Pixels, stylized
 from impasto.images.files.io import list_pictures
-from impasto.optimization.picture_optimizer import Judge
-from impasto.optimization.run import ObjectiveSettings, StyleJudges, objective_of
+from impasto.losses.style_objective import ObjectiveSettings
+from impasto.optimization.picture_optimizer import Objective
+from impasto.optimization.style import StyleObjectives
+from impasto.reproduction.claim import Settings
 from impasto.runtime.predictor import Predictor
 from impasto.tensors import to_tensor
+from impasto.training.recorded_objective import objective_of
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import list_models, resolve_model
 
@@ -30,9 +34,9 @@ class TrainedStyle:
     Attributes:
         name: of the model.
         model: its file.
-        painting: the file that it learned from.
-        objective: that it was trained by.
-        predictor: runs it.
+        painting: the file it was trained with.
+        objective: it was trained with.
+        predictor: runs the model.
     """
 
     name: str
@@ -43,17 +47,17 @@ class TrainedStyle:
 
     @property
     def digest(self) -> str:
-        """What stands for the model in a journal's keys."""
+        """The model's digest in a journal's keys."""
         return self.model.sha256[:12]
 
     @property
     def objective_digest(self) -> str:
-        """What stands for the objective, its painting included, in a journal's keys."""
+        """The digest of objective and painting in a journal's keys."""
         objective = self.objective
         parts = [
             objective.preset.model_dump(mode="json"),
             objective.weights and objective.weights.model_dump(mode="json"),
-            objective.scales and objective.scales.model_dump(mode="json"),
+            objective.normalisers and objective.normalisers.model_dump(mode="json"),
             objective.padding,
             hashlib.sha256(self.painting.read_bytes()).hexdigest(),
             self.painting_short_side,
@@ -62,7 +66,7 @@ class TrainedStyle:
 
     @property
     def precision(self) -> str:
-        """That the model is run in."""
+        """The arithmetic that the model is run in."""
         return self.predictor.backend.precision
 
     @property
@@ -72,33 +76,38 @@ class TrainedStyle:
         assert painting is not None
         return painting.short_side
 
-    def judge(self, photograph: Pixels, *, bf16: bool = False) -> Judge:
+    def objective_for(self, photograph: Pixels, *, bf16: bool = False) -> Objective:
         """Return the objective for pictures of a photograph, at its size.
 
         Args:
             photograph: H×W×3.
             bf16: compute convolutions in bf16, the rest in float32.
         """
-        judges = StyleJudges(
+        objectives = StyleObjectives(
             to_tensor(photograph),
             self.painting,
             self.objective,
             painting_short_side=self.painting_short_side,
             bf16=bf16,
         )
-        return judges.at(photograph.shape[:2])
+        return objectives.at(photograph.shape[:2])
 
     def stylized(self, photograph: Pixels) -> Pixels:
-        """Return what `impasto stylize` writes, at 8 bits."""
+        """Return the stylized picture that `impasto stylize` writes, at 8 bits."""
         return stylized(self.predictor, photograph)
 
 
-def terms_of(judge: Judge, picture: Pixels) -> dict[str, float]:
+def terms_of(objective: Objective, picture: Pixels) -> dict[str, float]:
     """Return the weighted terms of a picture H×W×3, and their `total`."""
     with torch.no_grad():
-        terms = judge(to_tensor(picture))
+        terms = objective(to_tensor(picture))
     weighted = {name: float(term) for name, term in terms.weighted.items()}
     return {"total": float(terms.total), **weighted}
+
+
+def mean_terms(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each term over pictures, at least one."""
+    return {name: float(np.mean([each[name] for each in terms])) for name in terms[0]}
 
 
 def released_styles() -> tuple[str, ...]:
@@ -107,12 +116,21 @@ def released_styles() -> tuple[str, ...]:
     return tuple(entry.name for entry in entries if entry.released)
 
 
+def first_style(settings: Settings) -> TrainedStyle:
+    """Return the first of the styles in a claim's settings; the Starry Night where none is.
+
+    Raises:
+        ImpastoError: as `load_styles` does.
+    """
+    return load_styles((settings.styles or ("starry_night",))[:1], settings.paintings)[0]
+
+
 def load_styles(names: Sequence[str], paintings: Path) -> list[TrainedStyle]:
     """Return styles by name or file, each with its painting.
 
     Raises:
         UnknownModelError: no model of that name.
-        ModelFileError: a file cannot be used, or is of no style that can be judged.
+        ModelFileError: a file cannot be used, or is of no style whose objective is known.
         DataError: the painting is not in the folder.
     """
     files = _files_by_digest(paintings)

@@ -74,10 +74,6 @@ def _in_range(values: Tensor) -> Tensor:
     return output
 
 
-def _default(channels: Channels) -> nn.Module:
-    return StyleTransferNetwork(NetworkArchitecture(channels=channels))
-
-
 def _without_residual(channels: Channels) -> nn.Module:
     network = StyleTransferNetwork(NetworkArchitecture(channels=channels))
     quarter = channels[2]
@@ -87,15 +83,13 @@ def _without_residual(channels: Channels) -> nn.Module:
     return network
 
 
-def _paper(channels: Channels) -> nn.Module:
-    return PaperStyleTransferNetwork(NetworkArchitecture(kind="paper", channels=channels))
-
-
 VARIANTS: Mapping[str, Callable[[Channels], nn.Module]] = {
-    "default": _default,
+    "default": lambda channels: StyleTransferNetwork(NetworkArchitecture(channels=channels)),
     "no residual connections": _without_residual,
     "no downsampling": FlatNetwork,
     "no learnt upsampling": ResizedNetwork,
-    "the paper's": _paper,
+    "the paper's": lambda channels: PaperStyleTransferNetwork(
+        NetworkArchitecture(kind="paper", channels=channels)
+    ),
 }
 """By name, from channels at full, half and quarter size to a network with fresh weights."""

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from impasto.errors import ImpastoError
+
 fcntl: ModuleType | None
 try:
     import fcntl
@@ -142,6 +144,41 @@ def alone_in(folder: Path, *, lock: str = LOCK_NAME) -> Iterator[bool]:
         with contextlib.suppress(OSError):  # the first that is not empty keeps those around it
             for parent in (folder, *missing):
                 parent.rmdir()
+
+
+@contextlib.contextmanager
+def refuse_second_run(
+    folder: Path,
+    *,
+    work: str,
+    refusal: type[ImpastoError],
+    unwritable: Callable[[OSError], ImpastoError],
+    lock: str = LOCK_NAME,
+) -> Iterator[None]:
+    """Work in a folder alone, as `alone_in` does, or refuse.
+
+    Args:
+        folder: of the run; it is made if need be.
+        work: noun for the message: a training, a batch.
+        refusal: the error where another process works there.
+        unwritable: returns the error where the folder or its lock cannot be made.
+        lock: as for `alone_in`.
+
+    Raises:
+        ImpastoError: `refusal`, or what `unwritable` returns.
+    """
+    with contextlib.ExitStack() as stack:
+        # Not a plain `with`: an OSError of the work itself must not be taken for the lock's.
+        try:
+            is_alone = stack.enter_context(alone_in(folder, lock=lock))
+        except OSError as error:
+            raise unwritable(error) from error
+        if not is_alone:
+            raise refusal(
+                f"another {work} is going on in {folder}; wait for its end, or choose another "
+                "output"
+            )
+        yield
 
 
 def sweep(folder: Path) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lightning.fabric import Fabric
@@ -22,7 +23,7 @@ from impasto.export.model_export import export_model
 from impasto.files import exists_already, reason_of
 from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
-from impasto.system.work_files import alone_in
+from impasto.system.work_files import refuse_second_run
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric
@@ -157,16 +158,12 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
     if not fabric.is_global_zero:
         yield
         return
-    with contextlib.ExitStack() as stack:
-        try:
-            is_alone = stack.enter_context(alone_in(folder))
-        except OSError as error:
-            raise _no_folder(folder, error) from error
-        if not is_alone:
-            raise TrainingError(
-                f"another training is going on in {folder}; wait for its end, or give the output "
-                "another name"
-            )
+    with refuse_second_run(
+        folder,
+        work="training",
+        refusal=TrainingError,
+        unwritable=partial(_no_folder, folder),
+    ):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Each target in its tiny form, from settings to files, and once more out of its journal."""
+"""Each claim in its tiny form, from settings to files, and once more out of its journal."""
 
 import dataclasses
 import json
@@ -9,20 +9,20 @@ from PIL import Image
 
 from impasto.errors import DataError, UnknownModelError
 from impasto.reproduction import objective
-from impasto.reproduction.catalogue import TARGETS, reproduce
+from impasto.reproduction.catalogue import CLAIMS, reproduce
 from impasto.reproduction.speed import ITERATIONS
 from impasto.reproduction.trained_style import TrainedStyle
 from impasto.zoo import registry
 
 
 def measured(name, settings, folder, **changes):
-    """The JSON of a target, and the names of its pictures."""
+    """The JSON of a claim, and the names of its pictures."""
     told = []
     settings = dataclasses.replace(settings, **changes)
     files = reproduce(name, settings, folder, command=f"reproduce {name}", tell=told.append)
     content = json.loads((folder / f"{name}.json").read_text())
     text = (folder / f"{name}.md").read_text()
-    assert TARGETS[name].CLAIM in text
+    assert CLAIMS[name].STATEMENT in text
     assert content["command"] in text
     pictures = [file.name for file in files if file.suffix == ".jpg"]
     for picture in pictures:
@@ -184,7 +184,7 @@ def test_a_style_whose_painting_is_not_there_says_so(tiny_settings, tmp_path):
         measured("comparisons", tiny_settings, tmp_path, paintings=tiny_settings.training)
 
 
-def test_an_unknown_target_is_named_with_those_there_are(tiny_settings, tmp_path):
+def test_an_unknown_claim_is_named_with_those_there_are(tiny_settings, tmp_path):
     with pytest.raises(UnknownModelError, match=r"no target 'spede'.*semantics"):
         reproduce("spede", tiny_settings, tmp_path, command="")
 
