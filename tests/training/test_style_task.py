@@ -1,14 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from impasto.errors import PictureFileError
 from impasto.losses.style_objective import LossScales
 from impasto.training.loss_window import judged_window
-from impasto.training.recipe import PaintingSection
-from impasto.training.style_task import StyleTask, load_painting
-from training_fixtures import draw, tiny_recipe
+from impasto.training.style_task import StyleTask
+from training_fixtures import tiny_recipe
 
 WEIGHTS = {"content": 1, "style": 2, "total_variation": 0.5}
 
@@ -20,22 +17,6 @@ def recipe_of(painting, photos):
 
 def noise(seed):
     return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
-
-
-def test_painting_is_scaled_to_its_short_side(tmp_path):
-    draw(0, 90, 60).save(tmp_path / "p.png")
-    painting = load_painting(PaintingSection(file=tmp_path / "p.png", short_side=40))
-    assert painting.shape == (1, 3, 40, 60)
-    assert painting.dtype == torch.float32
-    assert 0 <= painting.min() < painting.max() <= 1
-
-
-def test_painting_that_has_the_size_keeps_every_pixel(tmp_path):
-    picture = draw(0, 40, 32)
-    picture.save(tmp_path / "p.png")
-    painting = load_painting(PaintingSection(file=tmp_path / "p.png", short_side=32))
-    expected = np.asarray(picture, np.float32) / 255
-    assert np.array_equal(painting[0].permute(1, 2, 0).numpy(), expected)
 
 
 def test_seed_decides_the_networks_start(recipe_of):
@@ -103,17 +84,3 @@ def test_contact_sheet_has_two_rows_behind_the_painting(recipe_of):
     assert sheet.shape[0] >= 2 * 256
     assert sheet.shape[1] >= 3 * 256
     assert task.network.training
-
-
-def test_strip_is_no_painting(tmp_path):
-    Image.new("RGB", (1700, 100)).save(tmp_path / "strip.png")
-    with pytest.raises(
-        PictureFileError, match=r"strip\.png is 1700×100 pixels; .* at most 1 to 16"
-    ):
-        load_painting(PaintingSection(file=tmp_path / "strip.png"))
-
-
-def test_file_that_is_no_picture_is_no_painting(tmp_path):
-    (tmp_path / "p.jpg").write_text("no picture")
-    with pytest.raises(PictureFileError, match="not a picture that can be read"):
-        load_painting(PaintingSection(file=tmp_path / "p.jpg"))

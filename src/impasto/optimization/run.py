@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from impasto.data.paintings import load_painting
 from impasto.errors import CheckpointError, ModelFileError, SettingError, TrainingError
 from impasto.files import reason_of, write_whole
 from impasto.images.files.io import Picture, resize_longer_side
@@ -42,9 +43,8 @@ from impasto.runtime.input_pictures import fill_transparent
 from impasto.system.input_files import parse_json
 from impasto.system.work_files import alone_in
 from impasto.tensors import to_array, to_tensor
-from impasto.training.recipe import PaintingSection, StyleRecipe
+from impasto.training.recipe import StyleRecipe
 from impasto.training.sealed_file import seal, unseal
-from impasto.training.style_task import load_painting
 from impasto.zoo.card import ModelCard
 
 HEADER_KEY = "impasto.optimization"
@@ -151,7 +151,7 @@ class StyleJudges:
         """
         self.photograph, self.bf16 = photograph, bf16
         network = LossNetwork(layers_of(settings.preset), padding=settings.padding)
-        target = load_painting(PaintingSection(file=painting, short_side=painting_short_side))
+        target = load_painting(painting, short_side=painting_short_side)
         self._objective = StyleTransferObjective(
             network, target, preset=settings.preset, weights=settings.weights
         ).to(photograph.device)

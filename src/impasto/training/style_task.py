@@ -9,12 +9,10 @@ from typing import Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
-from impasto.errors import PictureFileError
+from impasto.data.paintings import load_painting
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.files.io import load_training_rgb
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import grid_loss
 from impasto.losses.style_objective import (
@@ -25,12 +23,9 @@ from impasto.losses.style_objective import (
     layers_of,
 )
 from impasto.networks.style_transfer import build_style_network
-from impasto.tensors import Pictures, to_array, to_tensor
+from impasto.tensors import to_array
 from impasto.training.loss_window import Window, judged_window
-from impasto.training.recipe import PaintingSection, StyleRecipe
-
-MAX_ASPECT_RATIO = 16
-"""Of a painting: at its short side, a longer one would take gigabytes in the loss network."""
+from impasto.training.recipe import StyleRecipe
 
 
 class Task(Protocol):
@@ -89,7 +84,7 @@ class StyleTask:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.network = build_style_network(recipe.network)
-        self.painting = load_painting(recipe.painting)
+        self.painting = load_painting(recipe.painting.file, short_side=recipe.painting.short_side)
         preset = find_preset(recipe.objective.preset)
         loss_network = LossNetwork(
             layers_of(preset),
@@ -157,21 +152,3 @@ class StyleTask:
             ],
             cell_size=256,
         )
-
-
-def load_painting(section: PaintingSection) -> Pictures:
-    """Return a painting as 1×3×H×W in [0, 1], its short side as the recipe asks.
-
-    Raises:
-        PictureFileError: when the file cannot be read as a picture, or is a mere strip.
-    """
-    image = load_training_rgb(section.file)
-    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-        raise PictureFileError(
-            f"the painting {section.file} is {image.width}×{image.height} pixels; expected sides "
-            f"of at most 1 to {MAX_ASPECT_RATIO}: cut a part out of it"
-        )
-    factor = section.short_side / min(image.size)
-    size = (round(image.width * factor), round(image.height * factor))
-    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
-    return to_tensor(pixels / np.float32(255))
