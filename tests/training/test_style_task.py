@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.losses.style_objective import LossScales
-from impasto.training.loss_window import judged_window
+from impasto.losses.style_objective import LossNormalisers
+from impasto.training.loss_window import loss_window
 from impasto.training.style_task import StyleTask
 from training_fixtures import tiny_recipe
 
@@ -27,23 +27,23 @@ def test_seed_decides_the_networks_start(recipe_of):
 
 def test_probe_covers_the_pictures_asked_for(recipe_of):
     # 5 pictures in batches of 2 are 3 batches.
-    assert StyleTask(recipe_of(objective={"num_probe_pictures": 5})).num_probe_batches == 3
+    assert StyleTask(recipe_of(objective={"num_probe_pictures": 5})).normalisation.num_batches == 3
 
 
 def test_explicit_weights_need_no_probe_and_are_used_as_they_are(recipe_of):
     task = StyleTask(recipe_of(objective={"weights": WEIGHTS}))
-    assert task.num_probe_batches == 0
+    assert task.normalisation is None
     terms = task.loss_terms(task.network, noise(0))
     for name, weight in WEIGHTS.items():
         assert torch.allclose(terms.weighted[name], weight * terms.unweighted[name])
 
 
 def test_leaning_by_two_doubles_the_style_term_and_no_other(recipe_of):
-    scales = LossScales(content=10.0, style=20.0, total_variation=30.0)
+    normalisers = LossNormalisers(content=10.0, style=20.0, total_variation=30.0)
     terms = []
     for balance in (1, 2):
         task = StyleTask(recipe_of(objective={"style_balance": balance}))
-        task.take_scales(scales)
+        task.normalisation.apply(normalisers)
         terms.append(task.loss_terms(task.network, noise(0)).weighted)
     assert torch.allclose(terms[1]["style"], 2 * terms[0]["style"], rtol=1e-6)
     assert torch.equal(terms[1]["content"], terms[0]["content"])
@@ -52,10 +52,11 @@ def test_leaning_by_two_doubles_the_style_term_and_no_other(recipe_of):
 
 def test_probe_makes_the_terms_of_the_untouched_photographs_their_weights(recipe_of):
     # Style and total variation are probed on photographs as they are: measured again there, each
-    # divided by its scale is 1, times its weight.
+    # divided by its normaliser is 1, times its weight.
     task = StyleTask(recipe_of())
     batch = noise(0)
-    task.probe([batch])
+    normalisation = task.normalisation
+    normalisation.apply(normalisation.measure([batch]))
     terms = task.loss_terms(torch.nn.Identity(), batch)
     weights = task.recipe.style_weights()
     assert float(terms.weighted["style"]) == pytest.approx(weights.style, rel=1e-5)
@@ -69,7 +70,7 @@ def test_nothing_outside_the_window_is_judged(recipe_of):
     pictures = noise(0).requires_grad_()
     task.loss_terms(torch.nn.Identity(), pictures, position=5).total.backward()
     judged = pictures.grad.abs().sum(dim=(0, 1)) > 0
-    rows, columns = judged_window(32, 32, margin=32, seed=task.recipe.seed, position=5)
+    rows, columns = loss_window(32, 32, margin=32, seed=task.recipe.seed, position=5)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     expected[rows, columns] = True
     assert torch.equal(judged, expected)

@@ -2,8 +2,8 @@
 
 A weight means nothing without the pixel range, the reduction and the Gram normalisation it was
 chosen for, so these travel together as a `StylePreset`. Presets whose source gives no weights are
-balanced by a probe: `measure_scales` says how large each term is where nothing has been learnt,
-and the terms are divided by that, so that one scale-free weight suits every painting.
+balanced: `measure_normalisers` measures each term where nothing has been learnt, and the terms are
+divided by that, so that one scale-free weight suits every painting.
 """
 
 from collections.abc import Iterable, Mapping
@@ -48,7 +48,7 @@ class StyleWeights(BaseModel):
     total_variation: NonNegative
 
 
-class LossScales(BaseModel):
+class LossNormalisers(BaseModel):
     """What each term is divided by before it is weighted; 1 leaves a term as it is."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +71,7 @@ class StylePreset(BaseModel):
         total_variation_reduction: likewise over a picture's values.
         pixel_range: what 1.0 of a picture counts as in the total variation.
         weights: of the terms; scale-free where `balanced`.
-        balanced: divide each term by its probed scale first.
+        balanced: divide each term by its normaliser first.
         source: who says so.
     """
 
@@ -168,7 +168,7 @@ class StyleTransferObjective(nn.Module):
         *,
         preset: StylePreset = PRESETS["default"],
         weights: StyleWeights | None = None,
-        scales: LossScales | None = None,
+        normalisers: LossNormalisers | None = None,
     ) -> None:
         """Take the style of `painting`, 1×3×H×W in [0, 1], of any size.
 
@@ -177,7 +177,7 @@ class StyleTransferObjective(nn.Module):
             painting: the style target.
             preset: layers, reductions and pixel range.
             weights: in place of the preset's.
-            scales: from `measure_scales`; None leaves every term as it is.
+            normalisers: from `measure_normalisers`; None leaves every term as it is.
 
         Raises:
             PictureError: when the painting is no picture, or the loss network does not return a
@@ -187,7 +187,7 @@ class StyleTransferObjective(nn.Module):
         self.loss_network = loss_network
         self.preset = preset
         self.weights = weights or preset.weights
-        self.scales = scales or LossScales()
+        self.normalisers = normalisers or LossNormalisers()
         self.style_loss = StyleReconstructionLoss(
             loss_network, painting, layers=preset.style_layers, reduction=preset.style_reduction
         )
@@ -226,14 +226,14 @@ class StyleTransferObjective(nn.Module):
         return loss * self.preset.pixel_range**2
 
     def _weigh(self, **unweighted: Tensor) -> LossTerms:
-        weights, scales = self.weights.model_dump(), self.scales.model_dump()
+        weights, normalisers = self.weights.model_dump(), self.normalisers.model_dump()
         weighted = {
-            name: loss * (weights[name] / scales[name]) for name, loss in unweighted.items()
+            name: loss * (weights[name] / normalisers[name]) for name, loss in unweighted.items()
         }
         return LossTerms(torch.stack(list(weighted.values())).sum(), weighted, unweighted)
 
-    def measure_scales(self, photographs: Iterable[Pictures]) -> LossScales:
-        """Return how large each term is where nothing has been learnt: the probe.
+    def measure_normalisers(self, photographs: Iterable[Pictures]) -> LossNormalisers:
+        """Return how large each term is where nothing has been learnt.
 
         - content: each photograph replaced by its own mean colour, which loses all content;
         - style: the photographs untouched against the painting;
@@ -243,7 +243,7 @@ class StyleTransferObjective(nn.Module):
             photographs: batches of N×3×H×W in [0, 1]; a few dozen pictures are plenty.
 
         Raises:
-            NotFiniteError: when a scale is 0 or not finite (a painting or photographs without
+            NotFiniteError: when a normaliser is 0 or not finite (a painting or photographs without
                 any structure).
         """
         sums = dict.fromkeys(STYLE_TERMS, 0.0)
@@ -256,13 +256,13 @@ class StyleTransferObjective(nn.Module):
                 sums["style"] += float(untouched["style"])
                 sums["total_variation"] += float(untouched["total_variation"])
                 num_batches += 1
-        scales = {name: value / max(num_batches, 1) for name, value in sums.items()}
-        if not all(0 < scale < float("inf") for scale in scales.values()):
+        normalisers = {name: value / max(num_batches, 1) for name, value in sums.items()}
+        if not all(0 < value < float("inf") for value in normalisers.values()):
             raise NotFiniteError(
-                f"the probe measured {scales}; expected positive scales: give photographs and a "
-                "painting that are not of a single colour"
+                f"the probe measured {normalisers}; expected positive scales: give photographs "
+                "and a painting that are not of a single colour"
             )
-        return LossScales(**scales)
+        return LossNormalisers(**normalisers)
 
 
 def layers_of(preset: StylePreset) -> tuple[str, ...]:

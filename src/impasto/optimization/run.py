@@ -22,7 +22,7 @@ from impasto.files import reason_of, write_whole
 from impasto.images.files.io import Picture, resize_longer_side
 from impasto.losses.loss_network import LAYER_NAMES, LossNetwork, Padding
 from impasto.losses.style_objective import (
-    LossScales,
+    LossNormalisers,
     StylePreset,
     StyleTransferObjective,
     StyleWeights,
@@ -67,7 +67,7 @@ class ObjectiveSettings:
 
     preset: StylePreset
     weights: StyleWeights | None = None
-    scales: LossScales | None = None
+    scales: LossNormalisers | None = None
     padding: Padding = "reflect"
 
 
@@ -115,7 +115,7 @@ def objective_of(card: ModelCard) -> ObjectiveSettings:
         recipe = StyleRecipe.model_validate(
             {**card.training.recipe, "initialise_from": None, "licences": None}
         )
-        scales = LossScales(**card.training.scales)
+        scales = LossNormalisers(**card.training.scales)
     except ValueError as error:
         raise ModelFileError(
             f"the card of {card.name} holds no recipe of a style that can be read: {error}"
@@ -163,9 +163,9 @@ class StyleJudges:
         content = resized(self.photograph, size)
         objective = self._objective
         if self._scales is not None:
-            objective.scales = self._scales
+            objective.normalisers = self._scales
         elif self._is_balanced:
-            objective.scales = objective.measure_scales([content])
+            objective.normalisers = objective.measure_normalisers([content])
 
         def judge(picture: Tensor) -> Any:
             with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.bf16):

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
 from impasto.files import reason_of, write_whole
-from impasto.losses.style_objective import LossScales
+from impasto.losses.style_objective import LossNormalisers
 from impasto.training.sealed_file import seal, unseal
 
 HEADER_KEY = "impasto.checkpoint"
@@ -42,12 +42,12 @@ class TrainingState(BaseModel):
         running_terms: running means of the unweighted terms.
         seconds: spent training so far, over all sessions.
         hardware: what that was on, in words, each once.
-        scales: what the probe found.
+        normalisers: of the loss terms; `scales` in the file.
         skipped: photographs passed over so far.
         recipe: the recipe, resolved.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     format: Annotated[int, Field(ge=1, le=CHECKPOINT_FORMAT)] = CHECKPOINT_FORMAT
     step: NotNegative = 0
@@ -59,7 +59,7 @@ class TrainingState(BaseModel):
     running_terms: dict[str, float] = {}
     seconds: float = 0.0
     hardware: tuple[str, ...] = ()
-    scales: LossScales | None = None
+    normalisers: LossNormalisers | None = Field(default=None, alias="scales")
     skipped: tuple[SkippedPhotograph, ...] = ()
     recipe: dict[str, Any] = {}
 
@@ -132,7 +132,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         CheckpointError: when it cannot be written.
     """
-    data = seal(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()})
+    data = seal(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json(by_alias=True)})
     try:
         write_whole(path, data)
     except OSError as error:

@@ -35,10 +35,10 @@ from impasto.training.checkpoint import (
 )
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
-from impasto.training.progress import OnProgress, Progress, Window, ignore_progress
+from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import TrainingRecipe
-from impasto.training.style_task import Task
+from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 CONTACT_SHEET_NAME = "contact_sheet.jpg"
@@ -59,7 +59,7 @@ class Trainer:
     def __init__(
         self,
         fabric: Fabric,
-        task: Task,
+        task: TrainingTask,
         recipe: TrainingRecipe,
         stream: CropStream,
         folder: Path,
@@ -96,7 +96,7 @@ class Trainer:
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
         self._sheet_photographs = self._on_device(sheet_photographs)
-        self._window = Window()
+        self._sums = StepSums()
         self._next_sheet = 0.0
 
     @property
@@ -117,7 +117,7 @@ class Trainer:
             if self.fabric.is_global_zero:
                 self._log = TrainingLog(self.folder, first_step=self.state.step)
                 stack.enter_context(contextlib.closing(self._log))
-            self._probe()
+            self._set_normalisers()
             self._good = take_checkpoint(self.task.network, self.optimizer, self.state)
             self._show_contact_sheet()
             while self.state.step < self.recipe.num_steps:
@@ -131,26 +131,25 @@ class Trainer:
         if self.state.step < self.recipe.num_steps and hardware not in self.state.hardware:
             self.state.hardware = (*self.state.hardware, hardware)
 
-    def _probe(self) -> None:
-        """Find the terms' scales, or take those of the checkpoint."""
-        if self.state.scales is not None:
-            self.task.take_scales(self.state.scales)
+    def _set_normalisers(self) -> None:
+        """Measure the terms' normalisers, or take those of the checkpoint."""
+        normalisation = self.task.normalisation
+        if normalisation is None:
             return
-        if self.task.num_probe_batches == 0:
-            return
-        with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
-            probed = [next(batches)[0] for _ in range(self.task.num_probe_batches)]
-            scales = self.task.probe(probed)
-        means = self._means(scales.model_dump())
-        self.state.scales = type(scales)(**means)
-        self.task.take_scales(self.state.scales)
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
-        self._report(f"probe: terms are divided by {shown}")
+        if self.state.normalisers is None:
+            with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
+                photographs = [next(batches)[0] for _ in range(normalisation.num_batches)]
+                measured = normalisation.measure(photographs)
+            means = self._means(measured.model_dump())
+            self.state.normalisers = type(measured)(**means)
+            divisors = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
+            self._report(f"probe: terms are divided by {divisors}")
+        normalisation.apply(self.state.normalisers)
 
     def _run_stage(self) -> None:
         """Train until the stage ends, or the loss explodes and the run is rolled back."""
         stage = stage_at(self.state.step, self.recipe.stages)
-        self._window = Window()
+        self._sums = StepSums()
         with contextlib.closing(self._batches()) as batches:
             while (
                 self.state.step < self.recipe.num_steps
@@ -159,7 +158,7 @@ class Trainer:
                 self._stop_if_asked()
                 waited = time.perf_counter()
                 photographs, position = next(batches)
-                self._window.data_seconds += time.perf_counter() - waited
+                self._sums.data_seconds += time.perf_counter() - waited
                 self.state.position = position
                 if not (self._take_step(photographs) and self._after_step(stage.batch_size)):
                     self._roll_back()
@@ -235,7 +234,7 @@ class Trainer:
         state.running_loss = _running(state.running_loss, total)
         for name, value in self._means(terms.unweighted).items():
             state.running_terms[name] = _running(state.running_terms.get(name), value)
-        self._window.add({"total": total, **self._means(terms.weighted)})
+        self._sums.add({"total": total, **self._means(terms.weighted)})
 
     def _mean(self, value: Tensor | float) -> float:
         """Return the mean over all processes, the same in each of them."""
@@ -269,25 +268,25 @@ class Trainer:
         return True
 
     def _write_log(self, batch_size: int) -> None:
-        window, seconds = self._window, self._count_seconds()
-        losses, pace = window.means(), window.num_steps / seconds
+        sums, seconds = self._sums, self._count_seconds()
+        losses, pace = sums.means(), sums.num_steps / seconds
         steps_left = self.recipe.num_steps - self.state.step
         if self.fabric.is_global_zero:
             record = {
                 **losses,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
                 "pictures_per_second": round(pace * batch_size, 3),
-                "data_share": round(window.data_seconds / seconds, 4),
+                "data_share": round(sums.data_seconds / seconds, 4),
                 "seconds": round(self.state.seconds, 2),
             }
             self._log.write(self.state.step, record)
         self._report("", losses, pace * batch_size, steps_left / max(pace, 1e-9))
 
     def _count_seconds(self) -> float:
-        """Add the window's seconds to the training's, open a new one, and return them."""
-        seconds = self._window.seconds()
+        """Add the seconds since the last report to the training's, and return them."""
+        seconds = self._sums.seconds()
         self.state.seconds += seconds
-        self._window = Window()
+        self._sums = StepSums()
         return seconds
 
     def _roll_back(self) -> None:

@@ -9,14 +9,13 @@ not compared. What was: `runs/short_trainings.sh` and `runs/time_and_photos.sh`.
 
 import copy
 import time
-from collections.abc import Callable
 
 import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError
 from impasto.training.sections import Stage
-from impasto.training.style_task import Task
+from impasto.training.task import SecondsPerStep, TrainingTask
 
 USUAL_CROP, SMALL_CROP = 160, 128
 MORE_PIXELS = 128
@@ -33,8 +32,6 @@ MOST_PATCH_STEPS = 200_000
 """The paper's, for super-resolution."""
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
-
-SecondsPerStep = Callable[[int], float]
 
 
 def plan_stages(
@@ -106,7 +103,7 @@ def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Sta
     return [stage.model_copy(update={"steps": min(steps, MOST_PATCH_STEPS)})]
 
 
-def measured_pace(fabric: Fabric, task: Task, *, batch_size: int) -> SecondsPerStep:
+def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> SecondsPerStep:
     """Return the seconds of a training step by its crop size, measured on this machine.
 
     Only one size is measured, on a copy of the network: the work grows with the pixels.

@@ -4,7 +4,8 @@ Every default names where it comes from; "measured" means the results under `ben
 all recipes share is in `sections`; `recipe_file` reads them.
 """
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -81,6 +82,9 @@ class StyleRecipe(TrainingRecipe):
         stages: windows of 128² are judged first, because a step there costs a fifth of one at
             256² (measured); the last stage has a cycle of the learning rate of its own.
     """
+
+    PATH_KEYS: ClassVar = (*TrainingRecipe.PATH_KEYS, ("painting", "file"))
+    REQUIRED: ClassVar = {**TrainingRecipe.REQUIRED, "painting": {"file": Path()}}
 
     task: Literal["style-transfer"] = "style-transfer"
     painting: PaintingSection

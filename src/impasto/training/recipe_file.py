@@ -22,6 +22,12 @@ MAX_RECIPE_BYTES = 2**20
 
 Recipe = StyleRecipe | SuperResolutionRecipe
 
+RECIPES: Mapping[str, type[StyleRecipe] | type[SuperResolutionRecipe]] = {
+    "style-transfer": StyleRecipe,
+    "super-resolution": SuperResolutionRecipe,
+}
+"""The recipe's class by its task; a recipe without a task, or of an unknown one, is of a style."""
+
 
 def load_recipe(
     file: Path | None,
@@ -71,8 +77,7 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
 
 
 def _class_for(table: Mapping[str, Any]) -> type[StyleRecipe] | type[SuperResolutionRecipe]:
-    is_style = table.get("task", "style-transfer") != "super-resolution"
-    return StyleRecipe if is_style else SuperResolutionRecipe
+    return RECIPES.get(str(table.get("task")), StyleRecipe)
 
 
 def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
@@ -100,16 +105,12 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"the recipe {file} is not TOML: {error}") from error
-    for section, key in (
-        (table.get("painting"), "file"),
-        (table.get("photos"), "path"),
-        (table.get("objective"), "loss_network_weights"),
-        (table, "initialise_from"),
-    ):
+    for *sections, key in _class_for(table).PATH_KEYS:
+        section = table.get(sections[0]) if sections else table
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            place = Path(section[key])
-            is_name = key == "initialise_from" and is_model_name(place)
-            section[key] = place if is_name else file.parent / place
+            path = Path(section[key])
+            is_name = key == "initialise_from" and is_model_name(path)
+            section[key] = path if is_name else file.parent / path
     return table
 
 
@@ -147,9 +148,8 @@ def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
 
 def _default_at(table: Mapping[str, Any], keys: Sequence[str | int]) -> Any:
     """Return a fresh copy of the default of a section, list or value; None where there is none."""
-    needed: dict[str, Any] = {"photos": {"path": Path()}}
-    needed |= {"painting": {"file": Path()}} if _class_for(table) is StyleRecipe else {}
-    node: Any = _class_for(table).model_validate(needed).model_dump(mode="json")
+    recipe = _class_for(table)
+    node: Any = recipe.model_validate(recipe.REQUIRED).model_dump(mode="json")
     for key in keys:
         if isinstance(node, list):
             node = node[int(key)] if str(key).isdecimal() and int(key) < len(node) else None

@@ -2,15 +2,16 @@
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lightning.fabric import Fabric
 
 from impasto.data.photos import open_photographs
 from impasto.data.source import PhotoSource
-from impasto.data.stream import CropStream, SkippedPhotograph, StreamSettings
+from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import (
     CheckpointError,
     OutputExistsError,
@@ -29,19 +30,26 @@ from impasto.training.devices import check_batches, describe_hardware, launched_
 from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
-from impasto.training.plan import measured_pace, plan_patches, plan_stages
+from impasto.training.plan import measured_pace
 from impasto.training.progress import OnProgress, Progress, ignore_progress
-from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.style_task import StyleTask
 from impasto.training.super_resolution_task import SuperResolutionTask
+from impasto.training.task import TrainingTask
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 CURVE_NAME = "curve.png"
 
-AnyTask = StyleTask | SuperResolutionTask
+TASKS: Mapping[str, Callable[[Any], TrainingTask]] = {
+    "style-transfer": StyleTask,
+    "super-resolution": SuperResolutionTask,
+}
+"""What builds a task from its recipe, by the recipe's `task`."""
+
+SUBCOMMANDS = {"style-transfer": "style", "super-resolution": "sr"}
+"""Of `impasto train`, likewise."""
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
 
@@ -119,8 +127,8 @@ def train_model(
         checkpoint = _checkpoint_of(folder) if resume else None
         check_batches(recipe, fabric.world_size)
         source = open_photographs(recipe.photos.path, seed=recipe.seed)
-        facts = facts_of(recipe, output)
         recipe, task = _task_of(recipe, resume=resume)
+        facts = facts_of(recipe, task.card_fields(), output)
         if minutes is not None and not resume:
             recipe = _planned(recipe, task, fabric, minutes, on_progress)
         trainer = make_trainer(
@@ -188,65 +196,48 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
         )
 
 
-def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, AnyTask]:
+def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, TrainingTask]:
     """Return the task, its network taken from a model file where the recipe names one.
 
     A run that is resumed has its weights, and the recipe their architecture, from its checkpoint.
     """
     if recipe.initialise_from is None or resume:
-        return recipe, _fresh_task(recipe)
+        return recipe, TASKS[recipe.task](recipe)
     start = resolve_model(str(recipe.initialise_from), task=recipe.task)
     weights = load_network(start).state_dict()
-    network = start.card.architecture
-    if not isinstance(recipe, StyleRecipe) and start.card.scale != recipe.network.scale:
-        # What enlarges is another for another scale; what comes before it serves all.
-        network = network.model_copy(update={"scale": recipe.network.scale})
+    network = recipe.architecture_from(start.card.architecture)
     recipe = parse_recipe({**recipe.model_dump(exclude={"network"}), "network": network})
-    task = _fresh_task(recipe)
+    task = TASKS[recipe.task](recipe)
     fresh = task.network.state_dict()
     fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
     task.network.load_state_dict({**fresh, **fitting})
     return recipe, task
 
 
-def _fresh_task(recipe: Recipe) -> AnyTask:
-    return StyleTask(recipe) if isinstance(recipe, StyleRecipe) else SuperResolutionTask(recipe)
-
-
 def _planned(
     recipe: Recipe,
-    task: AnyTask,
+    task: TrainingTask,
     fabric: Fabric,
     minutes: float,
     on_progress: OnProgress,
 ) -> Recipe:
-    """Return the recipe with stages that fill so many minutes here."""
-    batch_size = recipe.stages[0].batch_size
-    pace = measured_pace(fabric, task, batch_size=batch_size)
-    if isinstance(recipe, StyleRecipe):
-        stages = plan_stages(
-            minutes,
-            pace,
-            batch_size=batch_size,
-            num_processes=fabric.world_size,
-            started=recipe.initialise_from is not None,
-        )
-    else:
-        stages = plan_patches(minutes, pace, stage=recipe.stages[0])
+    """Return the recipe with stages that fill the given minutes on this machine."""
+    pace = measured_pace(fabric, task, batch_size=recipe.stages[0].batch_size)
+    stages = task.plan(minutes, pace, fabric.world_size)
     recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
     start = "" if recipe.initialise_from is None else f"from {recipe.initialise_from.stem} on, "
-    shown = start + ", then ".join(
+    steps = ", then ".join(
         f"{stage.steps} steps of {stage.batch_size} at {stage.crop_size}²" for stage in stages
     )
     if fabric.is_global_zero:
-        message = f"plan for {minutes:g} min: {shown}"
+        message = f"plan for {minutes:g} min: {start}{steps}"
         on_progress(Progress(step=0, num_steps=recipe.num_steps, losses={}, message=message))
     return recipe
 
 
 def make_trainer(
     fabric: Fabric,
-    task: AnyTask,
+    task: TrainingTask,
     recipe: Recipe,
     source: PhotoSource,
     folder: Path,
@@ -271,13 +262,7 @@ def make_trainer(
         RecipeError: the folder cannot be made.
         CheckpointError: the checkpoint is not of this task's network.
     """
-    settings = StreamSettings(
-        seed=recipe.seed,
-        synthetic_share=recipe.photos.synthetic_share,
-        resize_ratio=recipe.photos.resize_ratio,
-        num_workers=recipe.photos.num_workers,
-        turn=getattr(recipe.photos, "turn", False),
-    )
+    settings = recipe.photos.stream_settings(seed=recipe.seed)
     largest = max(stage.crop_size for stage in recipe.stages)
     shown = sheet_photographs(source, settings, crop_size=largest)
     if fabric.is_global_zero:
@@ -316,9 +301,10 @@ def _no_folder(folder: Path, error: OSError) -> RecipeError:
 def _how_to_go_on(
     stop: TrainingInterrupted, recipe: Recipe, output: Path, *, overwrite: bool
 ) -> str:
-    subcommand = "style" if isinstance(recipe, StyleRecipe) else "sr"
     replace = " --overwrite" if overwrite and output.exists() else ""
-    command = f"impasto train {subcommand} --resume{replace} -o {shlex.quote(str(output))}"
+    command = (
+        f"impasto train {SUBCOMMANDS[recipe.task]} --resume{replace} -o {shlex.quote(str(output))}"
+    )
     return f"{stop}; saved in {run_folder(output)}; go on with: {command}"
 
 

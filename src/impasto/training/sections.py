@@ -3,12 +3,15 @@
 Every default names where it comes from; "measured" means the results under `benchmarks/`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from impasto.data.stream import StreamSettings
 from impasto.losses.style_objective import NonNegative, Positive
+from impasto.networks.architecture import Architecture
 from impasto.zoo.card import Licences, Line
 
 Count = Annotated[int, Field(ge=1)]
@@ -62,6 +65,15 @@ class PhotosSection(Section):
     resize_ratio: Annotated[float, Field(ge=1, le=8)] = 1.25
     synthetic_share: Share = 0.1
     num_workers: Count = 2
+
+    def stream_settings(self, *, seed: int) -> StreamSettings:
+        """Return how these photographs become crops."""
+        return StreamSettings(
+            seed=seed,
+            synthetic_share=self.synthetic_share,
+            resize_ratio=self.resize_ratio,
+            num_workers=self.num_workers,
+        )
 
 
 class Stage(Section):
@@ -133,6 +145,16 @@ class TrainingRecipe(Section):
         licences: for the card; what is not said is said to be unclear.
     """
 
+    PATH_KEYS: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("photos", "path"),
+        ("objective", "loss_network_weights"),
+        ("initialise_from",),
+    )
+    """Keys whose values are paths: relative to a recipe's file, and only names on a card."""
+
+    REQUIRED: ClassVar[Mapping[str, Any]] = {"photos": {"path": Path()}}
+    """The sections without a default, with any value: enough to list the other defaults."""
+
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -147,3 +169,7 @@ class TrainingRecipe(Section):
     def num_steps(self) -> int:
         """All stages together."""
         return sum(stage.steps for stage in self.stages)
+
+    def architecture_from(self, started: Architecture) -> Architecture:
+        """Return the architecture to train when the training starts from a model of `started`."""
+        return started

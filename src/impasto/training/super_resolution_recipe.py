@@ -3,10 +3,12 @@
 Every default names where it comes from; "measured" means the results under `benchmarks/`.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from impasto.data.stream import StreamSettings
 from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import NonNegative
 from impasto.losses.super_resolution_objective import (
@@ -16,6 +18,7 @@ from impasto.losses.super_resolution_objective import (
 )
 from impasto.networks.architecture import (
     NUM_ENLARGEMENT_CHANNELS,
+    Architecture,
     PaperSuperResolutionArchitecture,
     SubpixelArchitecture,
     SuperResolutionArchitecture,
@@ -45,6 +48,10 @@ class HighResolutionSection(PhotosSection):
     resize_ratio: Annotated[float, Field(ge=1, le=8)] | None = None  # type: ignore[assignment]
     synthetic_share: Share = 0.0
     turn: bool = True
+
+    def stream_settings(self, *, seed: int) -> StreamSettings:
+        """Return how these photographs become patches."""
+        return replace(super().stream_settings(seed=seed), turn=self.turn)
 
 
 class SuperResolutionObjectiveSection(Section):
@@ -157,3 +164,10 @@ class SuperResolutionRecipe(TrainingRecipe):
                 f"by {scale}; given: {sizes}"
             )
         return self
+
+    def architecture_from(self, started: Architecture) -> Architecture:
+        """Return the started model's architecture at this recipe's scale.
+
+        Only the layers that enlarge depend on the scale; the others serve every one.
+        """
+        return started.model_copy(update={"scale": self.network.scale})
