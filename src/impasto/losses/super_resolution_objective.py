@@ -198,7 +198,7 @@ class SuperResolutionObjective(nn.Module):
         return losses
 
 
-def super_resolution_objective(
+def build_super_resolution_objective(
     preset: SuperResolutionPreset, *, scale: int = 4, weights: Path | None = None
 ) -> SuperResolutionObjective:
     """Return an objective with the loss network that it needs, if any.

@@ -18,7 +18,7 @@ from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossTerms
 from impasto.losses.super_resolution_objective import (
     SuperResolutionObjective,
-    super_resolution_objective,
+    build_super_resolution_objective,
 )
 from impasto.networks.super_resolution import (
     BicubicEnlargement,
@@ -52,7 +52,7 @@ class SuperResolutionTask:
         if recipe.start == "enlargement":
             assert isinstance(self.network, PaperSuperResolutionNetwork)
             self.network.start_as_enlargement()
-        self.objective = super_resolution_objective(
+        self.objective = build_super_resolution_objective(
             recipe.objective.preset,
             scale=self.scale,
             weights=recipe.objective.loss_network_weights,
