@@ -116,6 +116,18 @@ class ImportRecord(_CardPart):
     sha256: Sha256
 
 
+class OwnLoopRecord(_CardPart):
+    """That a model was trained in a loop of its maker's own: all that is known.
+
+    Attributes:
+        notes: how it was trained, in the maker's words; empty where nothing is stated.
+        versions: package name to version, when the file was written.
+    """
+
+    notes: Line = ""
+    versions: dict[Line, Line] = {}
+
+
 class Licences(_CardPart):
     """On what terms each thing in a model may be used, and whether selling with it is clear.
 
@@ -179,8 +191,10 @@ class ModelCard(_CardPart):
         created: ISO date.
         architecture: what the network is made of.
         painting: the style learned; none for super-resolution.
-        training: how it was trained; none for what another program has trained.
-        imported: where that came from; none for what Impasto has trained.
+        training: how it was trained from a recipe; none for any other model.
+        imported: where a model came from that another program has trained; none for any other.
+        own_loop: how a model was trained in a loop of its maker's own; none for any other, and
+            then not written, so that such cards read as they did before there was this field.
         licences: on what terms it may be used.
         scores: named results of an evaluation, each with its protocol.
         quantization: how it was quantized to 8 bits; none for a model as it was trained.
@@ -198,6 +212,7 @@ class ModelCard(_CardPart):
     painting: Painting | None = None
     training: TrainingRecord | None = None
     imported: ImportRecord | None = None
+    own_loop: OwnLoopRecord | None = None
     licences: Licences
     scores: dict[str, Any] = {}
     quantization: QuantizationRecord | None = None
@@ -213,14 +228,14 @@ class ModelCard(_CardPart):
         return self
 
     @model_validator(mode="after")
-    def _is_trained_or_imported(self) -> Self:
-        if (self.training is None) == (self.imported is None):
+    def _has_one_origin(self) -> Self:
+        if [self.training, self.imported, self.own_loop].count(None) != 2:
             raise ValueError("a card says either how its model was trained or where it came from")
         return self
 
     def to_json(self) -> str:
         """The card as one line of JSON, which `from_json` reads back to an equal card."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude={"own_loop"} if self.own_loop is None else None)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
