@@ -106,7 +106,8 @@ def walk_shard(shard: Path, *, name: str) -> Iterator[EncodedPhoto]:
     try:
         for member in _walk_members(shard):
             key = _sample_key(member.name)
-            if key and key != last_key and _is_picture(member.name):
+            is_picture = PurePosixPath(member.name).suffix.lower() in READABLE_SUFFIXES
+            if key and key != last_key and is_picture:
                 last_key = key
                 photo_name = f"{name}:{member.name}"
                 yield EncodedPhoto(photo_name, shard, member.offset_data, member.size)
@@ -142,10 +143,6 @@ def _sample_key(member_name: str) -> str:
     path = PurePosixPath(member_name)
     stem = path.name.split(".", 1)[0]
     return f"{path.parent}/{stem}" if stem else ""
-
-
-def _is_picture(member_name: str) -> bool:
-    return PurePosixPath(member_name).suffix.lower() in READABLE_SUFFIXES
 
 
 def _shuffled(

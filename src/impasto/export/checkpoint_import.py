@@ -117,16 +117,11 @@ def _state(data: bytes, path: Path) -> dict[str, Any]:
     return state
 
 
-def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of the network itself, where that of its wrapper for several devices was saved."""
-    while state and all(name.startswith(_WRAPPER) for name in state):
-        state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
-    return state
-
-
 def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The weights as the network has them; refuses those of any other."""
-    state = _unwrapped(state)
+    # nn.DataParallel and its like save the network under a name of their own.
+    while state and all(name.startswith(_WRAPPER) for name in state):
+        state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
     given = {name: value for name, value in state.items() if not _LEFT_OUT.fullmatch(name)}
     missing, foreign = expected.keys() - given.keys(), given.keys() - expected.keys()
     if missing or foreign:

@@ -44,19 +44,14 @@ def save_model(
 ) -> ModelFile:
     """Write a network that you trained yourself as a model file, and return the file.
 
-    The file's name without `.onnx` becomes the model's name. The network stays as it is: in
-    training mode if it was, on its device.
-
     Args:
-        network: one of Impasto's image transformation networks, such as `build_style_network`
-            returns.
-        path: the file to write, ending in `.onnx`.
+        network: one of Impasto's, on any device and in any mode; it stays as it is.
+        path: ends in `.onnx`; the name before that becomes the model's name.
         title: for people.
         notes: how the network was trained, in a line.
-        painting: the style learned, for the card (`impasto.zoo.card.Painting`).
-        degradation: how the low resolution was made that a super-resolution network learned from.
-        licences: terms of use (`impasto.zoo.card.Licences`); by default the card says that they
-            are not stated.
+        painting: the style learned, for the card.
+        degradation: how the low resolution was made that super-resolution learned from.
+        licences: terms of use; without them the card says that they are not stated.
         overwrite: replace a file that exists.
 
     Raises:
@@ -88,10 +83,7 @@ def save_model(
         painting=painting,
         own_loop=OwnLoopRecord(
             notes=as_line(notes),
-            versions={
-                "impasto": impasto.__version__,
-                **package_versions(RECORDED_PACKAGES),
-            },
+            versions={"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)},
         ),
         licences=licences or UNSTATED_LICENCES,
         impasto_version=impasto.__version__,

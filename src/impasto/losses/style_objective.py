@@ -1,4 +1,4 @@
-"""What is minimised: losses weighted and summed, each returned by its name.
+"""The style transfer objective: losses weighted and summed, each returned by its name.
 
 A weight means nothing without the pixel range, the reduction and the Gram normalisation it was
 chosen for, so these travel together as a `StylePreset`. Presets whose source gives no weights are
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import nn
 
 from impasto.errors import NotFiniteError, RecipeError
 from impasto.losses.loss_network import LAYER_NAMES, FeatureExtractor
@@ -39,7 +39,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class StyleWeights(BaseModel):
-    """How much each term counts."""
+    """The weight of each term."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class StyleWeights(BaseModel):
 
 
 class LossNormalisers(BaseModel):
-    """What each term is divided by before it is weighted; 1 leaves a term as it is."""
+    """The normaliser of each term, which divides it before it is weighted; 1 changes nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,10 +69,10 @@ class StylePreset(BaseModel):
         style_layers: where the style reconstruction loss is taken.
         style_reduction: whether a Gram difference is summed or averaged over its C² entries.
         total_variation_reduction: likewise over a picture's values.
-        pixel_range: what 1.0 of a picture counts as in the total variation.
+        pixel_range: white in the total variation, whose pictures are scaled to [0, pixel_range].
         weights: of the terms; scale-free where `balanced`.
         balanced: divide each term by its normaliser first.
-        source: who says so.
+        source: the publication or program that states the preset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,10 +136,10 @@ def find_preset(name: str) -> StylePreset:
 
 @dataclass(frozen=True, slots=True)
 class LossTerms:
-    """An objective's value and what it is made of.
+    """An objective's value and its terms.
 
     Attributes:
-        total: the weighted sum: what to call `backward` on.
+        total: the weighted sum, to call `backward` on.
         weighted: each term as it enters the sum.
         unweighted: each term as its formula gives it.
     """
@@ -215,17 +215,14 @@ class StyleTransferObjective(nn.Module):
         content_layer = self.preset.content_layer
         with torch.no_grad():
             target = named_features(self.loss_network, photographs, [content_layer])
-        return self._weigh(
-            content=feature_reconstruction_loss(features[content_layer], target[content_layer]),
-            style=self.style_loss.from_features(features),
-            total_variation=self._total_variation(stylized),
-        )
-
-    def _total_variation(self, pictures: Pictures) -> Scalar:
-        loss = total_variation_loss(pictures, reduction=self.preset.total_variation_reduction)
-        return loss * self.preset.pixel_range**2
-
-    def _weigh(self, **unweighted: Tensor) -> LossTerms:
+        reduction = self.preset.total_variation_reduction
+        total_variation = total_variation_loss(stylized, reduction=reduction)
+        unweighted = {
+            "content": feature_reconstruction_loss(features[content_layer], target[content_layer]),
+            "style": self.style_loss.from_features(features),
+            # Pictures are in [0, 1]; the weight was chosen for the preset's range of pixels.
+            "total_variation": total_variation * self.preset.pixel_range**2,
+        }
         weights, normalisers = self.weights.model_dump(), self.normalisers.model_dump()
         weighted = {
             name: loss * (weights[name] / normalisers[name]) for name, loss in unweighted.items()
@@ -267,6 +264,6 @@ class StyleTransferObjective(nn.Module):
 
 def layers_of(preset: StylePreset) -> tuple[str, ...]:
     """Return the layers that a loss network must give for a preset."""
-    wanted = {preset.content_layer, *preset.style_layers}
-    ours = [layer for layer in LAYER_NAMES if layer in wanted]
-    return tuple(ours + sorted(wanted.difference(LAYER_NAMES)))
+    layers = {preset.content_layer, *preset.style_layers}
+    ours = [layer for layer in LAYER_NAMES if layer in layers]
+    return tuple(ours + sorted(layers.difference(LAYER_NAMES)))

@@ -1,4 +1,4 @@
-"""The card of a trained model: what the recipe says, what the training found, what it ran on."""
+"""The card of a trained model, from its recipe, its task and the state of its training."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ UNSTATED_LICENCES = Licences(
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known before the first step; files that a card names may be gone after the last.
+    """What a card needs of files, read before the first step: they may be gone after the last.
 
     Attributes:
         name: of the model, from its file's name.
@@ -91,7 +91,7 @@ def trained_card(
             minutes=round(state.seconds / 60, 1),
             seed=recipe.seed,
             hardware=as_line(hardware),
-            versions=_versions(),
+            versions={"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)},
             loss_network_sha256=facts.loss_network_sha256,
             losses={name: float(f"{value:.6g}") for name, value in state.running_terms.items()},
             scales={} if state.normalisers is None else state.normalisers.model_dump(),
@@ -122,7 +122,3 @@ def _portable(recipe: Recipe) -> dict[str, object]:
         if section[key] is not None:
             section[key] = Path(section[key]).name
     return table
-
-
-def _versions() -> dict[str, str]:
-    return {"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)}

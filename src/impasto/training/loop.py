@@ -1,10 +1,10 @@
 """The training loop: one for every task, readable from top to bottom.
 
-Decisions: Lightning Fabric brings device, precision and processes. All that changes the weights
-is a function of the recipe and the checkpoint, never of the clock, so a run that was killed and
-resumed ends in the very weights of an unbroken one (on a CPU, with the same number of threads).
-A loss that is not finite, or explodes, rolls the run back to its last checkpoint with half the
-learning rate; the photographs move on. Contact sheets go by the clock, since people look at them.
+Decisions: Lightning Fabric brings device, precision and processes. Whatever changes the weights
+depends on the recipe and the checkpoint, never on the clock, so a run that is killed and resumed
+ends in the same weights as an unbroken one (on a CPU, with the same number of threads). A loss
+that is not finite, or explodes, rolls the run back to its last checkpoint with half the learning
+rate; the photographs move on. Contact sheets go by the clock, since people look at them.
 """
 
 import contextlib
@@ -25,7 +25,6 @@ from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import NotFiniteError, TrainingError, TrainingInterrupted
 from impasto.images.files.io import save_picture
 from impasto.images.picture import Picture
-from impasto.losses.style_objective import LossTerms
 from impasto.training.checkpoint import (
     Checkpoint,
     TrainingState,
@@ -49,10 +48,10 @@ STEPS_BEFORE_EXPLOSION_CHECK = 20
 
 
 class Trainer:
-    """A task in training: everything that must live together while it runs.
+    """A training that runs: task, network, optimiser, stream and state.
 
     Attributes:
-        state: where the training stands.
+        state: step, position and running means, as the checkpoint stores them.
         stop_requested: set it, from a signal or another thread, to stop after the current step.
     """
 
@@ -72,12 +71,12 @@ class Trainer:
 
         Args:
             fabric: launched.
-            task: what to train.
-            recipe: how.
-            stream: of this process.
-            folder: where checkpoint, logs and contact sheets go; it exists.
-            sheet_photographs: N×3×H×W in [0, 1], to judge the training by.
-            checkpoint: to go on from.
+            task: network and objective.
+            recipe: stages, optimiser and loop.
+            stream: crops for this process.
+            folder: for checkpoint, logs and contact sheets; it exists.
+            sheet_photographs: N×3×H×W in [0, 1], for the contact sheets.
+            checkpoint: to continue from.
             on_progress: called in the main process with every log line and event.
 
         Raises:
@@ -92,7 +91,9 @@ class Trainer:
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
-        self._note_hardware()
+        hardware = describe_hardware(fabric)
+        if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
+            self.state.hardware = (*self.state.hardware, hardware)
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
         self._sheet_photographs = self._on_device(sheet_photographs)
@@ -124,12 +125,6 @@ class Trainer:
                 self._run_stage()
             self._show_contact_sheet()
         return self.state
-
-    def _note_hardware(self) -> None:
-        """Write down what the training runs on, where there is something left to train."""
-        hardware = describe_hardware(self.fabric)
-        if self.state.step < self.recipe.num_steps and hardware not in self.state.hardware:
-            self.state.hardware = (*self.state.hardware, hardware)
 
     def _set_normalisers(self) -> None:
         """Measure the terms' normalisers, or take those of the checkpoint."""
@@ -182,7 +177,7 @@ class Trainer:
         """Take one optimiser step.
 
         Returns:
-            Whether loss and gradient were healthy; no weight has changed where they were not.
+            Whether loss and gradient were healthy. If not, no weight has changed.
         """
         try:
             with self.fabric.autocast():
@@ -191,6 +186,7 @@ class Trainer:
                 )
             total = self._mean(terms.total)
         except NotFiniteError:
+            # The other processes wait in `_mean`: take part, and let all of them see it.
             total = self._mean(float("nan"))
         if not self._is_healthy(total):
             return False
@@ -198,17 +194,24 @@ class Trainer:
         if not self._clip_gradient():
             self.optimizer.zero_grad()
             return False
+        # Set anew at every step, so that a resumed or rolled back run has no schedule to restore.
         rate = learning_rate_at(self.state.step, self.recipe.stages, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.state.rate_factor
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._count_step(total, terms)
+        state = self.state
+        state.step += 1
+        state.running_loss = _running(state.running_loss, total)
+        for name, value in self._means(terms.unweighted).items():
+            state.running_terms[name] = _running(state.running_terms.get(name), value)
+        self._sums.add({"total": total, **self._means(terms.weighted)})
         return True
 
     def _is_healthy(self, total: float) -> bool:
-        """Whether a loss, the same in every process, is one to learn from."""
+        """Whether a loss, the same in every process, is finite and not an explosion."""
         running = self.state.running_loss
+        # Early losses fall so fast that their running mean says nothing about the next one.
         if running is None or self.state.step < STEPS_BEFORE_EXPLOSION_CHECK:
             return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
@@ -221,20 +224,12 @@ class Trainer:
         if not bool(torch.isfinite(length)):
             return False
         usual = self.state.running_gradient
-        if usual:  # of no length at all, it says nothing about what is usual
+        if usual:  # a mean of 0 would clip every gradient to nothing
             limit = self.recipe.optimizer.gradient_clip * usual
             torch.nn.utils.clip_grads_with_norm_(parameters, limit, length)
             length = length.clamp(max=limit)
         self.state.running_gradient = _running(usual, float(length))
         return True
-
-    def _count_step(self, total: float, terms: LossTerms) -> None:
-        state = self.state
-        state.step += 1
-        state.running_loss = _running(state.running_loss, total)
-        for name, value in self._means(terms.unweighted).items():
-            state.running_terms[name] = _running(state.running_terms.get(name), value)
-        self._sums.add({"total": total, **self._means(terms.weighted)})
 
     def _mean(self, value: Tensor | float) -> float:
         """Return the mean over all processes, the same in each of them."""

@@ -30,11 +30,9 @@ def loss_window(height: int, width: int, *, margin: int, seed: int, position: in
             that a resumed run sees the same windows.
     """
     rng = np.random.default_rng([seed, WINDOW_STREAM, position])
-    rows, columns = (_span(size, margin, rng) for size in (height, width))
-    return rows, columns
-
-
-def _span(size: int, margin: int, rng: np.random.Generator) -> slice:
-    margin = min(margin, size // LARGEST_SHARE)
-    start = int(rng.integers(margin + 1))
-    return slice(start, start + size - margin)
+    spans = []
+    for size in (height, width):
+        left_out = min(margin, size // LARGEST_SHARE)
+        start = int(rng.integers(left_out + 1))
+        spans.append(slice(start, start + size - left_out))
+    return spans[0], spans[1]

@@ -52,11 +52,12 @@ SUBCOMMANDS = {"style-transfer": "style", "super-resolution": "sr"}
 """Of `impasto train`, likewise."""
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
+"""Called once, with the photographs passed over and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What a training leaves.
+    """The results of a training.
 
     Attributes:
         model: the file written; None in every process but the first.
@@ -89,10 +90,6 @@ def resumed_recipe(output: Path) -> Recipe:
         ) from error
 
 
-def _ignore_skipped(_: tuple[SkippedPhotograph, ...]) -> None:
-    """Tell nobody."""
-
-
 def train_model(
     recipe: Recipe,
     output: Path,
@@ -101,15 +98,15 @@ def train_model(
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-    on_skipped: OnSkipped = _ignore_skipped,
+    on_skipped: OnSkipped | None = None,
 ) -> TrainingOutcome:
     """Train a network and write it to `output`.
 
     Args:
         recipe: what to train; when resuming, the one of the checkpoint.
         output: the model file to write; the run's folder lies beside it.
-        minutes: plan the stages for so much time on this machine, in place of the recipe's.
-        resume: go on from the checkpoint in that folder.
+        minutes: plan the stages to fill this time on this machine, in place of the recipe's.
+        resume: continue from the checkpoint in that folder.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
         on_skipped: called with the photographs passed over, also when the training stops early.
@@ -119,10 +116,10 @@ def train_model(
         OutputAppearedError: when a file appeared at output meanwhile; the model is beside it.
         TrainingError: when another training is going on in the run's folder.
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
-        ImpastoError: whatever else is wrong, in one line.
+        ImpastoError: for any other problem, in one line.
     """
     folder = run_folder(output)
-    _check_places(output, folder, resume=resume, overwrite=overwrite)
+    _check_paths(output, folder, resume=resume, overwrite=overwrite)
     with launched_fabric(recipe) as fabric, _alone_in(folder, fabric):
         checkpoint = _checkpoint_of(folder) if resume else None
         check_batches(recipe, fabric.world_size)
@@ -141,7 +138,8 @@ def train_model(
             how = _how_to_go_on(stop, recipe, output, overwrite=overwrite)
             raise TrainingInterrupted(how, signal_number=heard.first) from None
         finally:
-            on_skipped(trainer.skipped)
+            if on_skipped is not None:
+                on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
             model = _finish(trainer, recipe, facts, source, output, overwrite=overwrite)
@@ -178,7 +176,7 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
+def _check_paths(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
     if output.suffix != ".onnx":
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
     if output.is_dir():
@@ -249,22 +247,22 @@ def make_trainer(
 
     Args:
         fabric: launched.
-        task: of the recipe; its network may be another than the recipe's.
+        task: of the recipe; its network may differ from the recipe's.
         recipe: how to train.
         source: the recipe's photographs.
-        folder: for checkpoint, logs and contact sheets; it is made, and emptied of an older run's
-            without a checkpoint.
-        checkpoint: to go on from.
+        folder: for checkpoint, logs and contact sheets. It is created; without a checkpoint, those
+            of an older run are removed from it.
+        checkpoint: to continue from.
         on_progress: called with every log line and event.
 
     Raises:
         DataError: no photograph can be read.
-        RecipeError: the folder cannot be made.
+        RecipeError: the folder cannot be created.
         CheckpointError: the checkpoint is not of this task's network.
     """
     settings = recipe.photos.stream_settings(seed=recipe.seed)
     largest = max(stage.crop_size for stage in recipe.stages)
-    shown = sheet_photographs(source, settings, crop_size=largest)
+    photographs = sheet_photographs(source, settings, crop_size=largest)
     if fabric.is_global_zero:
         _prepare(folder, anew=checkpoint is None)
     return Trainer(
@@ -273,14 +271,14 @@ def make_trainer(
         recipe,
         CropStream(source, settings, rank=fabric.global_rank, num_ranks=fabric.world_size),
         folder,
-        sheet_photographs=shown,
+        sheet_photographs=photographs,
         checkpoint=checkpoint,
         on_progress=on_progress,
     )
 
 
 def _prepare(folder: Path, *, anew: bool) -> None:
-    """Make a run's folder; for a run that begins anew, without what an older one left in it."""
+    """Create a run's folder; for a new run, remove an older one's checkpoint and sheets."""
     try:
         (folder / CONTACT_SHEETS_FOLDER).mkdir(parents=True, exist_ok=True)
         if anew:
