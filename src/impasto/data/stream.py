@@ -20,7 +20,7 @@ from impasto.data.synthetic import synthetic_picture
 from impasto.errors import DataError, RecipeError
 
 MAX_UNUSABLE_IN_A_ROW = 500
-"""So many unusable photographs one after the other end the training: the folder is at fault.
+"""This many unusable photographs one after the other end the training: the folder is at fault.
 
 Where 9 of 10 photographs are unusable this happens by chance once in 10²² samples.
 """
@@ -36,16 +36,16 @@ class StreamSettings:
         resize_ratio: short side of the scaled photograph over the crop's side, at least 1; 160
             for crops of 128 in the trainings that led to this recipe. None: not scaled.
         flip: mirror every other crop, left to right.
-        turn: turn every crop by a random number of quarters.
+        rotate: rotate every crop by a random multiple of 90 degrees.
         num_workers: threads that decode.
-        prefetch: batches made ahead of the one in use.
+        prefetch: batches computed ahead of the one in use.
     """
 
     seed: int
     synthetic_share: float = 0.1
     resize_ratio: float | None = 1.25
     flip: bool = True
-    turn: bool = False
+    rotate: bool = False
     num_workers: int = 2
     prefetch: int = 4
 
@@ -175,7 +175,7 @@ class CropStream:
                     crop_size=crop_size,
                     resize_ratio=self._settings.resize_ratio,
                     flip=self._settings.flip,
-                    turn=self._settings.turn,
+                    rotate=self._settings.rotate,
                 )
             except OSError as error:  # PictureFileError is one
                 skipped = SkippedPhotograph(photo.name, str(error))

@@ -3,7 +3,7 @@
 The classifier is not here. Preprocessing (0..255, BGR, mean
 subtracted) lives in this module and nowhere else. Source: Simonyan and Zisserman 2014, *Very Deep
 Convolutional Networks for Large-Scale Image Recognition*, configuration D; the weights are the
-authors' own (CC BY 4.0), kept in half precision.
+authors' own (CC BY 4.0), stored in half precision.
 
 Anything that maps pictures to named features can stand in its place: see `FeatureExtractor`.
 """
@@ -84,8 +84,7 @@ class LossNetwork(nn.Module):
                 None takes the one in the package.
             pooling: `max` as trained, or `average` as Gatys et al. 2016 suggest.
             padding: `zeros` as trained, which frames a picture in the mean colour; `reflect`
-                continues it by its mirror image, so that what is trained against it learns no
-                frame.
+                continues it by its mirror image, so that networks trained with it learn no frame.
 
         Raises:
             WeightsError: for an unknown layer name, or a file that is damaged or does not fit.
@@ -127,7 +126,7 @@ class LossNetwork(nn.Module):
 
         Args:
             pictures: N×3×H×W, float RGB in [0, 1].
-            layers: some of `layers`, if not all are needed; what is deeper is not computed.
+            layers: some of `layers`; deeper ones are not computed. None returns all.
 
         Raises:
             PictureError: when the pictures are not such, or smaller than `minimum_size`.

@@ -1,4 +1,4 @@
-"""The stages of a training for the time that is given, from the pace of the machine.
+"""The stages that fill a number of minutes, from the measured pace of the machine.
 
 Two thirds of the time go to small crops, where a style is learnt at a quarter of the cost, and
 one to larger ones with a cycle of their own, where its fine texture is. Below
@@ -19,8 +19,8 @@ from impasto.training.task import SecondsPerStep, TrainingTask
 
 USUAL_CROP, SMALL_CROP = 160, 128
 MORE_PIXELS = 128
-"""Of a large crop's side than a small one's: where 32 pixels are not judged, windows of 128² are
-followed by such of 256²."""
+"""How much longer a large crop's side is than a small one's: with a margin of 32 pixels, the loss
+sees windows of 128² and then of 256²."""
 SMALL_CROPS_SHARE = 2 / 3
 FRESH_RATES, STARTED_RATES = (None, 1e-3), (1e-3, 5e-4)
 """At the top of the cycles of small and of large crops, None being the recipe's. From another style
@@ -42,7 +42,7 @@ def plan_stages(
     num_processes: int = 1,
     started: bool = False,
 ) -> list[Stage]:
-    """Return the stages that fill so many minutes.
+    """Return the stages of a style training that fill the given minutes.
 
     Args:
         minutes: from the start of the training to the model file.
@@ -50,7 +50,7 @@ def plan_stages(
         batch_size: over all processes together; halved, where that divides among them, when
             little can be done in the time.
         num_processes: that share a batch.
-        started: whether the network is already one that paints.
+        started: whether the training starts from another style.
 
     Raises:
         RecipeError: when not even `FEWEST_STEPS` fit.
@@ -83,7 +83,7 @@ def plan_stages(
 
 
 def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage) -> list[Stage]:
-    """Return a stage like this one that fills so many minutes: for super-resolution.
+    """Return the stage of a super-resolution training that fills the given minutes.
 
     Args:
         minutes: from the start of the training to the model file.

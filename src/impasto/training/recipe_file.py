@@ -34,15 +34,15 @@ def load_recipe(
     settings: Sequence[str] = (),
     *,
     task: Task | None = None,
-    **given: Any,
+    **options: Any,
 ) -> Recipe:
     """Return the recipe of a file with settings laid over it.
 
     Args:
         file: a TOML recipe, or None for the defaults.
         settings: `key=value` with dotted keys, as `--set` takes them; the value is TOML, or text.
-        task: what the recipe has to be for; a file that says nothing is for that.
-        given: dotted keys with `__` for the dot; None means not given.
+        task: the task that the recipe must have; a file without one takes it.
+        options: dotted keys with `__` for the dot; None leaves the recipe as it is.
 
     Raises:
         RecipeError: when the file is unreadable, a key unknown, or a value out of range.
@@ -50,7 +50,7 @@ def load_recipe(
     table = {} if file is None else _read_toml(file)
     if task is not None and table.setdefault("task", task) != task:
         raise RecipeError(f"the recipe {file} is for {table['task']}; expected one for {task}")
-    for name, value in given.items():
+    for name, value in options.items():
         if value is not None:
             _put(table, name.split("__"), value)
     for setting in settings:
@@ -81,20 +81,20 @@ def _class_for(table: Mapping[str, Any]) -> type[StyleRecipe] | type[SuperResolu
 
 
 def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
-    place = problem["loc"]
-    key = ".".join(str(part) for part in place)
+    path = problem["loc"]
+    key = ".".join(str(part) for part in path)
     if problem["type"] == "extra_forbidden":
-        known = _default_at(table, place[:-1])
+        known = _default_at(table, path[:-1])
         expected = f"; expected one of {', '.join(known)}" if isinstance(known, dict) else ""
         return f"{key} is unknown{expected}"
     message = problem["msg"].removeprefix("Value error, ")
-    if not place:
+    if not path:
         return message
     message = message[0].lower() + message[1:]
     if problem["type"] == "missing":
         return f"{key}: {message}"
-    given = repr(problem["input"])
-    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:80] + '…'})"
+    value = repr(problem["input"])
+    return f"{key}: {message} (given: {value if len(value) <= 80 else value[:80] + '…'})"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -122,22 +122,22 @@ def _toml_value(text: str) -> Any:
 
 
 def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    """Set a value by its path; a number in the path is a place in a list, given or the default."""
+    """Set a value by its path of keys; a number is an index into a list or a default list."""
     whole, node = table, table  # type: dict[str, Any], Any
     for depth, key in enumerate(keys, start=1):
         if not isinstance(node, (dict, list)):
             raise RecipeError(f"--set {'.'.join(keys)}: {key!r} is below a value, not a section")
-        place: Any = _place(node, key, keys) if isinstance(node, list) else key
+        index: Any = _index(node, key, keys) if isinstance(node, list) else key
         if depth == len(keys):
-            node[place] = value
+            node[index] = value
             return
-        if isinstance(node, dict) and place not in node:
+        if isinstance(node, dict) and index not in node:
             default = _default_at(whole, keys[:depth])
-            node[place] = default if isinstance(default, list) else {}
-        node = node[place]
+            node[index] = default if isinstance(default, list) else {}
+        node = node[index]
 
 
-def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
+def _index(node: list[Any], key: str, keys: Sequence[str]) -> int:
     if not (key.isascii() and key.isdigit()) or int(key) >= len(node):
         raise RecipeError(
             f"--set {'.'.join(keys)}: {key!r} is no place in a list of {len(node)}; "
