@@ -51,6 +51,7 @@ def scaled_crop(
     the photograph and scaled in one step; the filter sees the pixels around the window.
     """
     scale = 1.0 if short_side is None else min(1.0, short_side / min(image.size))
+    # Rounding may make the window a fraction of a pixel larger than the photograph.
     window = min(crop_size / scale, *image.size)
     left = int(rng.integers(int(image.width - window) + 1))
     top = int(rng.integers(int(image.height - window) + 1))

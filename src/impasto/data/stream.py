@@ -103,6 +103,7 @@ class CropStream:
     @property
     def skipped(self) -> tuple[SkippedPhotograph, ...]:
         """The distinct photographs passed over so far, by name; read ahead ones included."""
+        # A copy, since workers add to the dictionary while it is sorted.
         return tuple(sorted(self._skipped.copy().values()))
 
     def batches(
@@ -138,6 +139,7 @@ class CropStream:
         sample = partial(self._sample, lookahead, crop_size)
         try:
             while True:
+                # One batch more than `prefetch` is pending: the one that is waited for below.
                 while len(pending) <= self._settings.prefetch:
                     mine = range(submitted + self._rank, submitted + batch_size, self._num_ranks)
                     pending.append([workers.submit(sample, index) for index in mine])
@@ -147,6 +149,7 @@ class CropStream:
                 lookahead.forget_before(position)
                 yield Batch(pictures, position)
         finally:
+            # First the source: a worker that searches it would keep the pool from ending.
             lookahead.close()
             workers.shutdown(cancel_futures=True)
 
@@ -154,6 +157,7 @@ class CropStream:
         self, lookahead: "_Lookahead", crop_size: int, position: int
     ) -> NDArray[np.float32]:
         """Sample `position` of all, 3×crop_size×crop_size."""
+        # A generator of the sample's own: threads and ranks cannot change what it draws.
         rng = np.random.default_rng([self._settings.seed, SAMPLE_STREAM, position])
         is_synthetic = rng.random() < self._settings.synthetic_share
         photograph = partial(self._photograph, lookahead, crop_size, position, rng)
@@ -212,6 +216,7 @@ class _Lookahead:
                 try:
                     self._window.append(next(self._items))
                 except Exception as error:
+                    # A generator that raised only ends from then on; every thread must hear why.
                     self._failure = error
                     raise
             return self._window[position - self._first]

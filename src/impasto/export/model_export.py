@@ -180,7 +180,10 @@ def check_parity(network: nn.Module, data: bytes) -> float:
     reference = _Deployed(build_like(network)).eval()
     backend = OpenVinoBackend(data, precision="f32")
     worst = float("inf")
-    for height, width in _sizes_for(network):
+    architecture: Architecture = network.architecture  # type: ignore[assignment]
+    scale, multiple = getattr(architecture, "scale", 1), architecture.size_multiple
+    for size in COMPARED_SIZES:
+        height, width = (side // scale // multiple * multiple for side in size)
         picture = _test_picture(height, width)
         with torch.no_grad():
             expected = reference(torch.from_numpy(picture)).numpy()
@@ -195,14 +198,6 @@ def check_parity(network: nn.Module, data: bytes) -> float:
                 f"{MAX_GREY_LEVELS:g}: nothing was written"
             )
     return worst
-
-
-def _sizes_for(network: nn.Module) -> Iterator[tuple[int, int]]:
-    architecture: Architecture = network.architecture  # type: ignore[assignment]
-    scale = getattr(architecture, "scale", 1)
-    multiple = architecture.size_multiple
-    for height, width in COMPARED_SIZES:
-        yield height // scale // multiple * multiple, width // scale // multiple * multiple
 
 
 def _test_picture(height: int, width: int) -> NDArray[np.float32]:

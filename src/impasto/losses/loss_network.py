@@ -91,7 +91,13 @@ class LossNetwork(nn.Module):
         """
         super().__init__()
         self.layers = tuple(layers)
-        self.depth = _depth_of(self.layers)
+        unknown = [layer for layer in layers if layer not in LAYER_NAMES]
+        if unknown or not layers:
+            names = ", ".join(unknown) or "no layer at all"
+            raise WeightsError(
+                f"layers given: {names}; expected names among {', '.join(LAYER_NAMES)}"
+            )
+        self.depth = max(LAYER_NAMES.index(layer) for layer in layers) + 1
         if pooling not in ("max", "average"):
             raise WeightsError(f"pooling is {pooling!r}; expected 'max' or 'average'")
         if padding not in ("zeros", "reflect"):
@@ -170,14 +176,6 @@ def weights_sha256(weights: Path | None = None) -> str:
     if weights is None:
         return SHIPPED_WEIGHTS_SHA256
     return hashlib.sha256(_file_bytes(weights)).hexdigest()
-
-
-def _depth_of(layers: Sequence[str]) -> int:
-    unknown = [layer for layer in layers if layer not in LAYER_NAMES]
-    if unknown or not layers:
-        names = ", ".join(unknown) or "no layer at all"
-        raise WeightsError(f"layers given: {names}; expected names among {', '.join(LAYER_NAMES)}")
-    return max(LAYER_NAMES.index(layer) for layer in layers) + 1
 
 
 def _convolutions(depth: int, padding: Padding) -> dict[str, nn.Conv2d]:

@@ -247,6 +247,7 @@ class StyleTransferObjective(nn.Module):
         num_batches = 0
         with torch.no_grad():
             for batch in photographs:
+                # A photograph without content: what a network can reach without learning any.
                 flat = batch.mean(dim=(2, 3), keepdim=True).expand_as(batch)
                 sums["content"] += float(self(flat, batch).unweighted["content"])
                 untouched = self(batch, batch).unweighted

@@ -79,6 +79,7 @@ def take_checkpoint(network: nn.Module, optimizer: Optimizer, state: TrainingSta
     for index, moments in optimizer.state_dict()["state"].items():
         for kind, value in moments.items():
             tensors[f"optimizer.{names[index]}.{kind}"] = torch.as_tensor(value)
+    # Copies, even on the processor: the loop changes the weights in place and may roll back.
     copies = {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in tensors.items()
@@ -99,6 +100,7 @@ def restore_checkpoint(
         network.load_state_dict(_below(checkpoint.tensors, "network."))
     except RuntimeError as error:
         raise _not_of_this_network() from error
+    # The groups stay this optimiser's: the learning rate comes from the schedule.
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return checkpoint.state.model_copy(deep=True)
 

@@ -55,6 +55,9 @@ class Trainer:
         stop_requested: set it, from a signal or another thread, to stop after the current step.
     """
 
+    network: nn.Module
+    optimizer: Optimizer
+
     def __init__(
         self,
         fabric: Fabric,
@@ -87,7 +90,7 @@ class Trainer:
         task.objective.to(fabric.device)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = Adam(task.network.parameters(), lr=recipe.optimizer.learning_rate)
-        self.network, self.optimizer = _set_up(fabric, task.network, optimizer)
+        self.network, self.optimizer = fabric.setup(task.network, optimizer)
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
@@ -367,13 +370,6 @@ class Trainer:
                 message=message,
             )
         )
-
-
-def _set_up(
-    fabric: Fabric, network: nn.Module, optimizer: Optimizer
-) -> tuple[nn.Module, Optimizer]:
-    wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
-    return wrapped, wrapped_optimizer
 
 
 def _running(mean: float | None, value: float) -> float:

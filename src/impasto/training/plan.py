@@ -108,6 +108,7 @@ def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> Sec
 
     Only one size is measured, on a copy of the network: the work grows with the pixels.
     """
+    # A copy keeps gradients and batch norm's statistics of these crops out of the training.
     network = copy.deepcopy(task.network).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task.objective.to(fabric.device)
     share = max(batch_size // fabric.world_size, 1)
@@ -122,11 +123,13 @@ def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> Sec
         if fabric.device.type == "cuda":
             torch.cuda.synchronize(fabric.device)
 
+    # The first steps also allocate memory and choose algorithms.
     for _ in range(2):
         step()
     started = time.perf_counter()
     for _ in range(4):
         step()
+    # All processes have to plan the same stages.
     mean = torch.tensor((time.perf_counter() - started) / 4, device=fabric.device)
     seconds = float(fabric.all_reduce(mean))  # type: ignore[arg-type]
     return lambda crop_size: seconds * (crop_size / USUAL_CROP) ** 2

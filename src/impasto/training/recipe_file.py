@@ -3,6 +3,7 @@
 Paths in a recipe file are relative to that file.
 """
 
+import contextlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,10 @@ def load_recipe(
         keys = [part.strip() for part in key.split(".")]
         if not separator or not all(keys):
             raise RecipeError(f"--set was given {setting!r}; expected key=value, such as seed=1")
-        _put(table, keys, _toml_value(text.strip()))
+        value = text.strip()
+        with contextlib.suppress(tomllib.TOMLDecodeError):  # a text may come without its quotes
+            value = tomllib.loads(f"value = {value}")["value"]
+        _put(table, keys, value)
     return parse_recipe(table)
 
 
@@ -112,13 +116,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
             is_name = key == "initialise_from" and is_model_name(path)
             section[key] = path if is_name else file.parent / path
     return table
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:

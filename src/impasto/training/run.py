@@ -207,6 +207,7 @@ def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, TrainingTask]:
     recipe = parse_recipe({**recipe.model_dump(exclude={"network"}), "network": network})
     task = TASKS[recipe.task](recipe)
     fresh = task.network.state_dict()
+    # Another scale has another tail: those weights stay fresh.
     fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
     task.network.load_state_dict({**fresh, **fitting})
     return recipe, task

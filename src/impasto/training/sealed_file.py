@@ -98,6 +98,7 @@ def _is_sound(data: bytes) -> bool:
     if stated is None:
         return False
     start, stop = stated.span(1)
+    # Views: a checkpoint may have gigabytes, and slices of bytes would copy them.
     digest = hashlib.sha256(memoryview(data)[:start])
     digest.update(_NO_DIGEST.encode())
     digest.update(memoryview(data)[stop:])

@@ -108,6 +108,7 @@ class SuperResolutionTask:
         return CardFields(recipe.title, scale=self.scale, degradation=recipe.degradation)
 
     def _degraded(self, photographs: Tensor) -> Tensor:
+        # Rounding to bf16 would move values by whole levels of 8 bits.
         with torch.autocast(photographs.device.type, enabled=False):
             return degrade_batch(
                 photographs, scale=self.scale, degradation=self.recipe.degradation
