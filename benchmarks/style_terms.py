@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from impasto.data.paintings import load_painting
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import feature_reconstruction_loss, gram_matrix, total_variation_loss
 from impasto.losses.style_objective import PRESETS, layers_of
-from impasto.training.recipe import PaintingSection
-from impasto.training.style_task import load_painting
 
 PRESET = PRESETS["default"]
 SHORT_SIDE = 256
@@ -33,7 +32,8 @@ class StyleTerms:
         self.names = list(paintings)
         self._loss_network = LossNetwork(layers_of(PRESET))
         self._targets = [
-            self.grams(self.features(load_painting(_section(file)))) for file in paintings.values()
+            self.grams(self.features(load_painting(file, short_side=SHORT_SIDE)))
+            for file in paintings.values()
         ]
 
     def features(self, picture: Tensor) -> dict[str, Tensor]:
@@ -60,7 +60,3 @@ class StyleTerms:
 def total_variation(picture: Tensor) -> float:
     loss = total_variation_loss(picture, reduction=PRESET.total_variation_reduction)
     return float(loss) * PRESET.pixel_range**2
-
-
-def _section(file: Path) -> PaintingSection:
-    return PaintingSection(file=file, short_side=SHORT_SIDE)

@@ -1,11 +1,10 @@
-"""Impasto's losses in your own training loop: any network, any loss network, no recipe.
+"""Impasto's losses in a training loop of one's own: no recipe, and any loss network.
 
     python examples/own_training_loop.py
 
-Trains a small network for a few steps on the example photographs, first with VGG-16 as the loss
-network, then with one defined here. It shows how the parts fit together; a style takes thousands of
-steps.
-Needs the extra `train`.
+Trains a small network for a few steps on the example photographs, first against VGG-16, then
+against a loss network made here. Saves the first as a model file, and stylizes a photograph with
+it. It shows how the parts fit together; a style takes thousands of steps. Needs the extra `train`.
 """
 
 from pathlib import Path
@@ -16,13 +15,16 @@ import torch.nn.functional as F
 from PIL import ImageOps
 from torch import Tensor, nn
 
+import impasto
 from impasto.images.files.io import load_training_rgb
-from impasto.losses.loss_network import LossNetwork
-from impasto.losses.perceptual import (
+from impasto.losses import (
     FeatureReconstructionLoss,
+    LossNetwork,
     StyleReconstructionLoss,
     TotalVariationLoss,
 )
+from impasto.networks.architecture import NetworkArchitecture
+from impasto.networks.style_transfer import build_style_network
 
 EXAMPLES = Path(__file__).parent
 CROP_SIZE = 64
@@ -49,22 +51,22 @@ class RandomPyramid(nn.Module):
 
 
 def main() -> None:
-    """Train twice, with the same losses and two loss networks."""
+    """Train with the same losses on two loss networks; save one network and stylize with it."""
     torch.manual_seed(0)
     photographs = torch.stack(
         [load_square(path, CROP_SIZE) for path in sorted((EXAMPLES / "photos").iterdir())]
     )
     painting = load_square(EXAMPLES / "paintings" / "starry_night.jpg", 256)[None]
 
-    print("judged by VGG-16")
+    print("against VGG-16")
     vgg16 = LossNetwork(("relu1_2", "relu2_2"))
-    train(
+    network = train(
         FeatureReconstructionLoss(vgg16, layer="relu2_2"),
         StyleReconstructionLoss(vgg16, painting, layers=vgg16.layers, reduction="mean"),
         photographs,
     )
 
-    print("judged by random filters")
+    print("against random filters")
     pyramid = RandomPyramid()
     train(
         FeatureReconstructionLoss(pyramid, layer="middle"),
@@ -72,17 +74,17 @@ def main() -> None:
         photographs,
     )
 
+    notes = f"{NUM_STEPS} steps on {len(photographs)} photographs, to show the way"
+    impasto.save_model(network, "mine.onnx", title="Mine", notes=notes, overwrite=True)
+    stylizer = impasto.Stylizer("mine.onnx")
+    stylizer(EXAMPLES / "photos" / "chelsea.png").save("chelsea-mine.jpg")
+    print("wrote mine.onnx and chelsea-mine.jpg")
 
-def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -> None:
-    """Take a few steps with an untrained network, on one batch."""
+
+def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -> nn.Module:
+    """Take a few steps on one batch, and return the network."""
     total_variation_loss = TotalVariationLoss(reduction="mean")
-    network = nn.Sequential(
-        nn.Conv2d(3, 16, 9, padding=4, padding_mode="reflect"),
-        nn.InstanceNorm2d(16, affine=True),
-        nn.ReLU(),
-        nn.Conv2d(16, 3, 9, padding=4, padding_mode="reflect"),
-        nn.Sigmoid(),
-    )
+    network = build_style_network(NetworkArchitecture(channels=(8, 16, 32), num_residual_blocks=2))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     # The losses differ by orders of magnitude, so each is divided by its value before training.
     with torch.no_grad():
@@ -100,6 +102,7 @@ def train(content_loss: nn.Module, style_loss: nn.Module, photographs: Tensor) -
         if step == 1 or step % 5 == 0:
             terms = f"content {content.item():.3f}, style {style.item():.3f}"
             print(f"  step {step:2}: total {total.item():.3f}, {terms}")
+    return network
 
 
 def load_square(path: Path, size: int) -> Tensor:

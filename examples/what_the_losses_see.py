@@ -17,8 +17,7 @@ from torch import Tensor
 
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, load_training_rgb, save_picture
-from impasto.losses.loss_network import LossNetwork
-from impasto.losses.perceptual import feature_reconstruction_loss, pixel_loss
+from impasto.losses import LossNetwork, feature_reconstruction_loss, pixel_loss
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
 LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")

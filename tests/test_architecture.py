@@ -80,6 +80,28 @@ def test_the_stylizer_is_loaded_on_first_use():
     assert after.isdisjoint(TRAINING_STACK)
 
 
+def test_the_public_names_are_listed_before_their_first_use():
+    printed = run_python("import impasto; print(*dir(impasto))").split()
+    assert {"Stylizer", "Upscaler", "save_model", "__version__", "__doc__"} <= set(printed)
+    assert packages_loaded_by("import impasto; dir(impasto)").isdisjoint(HEAVY)
+
+
+def test_every_public_name_is_loaded():
+    printed = run_python(
+        "import impasto\nprint(*(name for name in impasto.__all__ if hasattr(impasto, name)))"
+    )
+    assert printed.split() == ["Stylizer", "Upscaler", "__version__", "save_model"]
+
+
+def test_saving_a_model_without_torch_says_what_to_install():
+    printed = run_python(
+        "import sys; sys.modules['torch'] = None\n"
+        "from impasto.errors import MissingExtraError\n"
+        "try: from impasto import save_model\nexcept MissingExtraError as error: print(error)"
+    )
+    assert "pip install '.[train]'" in printed
+
+
 def test_a_name_the_package_does_not_have_is_an_attribute_error():
     printed = run_python(
         "import impasto\ntry: impasto.Stylist\nexcept AttributeError as error: print(error)"

@@ -9,14 +9,14 @@ from impasto.data.source import EncodedPhoto
 from impasto.errors import PictureFileError
 
 
-def cut(path, *, seed=0, crop_size=16, resize_ratio=1.0, flip=False, turn=False):
+def cut(path, *, seed=0, crop_size=16, resize_ratio=1.0, flip=False, rotate=False):
     return cut_photograph(
         EncodedPhoto(path.name, path),
         np.random.default_rng(seed),
         crop_size=crop_size,
         resize_ratio=resize_ratio,
         flip=flip,
-        turn=turn,
+        rotate=rotate,
     )
 
 
@@ -189,7 +189,7 @@ def test_without_a_ratio_pixels_are_cut_as_they_are(tmp_path):
 def test_turning_gives_all_four_quarters(tmp_path):
     gradient(16, 16).save(tmp_path / "p.png")
     corners = {
-        tuple(np.round(cut(tmp_path / "p.png", seed=seed, turn=True)[:2, 0, 0] * 255))
+        tuple(np.round(cut(tmp_path / "p.png", seed=seed, rotate=True)[:2, 0, 0] * 255))
         for seed in range(30)
     }
     assert corners == {(0, 0), (15, 0), (0, 15), (15, 15)}

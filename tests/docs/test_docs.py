@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from impasto.training.run import train_model
+from impasto.zoo.model_file import read_model_file
 from training_fixtures import TINY_SETTINGS, draw, environment, leave_unfinished, tiny_recipe
 from video_fixtures import make_film
 
@@ -152,6 +153,23 @@ def run_shell(code):
         check=False,
     )
     assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_example_of_an_own_loop_ends_in_a_stylized_photograph(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "own_training_loop.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_model_file(tmp_path / "mine.onnx").card.own_loop.notes.startswith("20 steps on")
+    with Image.open(tmp_path / "chelsea-mine.jpg") as picture:
+        assert picture.size == (451, 300)
 
 
 def test_pages_that_teach_have_code_that_runs():

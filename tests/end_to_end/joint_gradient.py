@@ -14,7 +14,7 @@ import torch
 
 from impasto.data.photos import PhotoFolder
 from impasto.data.stream import CropStream, StreamSettings
-from impasto.losses.style_objective import LossScales
+from impasto.losses.style_objective import LossNormalisers
 from impasto.training.devices import launched_fabric
 from impasto.training.recipe import StyleRecipe
 from impasto.training.style_task import StyleTask
@@ -42,7 +42,7 @@ def main() -> None:
 
 def _task(recipe: StyleRecipe) -> StyleTask:
     task = StyleTask(recipe)
-    task.take_scales(LossScales(content=1e6, style=1e7, total_variation=1e6))
+    task.normalisation.apply(LossNormalisers(content=1e6, style=1e7, total_variation=1e6))
     return task
 
 

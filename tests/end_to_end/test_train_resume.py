@@ -155,7 +155,7 @@ def test_killed_and_resumed_run_ends_in_the_weights_of_the_unbroken_one(unbroken
     )
     assert whole.state.step == broken.state.step == NUM_STEPS
     assert whole.state.position == broken.state.position
-    assert whole.state.scales == broken.state.scales
+    assert whole.state.normalisers == broken.state.normalisers
     assert whole.tensors.keys() == broken.tensors.keys()
     assert any(name.endswith("exp_avg_sq") for name in whole.tensors)
     for name, tensor in whole.tensors.items():

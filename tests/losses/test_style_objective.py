@@ -28,7 +28,7 @@ from impasto.losses.perceptual import (
 from impasto.losses.style_objective import (
     PRESETS,
     STYLE_TERMS,
-    LossScales,
+    LossNormalisers,
     LossTerms,
     StylePreset,
     StyleTransferObjective,
@@ -64,19 +64,19 @@ def probe_batches(num_batches=2):
 # Known answers
 
 
-def test_terms_are_weighted_divided_by_their_scale_and_summed():
+def test_terms_are_weighted_divided_by_their_normaliser_and_summed():
     # Features are the pixels. Stylized is white on the left and black on the right, the
     # photograph black, the painting grey 0.5 of one pixel. C·H·W = 3·1·2 = 6.
     #   content: three values of six differ by 1: 3 / 6 = 0.5.
     #   style: stylized Gram entries 1/6, the painting's 0.25/3 = 1/12; 9 · (1/12)² = 0.0625.
     #   total variation: a step of 1 in three channels, in 0..255: 3 · 255² = 195075.
-    # Weights 2, 3, 0.5 over scales 4, 0.5, 100: 0.25 + 0.375 + 975.375 = 976.
+    # Weights 2, 3, 0.5 over normalisers 4, 0.5, 100: 0.25 + 0.375 + 975.375 = 976.
     stylized = torch.tensor([1.0, 0.0]).expand(1, 3, 1, 2)
     objective = StyleTransferObjective(
         PixelFeatures(),
         torch.full((1, 3, 1, 1), 0.5),
         preset=PIXEL_PRESET,
-        scales=LossScales(content=4, style=0.5, total_variation=100),
+        normalisers=LossNormalisers(content=4, style=0.5, total_variation=100),
     )
     terms = objective(stylized, torch.zeros(1, 3, 1, 2))
     unweighted = {name: value.item() for name, value in terms.unweighted.items()}
@@ -152,12 +152,12 @@ def test_a_further_term_is_weighted_and_added():
 @given(seeds, st.tuples(*[st.floats(0.01, 100)] * 6))
 def test_weighted_terms_are_unweighted_times_weight_over_scale(preset, seed, numbers):
     weights = StyleWeights(**dict(zip(STYLE_TERMS, numbers[:3], strict=True)))
-    scales = LossScales(**dict(zip(STYLE_TERMS, numbers[3:], strict=True)))
-    objective = make_objective(preset, weights=weights, scales=scales)
+    normalisers = LossNormalisers(**dict(zip(STYLE_TERMS, numbers[3:], strict=True)))
+    objective = make_objective(preset, weights=weights, normalisers=normalisers)
     terms = objective(random_pictures(seed=seed), random_pictures(seed=seed + 1))
     assert tuple(terms.weighted) == tuple(terms.unweighted) == STYLE_TERMS
     for name in STYLE_TERMS:
-        factor = getattr(weights, name) / getattr(scales, name)
+        factor = getattr(weights, name) / getattr(normalisers, name)
         torch.testing.assert_close(terms.weighted[name], terms.unweighted[name] * factor)
     torch.testing.assert_close(terms.total, sum(terms.weighted.values()))
 
@@ -166,7 +166,7 @@ def test_weighted_terms_are_unweighted_times_weight_over_scale(preset, seed, num
 def test_the_probe_makes_every_term_equal_to_its_weight_where_it_was_measured(preset):
     objective = make_objective(preset, weights=StyleWeights(content=1, style=4, total_variation=2))
     (photographs,) = probe_batches(1)
-    objective.scales = objective.measure_scales([photographs])
+    objective.normalisers = objective.measure_normalisers([photographs])
     flat = photographs.mean(dim=(2, 3), keepdim=True).expand_as(photographs)
     weighted = objective(photographs, photographs).weighted
     assert objective(flat, photographs).weighted["content"].item() == pytest.approx(1)
@@ -176,10 +176,10 @@ def test_the_probe_makes_every_term_equal_to_its_weight_where_it_was_measured(pr
 
 def test_the_probe_averages_over_its_batches():
     objective, batches = make_objective(), probe_batches(3)
-    alone = [objective.measure_scales([batch]) for batch in batches]
-    together = objective.measure_scales(iter(batches))
+    alone = [objective.measure_normalisers([batch]) for batch in batches]
+    together = objective.measure_normalisers(iter(batches))
     for name in STYLE_TERMS:
-        mean = sum(getattr(scales, name) for scales in alone) / 3
+        mean = sum(getattr(normalisers, name) for normalisers in alone) / 3
         assert getattr(together, name) == pytest.approx(mean)
 
 
@@ -189,16 +189,16 @@ def test_after_the_probe_the_gain_of_the_loss_network_does_not_matter(gain):
     stylized, photographs = random_pictures(seed=1), random_pictures(seed=2)
     totals = []
     for objective in (make_objective(), make_objective(gain=gain)):
-        objective.scales = objective.measure_scales(probe_batches())
+        objective.normalisers = objective.measure_normalisers(probe_batches())
         totals.append(objective(stylized, photographs).total)
     torch.testing.assert_close(*totals)
 
 
 def test_the_probe_leaves_no_gradient_and_no_trace():
     objective = make_objective()
-    before = objective.scales
-    objective.measure_scales([batch.requires_grad_() for batch in probe_batches()])
-    assert objective.scales == before == LossScales()
+    before = objective.normalisers
+    objective.measure_normalisers([batch.requires_grad_() for batch in probe_batches()])
+    assert objective.normalisers == before == LossNormalisers()
 
 
 @few
@@ -281,7 +281,7 @@ def test_the_objective_is_the_sum_that_equation_five_writes(preset):
 @every_preset
 def test_gradients_of_the_objective_are_right(preset):
     objective = make_objective(preset)
-    objective.scales = objective.measure_scales(probe_batches())
+    objective.normalisers = objective.measure_normalisers(probe_batches())
     photographs = random_pictures(2, 4, 5, seed=2)
     stylized = random_pictures(2, 4, 5, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda given: objective(given, photographs).total, stylized)
@@ -316,12 +316,12 @@ def test_weights_that_are_no_weights_are_refused(value):
     with pytest.raises(ValidationError, match="style"):
         StyleWeights(content=1, style=value, total_variation=0)
     with pytest.raises(ValidationError, match="content"):
-        LossScales(content=value)
+        LossNormalisers(content=value)
 
 
-def test_scales_of_zero_and_unknown_terms_are_refused():
+def test_normalisers_of_zero_and_unknown_terms_are_refused():
     with pytest.raises(ValidationError, match="greater than 0"):
-        LossScales(content=0)
+        LossNormalisers(content=0)
     with pytest.raises(ValidationError, match="smoothness"):
         StyleWeights(content=1, style=1, total_variation=0, smoothness=1)
 
@@ -337,7 +337,7 @@ def test_presets_cannot_be_changed():
 def test_a_probe_on_nothing_to_measure_is_refused(batches):
     said = "expected positive scales: give photographs .* not of a single colour"
     with pytest.raises(NotFiniteError, match=said):
-        make_objective().measure_scales(batches)
+        make_objective().measure_normalisers(batches)
 
 
 @pytest.mark.parametrize(

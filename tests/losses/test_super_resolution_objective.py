@@ -8,7 +8,7 @@ from impasto.losses.super_resolution_objective import (
     SUPER_RESOLUTION_PRESETS,
     SuperResolutionObjective,
     SuperResolutionPreset,
-    super_resolution_objective,
+    build_super_resolution_objective,
 )
 
 
@@ -60,7 +60,7 @@ def test_terms_without_weight_are_not_computed():
 
 @pytest.mark.parametrize("loss", SUPER_RESOLUTION_PRESETS)
 def test_every_preset_is_zero_at_the_truth_and_has_a_gradient_elsewhere(loss):
-    objective = super_resolution_objective(SUPER_RESOLUTION_PRESETS[loss])
+    objective = build_super_resolution_objective(SUPER_RESOLUTION_PRESETS[loss])
     truth = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert float(objective(truth, truth).total) == 0
     enlarged = (truth * 0.9).requires_grad_()

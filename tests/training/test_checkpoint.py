@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 import impasto.training.checkpoint as checkpoint_module
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
-from impasto.losses.style_objective import LossScales
+from impasto.losses.style_objective import LossNormalisers
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.style_transfer import build_style_network
 from impasto.training.checkpoint import (
@@ -34,7 +34,7 @@ STATE = TrainingState(
     running_gradient=1 / 3,
     running_terms={"content": 1e300, "style": 5e-324},
     seconds=12.5,
-    scales=LossScales(content=3.0),
+    normalisers=LossNormalisers(content=3.0),
     skipped=(SkippedPhotograph("a.jpg", "no picture"),),
     recipe={"seed": 3},
 )

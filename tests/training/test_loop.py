@@ -15,7 +15,7 @@ from impasto.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from impasto.losses.style_objective import LossScales, LossTerms
+from impasto.losses.style_objective import LossNormalisers, LossTerms
 from impasto.training import loop
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import make_fabric
@@ -33,23 +33,26 @@ class GreyTask:
     Attributes:
         faults: what happens at a call, counted from 0: a factor on the loss, or an exception.
         seen: the photographs of each call.
-        measured: how often the probe ran.
+        measured: how often the normalisers were measured.
     """
 
-    def __init__(self, faults=None, *, num_probe_batches=0):
+    def __init__(self, faults=None, *, num_batches=0):
         torch.manual_seed(0)
         self.network = nn.Conv2d(3, 3, 1)
         self.objective = nn.Identity()
         self.faults = faults or {}
-        self.num_probe_batches = num_probe_batches
-        self.seen, self.measured, self.scales = [], 0, None
+        self.normalisation = self if num_batches else None
+        self.num_batches = num_batches
+        self.seen, self.measured, self.normalisers = [], 0, None
 
-    def probe(self, batches):
+    def measure(self, batches):
         self.measured += 1
-        return LossScales(content=float(torch.stack([batch.mean() for batch in batches]).mean()))
+        return LossNormalisers(
+            content=float(torch.stack([batch.mean() for batch in batches]).mean())
+        )
 
-    def take_scales(self, scales):
-        self.scales = scales
+    def apply(self, normalisers):
+        self.normalisers = normalisers
 
     def loss_terms(self, network, photographs, *, position=0):
         fault = self.faults.get(len(self.seen), 1.0)
@@ -191,17 +194,17 @@ def test_stopped_and_resumed_ends_in_the_same_weights(tmp_path, recipe_of, stop_
         {"steps": 4, "crop_size": 24, "batch_size": 2},
     ]
     recipe = recipe_of(stages=stages)
-    whole = make_trainer(tmp_path / "whole", GreyTask(num_probe_batches=2), recipe)
+    whole = make_trainer(tmp_path / "whole", GreyTask(num_batches=2), recipe)
     whole.fit()
 
     folder = tmp_path / "broken"
-    broken = make_trainer(folder, GreyTask(num_probe_batches=2), recipe)
+    broken = make_trainer(folder, GreyTask(num_batches=2), recipe)
     broken.on_progress = lambda p: broken.stop_requested.set() if p.step == stop_at else None
     with pytest.raises(TrainingInterrupted, match=rf"stopped at step {stop_at} of 8"):
         broken.fit()
     checkpoint = load_checkpoint(folder / CHECKPOINT_NAME)
     assert checkpoint.state.step == stop_at
-    task = GreyTask(num_probe_batches=2)
+    task = GreyTask(num_batches=2)
     resumed = make_trainer(folder, task, recipe, checkpoint=checkpoint)
     resumed.fit()
 
@@ -213,16 +216,16 @@ def test_stopped_and_resumed_ends_in_the_same_weights(tmp_path, recipe_of, stop_
 
 
 def test_probe_runs_once_and_is_remembered(tmp_path, recipe_of):
-    first, reports = GreyTask(num_probe_batches=3), []
+    first, reports = GreyTask(num_batches=3), []
     make_trainer(tmp_path, first, recipe_of(), reports=reports).fit()
     assert first.measured == 1
-    assert first.scales == load_checkpoint(tmp_path / CHECKPOINT_NAME).state.scales
+    assert first.normalisers == load_checkpoint(tmp_path / CHECKPOINT_NAME).state.normalisers
     assert messages_of(reports)[0].startswith("probe: terms are divided by content 0.")
-    second = GreyTask(num_probe_batches=3)
+    second = GreyTask(num_batches=3)
     checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
     make_trainer(tmp_path, second, recipe_of(), checkpoint=checkpoint).fit()
     assert second.measured == 0
-    assert second.scales == first.scales
+    assert second.normalisers == first.normalisers
 
 
 @pytest.mark.parametrize(

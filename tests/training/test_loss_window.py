@@ -2,11 +2,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.training.loss_window import judged_window
+from impasto.training.loss_window import loss_window
 
 
 def window(size=128, margin=32, seed=0, position=0):
-    return judged_window(size, size, margin=margin, seed=seed, position=position)
+    return loss_window(size, size, margin=margin, seed=seed, position=position)
 
 
 def test_without_a_margin_everything_is_judged():
@@ -20,7 +20,7 @@ def test_without_a_margin_everything_is_judged():
     position=st.integers(0, 10**9),
 )
 def test_window_lies_within_and_leaves_out_the_margin_or_a_quarter(height, width, margin, position):
-    spans = judged_window(height, width, margin=margin, seed=1, position=position)
+    spans = loss_window(height, width, margin=margin, seed=1, position=position)
     for span, size in zip(spans, (height, width), strict=True):
         assert 0 <= span.start < span.stop <= size
         assert size - (span.stop - span.start) == min(margin, size // 4)

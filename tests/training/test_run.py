@@ -112,13 +112,13 @@ def test_card_holds_the_whole_recipe_but_no_folder_of_this_machine(trained, phot
     assert str(photos.parent) not in outcome.model.card.to_json()
 
 
-def test_probed_scales_are_in_checkpoint_card_and_report(trained):
+def test_normalisers_are_in_checkpoint_card_and_report(trained):
     outcome, reports, _ = trained
-    scales = load_checkpoint(outcome.folder / CHECKPOINT_NAME).state.scales
-    assert outcome.model.card.training.scales == scales.model_dump()
-    assert scales.style > 1
+    normalisers = load_checkpoint(outcome.folder / CHECKPOINT_NAME).state.normalisers
+    assert outcome.model.card.training.scales == normalisers.model_dump()
+    assert normalisers.style > 1
     assert reports[0].message.startswith(
-        f"probe: terms are divided by content {scales.content:.3g}"
+        f"probe: terms are divided by content {normalisers.content:.3g}"
     )
 
 

@@ -1,14 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from impasto.errors import PictureFileError
-from impasto.losses.style_objective import LossScales
-from impasto.training.loss_window import judged_window
-from impasto.training.recipe import PaintingSection
-from impasto.training.style_task import StyleTask, load_painting
-from training_fixtures import draw, tiny_recipe
+from impasto.losses.style_objective import LossNormalisers
+from impasto.training.loss_window import loss_window
+from impasto.training.style_task import StyleTask
+from training_fixtures import tiny_recipe
 
 WEIGHTS = {"content": 1, "style": 2, "total_variation": 0.5}
 
@@ -22,22 +19,6 @@ def noise(seed):
     return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed))
 
 
-def test_painting_is_scaled_to_its_short_side(tmp_path):
-    draw(0, 90, 60).save(tmp_path / "p.png")
-    painting = load_painting(PaintingSection(file=tmp_path / "p.png", short_side=40))
-    assert painting.shape == (1, 3, 40, 60)
-    assert painting.dtype == torch.float32
-    assert 0 <= painting.min() < painting.max() <= 1
-
-
-def test_painting_that_has_the_size_keeps_every_pixel(tmp_path):
-    picture = draw(0, 40, 32)
-    picture.save(tmp_path / "p.png")
-    painting = load_painting(PaintingSection(file=tmp_path / "p.png", short_side=32))
-    expected = np.asarray(picture, np.float32) / 255
-    assert np.array_equal(painting[0].permute(1, 2, 0).numpy(), expected)
-
-
 def test_seed_decides_the_networks_start(recipe_of):
     first, again, other = (StyleTask(recipe_of(seed=seed)).network for seed in (1, 1, 2))
     assert torch.equal(first.to_rgb.weight, again.to_rgb.weight)
@@ -46,23 +27,23 @@ def test_seed_decides_the_networks_start(recipe_of):
 
 def test_probe_covers_the_pictures_asked_for(recipe_of):
     # 5 pictures in batches of 2 are 3 batches.
-    assert StyleTask(recipe_of(objective={"num_probe_pictures": 5})).num_probe_batches == 3
+    assert StyleTask(recipe_of(objective={"num_probe_pictures": 5})).normalisation.num_batches == 3
 
 
 def test_explicit_weights_need_no_probe_and_are_used_as_they_are(recipe_of):
     task = StyleTask(recipe_of(objective={"weights": WEIGHTS}))
-    assert task.num_probe_batches == 0
+    assert task.normalisation is None
     terms = task.loss_terms(task.network, noise(0))
     for name, weight in WEIGHTS.items():
         assert torch.allclose(terms.weighted[name], weight * terms.unweighted[name])
 
 
 def test_leaning_by_two_doubles_the_style_term_and_no_other(recipe_of):
-    scales = LossScales(content=10.0, style=20.0, total_variation=30.0)
+    normalisers = LossNormalisers(content=10.0, style=20.0, total_variation=30.0)
     terms = []
     for balance in (1, 2):
         task = StyleTask(recipe_of(objective={"style_balance": balance}))
-        task.take_scales(scales)
+        task.normalisation.apply(normalisers)
         terms.append(task.loss_terms(task.network, noise(0)).weighted)
     assert torch.allclose(terms[1]["style"], 2 * terms[0]["style"], rtol=1e-6)
     assert torch.equal(terms[1]["content"], terms[0]["content"])
@@ -71,10 +52,11 @@ def test_leaning_by_two_doubles_the_style_term_and_no_other(recipe_of):
 
 def test_probe_makes_the_terms_of_the_untouched_photographs_their_weights(recipe_of):
     # Style and total variation are probed on photographs as they are: measured again there, each
-    # divided by its scale is 1, times its weight.
+    # divided by its normaliser is 1, times its weight.
     task = StyleTask(recipe_of())
     batch = noise(0)
-    task.probe([batch])
+    normalisation = task.normalisation
+    normalisation.apply(normalisation.measure([batch]))
     terms = task.loss_terms(torch.nn.Identity(), batch)
     weights = task.recipe.style_weights()
     assert float(terms.weighted["style"]) == pytest.approx(weights.style, rel=1e-5)
@@ -88,7 +70,7 @@ def test_nothing_outside_the_window_is_judged(recipe_of):
     pictures = noise(0).requires_grad_()
     task.loss_terms(torch.nn.Identity(), pictures, position=5).total.backward()
     judged = pictures.grad.abs().sum(dim=(0, 1)) > 0
-    rows, columns = judged_window(32, 32, margin=32, seed=task.recipe.seed, position=5)
+    rows, columns = loss_window(32, 32, margin=32, seed=task.recipe.seed, position=5)
     expected = torch.zeros(32, 32, dtype=torch.bool)
     expected[rows, columns] = True
     assert torch.equal(judged, expected)
@@ -103,17 +85,3 @@ def test_contact_sheet_has_two_rows_behind_the_painting(recipe_of):
     assert sheet.shape[0] >= 2 * 256
     assert sheet.shape[1] >= 3 * 256
     assert task.network.training
-
-
-def test_strip_is_no_painting(tmp_path):
-    Image.new("RGB", (1700, 100)).save(tmp_path / "strip.png")
-    with pytest.raises(
-        PictureFileError, match=r"strip\.png is 1700×100 pixels; .* at most 1 to 16"
-    ):
-        load_painting(PaintingSection(file=tmp_path / "strip.png"))
-
-
-def test_file_that_is_no_picture_is_no_painting(tmp_path):
-    (tmp_path / "p.jpg").write_text("no picture")
-    with pytest.raises(PictureFileError, match="not a picture that can be read"):
-        load_painting(PaintingSection(file=tmp_path / "p.jpg"))

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from impasto.errors import ModelFileError
-from impasto.zoo.card import CARD_FORMAT, ImportRecord, ModelCard, Painting, model_name
+from impasto.zoo.card import (
+    CARD_FORMAT,
+    ImportRecord,
+    ModelCard,
+    OwnLoopRecord,
+    Painting,
+    model_name,
+)
 from model_fixtures import make_card
 
 printable = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=40)
@@ -131,6 +138,10 @@ def test_a_card_says_either_how_its_model_was_trained_or_where_it_came_from():
     record = ImportRecord(program="another", file="style.pth", sha256="0" * 64)
     imported = make_card(training=None, imported=record)
     assert ModelCard.from_json(imported.to_json()) == imported
+    own = make_card(training=None, own_loop=OwnLoopRecord(notes="on noise"))
+    assert ModelCard.from_json(own.to_json()) == own
+    with pytest.raises(ValidationError, match="either how its model was trained or where"):
+        make_card(own_loop=OwnLoopRecord())
     for training, origin in ((None, None), (make_card().training, record)):
         with pytest.raises(ValidationError, match="either how its model was trained or where"):
             make_card(training=training, imported=origin)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 SMALLEST_SIZE = 64
 
+PAINTING_SHORT_SIDE = 256
+"""Pixels, as in training by default."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContenderOptions:
@@ -159,12 +162,14 @@ def _measured(
     contenders: "list[Contender]", photos: list[Path], paintings: dict[str, Path], *, size: int
 ) -> "StyleEvaluation":
     """Measure with a bar."""
+    from impasto.data.paintings import load_painting
     from impasto.evaluation.style_measures import StyleScorer
     from impasto.evaluation.styles import evaluate_styles
-    from impasto.training.recipe import PaintingSection
-    from impasto.training.style_task import load_painting
 
-    targets = {name: load_painting(PaintingSection(file=file)) for name, file in paintings.items()}
+    targets = {
+        name: load_painting(file, short_side=PAINTING_SHORT_SIDE)
+        for name, file in paintings.items()
+    }
     with PictureProgress(len(photos)) as progress:
         return evaluate_styles(
             contenders,

@@ -329,6 +329,11 @@ def _origin(card: "ModelCard") -> list[tuple[str, str]]:
             ("trained by", card.imported.program),
             ("imported from", f"{card.imported.file}, sha256 {card.imported.sha256}"),
         ]
+    if card.own_loop is not None:
+        return [
+            ("trained in", "a loop of its maker's own"),
+            ("notes", card.own_loop.notes or "none"),
+        ]
     training = card.training
     assert training is not None
     number = training.num_photographs

@@ -1,4 +1,4 @@
-"""One photograph to one training crop: scaled with its aspect ratio kept, cut and mirrored."""
+"""One photograph to one training crop: resized, cut, mirrored and rotated."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,13 @@ def cut_photograph(
     crop_size: int,
     resize_ratio: float | None,
     flip: bool,
-    turn: bool = False,
+    rotate: bool = False,
 ) -> NDArray[np.float32]:
     """A random crop of `photo`, float32 3×crop_size×crop_size in [0, 1].
 
     The short side is first scaled to `crop_size * resize_ratio` pixels, or left as it is where
     the photograph is smaller than that, or there is no ratio. `flip` mirrors every other crop,
-    `turn` turns each by a random number of quarters.
+    `rotate` rotates each by a random multiple of 90 degrees.
 
     Raises:
         PictureFileError: the photograph is unreadable, or its short side is under `crop_size`.
@@ -37,7 +37,7 @@ def cut_photograph(
     pixels = np.asarray(crop, dtype=np.float32) / np.float32(255.0)
     if flip and rng.integers(2):
         pixels = pixels[:, ::-1]
-    if turn:
+    if rotate:
         pixels = np.rot90(pixels, int(rng.integers(4)))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
@@ -51,6 +51,7 @@ def scaled_crop(
     the photograph and scaled in one step; the filter sees the pixels around the window.
     """
     scale = 1.0 if short_side is None else min(1.0, short_side / min(image.size))
+    # Rounding may make the window a fraction of a pixel larger than the photograph.
     window = min(crop_size / scale, *image.size)
     left = int(rng.integers(int(image.width - window) + 1))
     top = int(rng.integers(int(image.height - window) + 1))

@@ -38,6 +38,7 @@ class PhotoFolder:
         """Items `position`, `position + 1`, … of the endless order."""
         epoch, start = divmod(position, len(self._photos))
         while True:
+            # Seeded by the epoch alone, so that an order can be entered anywhere.
             order = np.random.default_rng([self._seed, ORDER_STREAM, epoch])
             for index in order.permutation(len(self._photos))[start:]:
                 yield self._photos[index]

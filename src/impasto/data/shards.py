@@ -105,8 +105,12 @@ def walk_shard(shard: Path, *, name: str) -> Iterator[EncodedPhoto]:
     last_key = ""
     try:
         for member in _walk_members(shard):
-            key = _sample_key(member.name)
-            if key and key != last_key and _is_picture(member.name):
+            path = PurePosixPath(member.name)
+            # A sample's members share their name up to the first dot; a hidden file has no name.
+            stem = path.name.split(".", 1)[0]
+            key = f"{path.parent}/{stem}" if stem else ""
+            is_picture = path.suffix.lower() in READABLE_SUFFIXES
+            if key and key != last_key and is_picture:
                 last_key = key
                 photo_name = f"{name}:{member.name}"
                 yield EncodedPhoto(photo_name, shard, member.offset_data, member.size)
@@ -135,17 +139,6 @@ def _walk_members(shard: Path) -> Iterator[tarfile.TarInfo]:
         file.seek(end)
         if any(file.read(tarfile.BLOCKSIZE)):
             raise tarfile.ReadError(f"no valid header at byte {end}")
-
-
-def _sample_key(member_name: str) -> str:
-    """The name up to the first dot of the base name, with folders; empty for a hidden file."""
-    path = PurePosixPath(member_name)
-    stem = path.name.split(".", 1)[0]
-    return f"{path.parent}/{stem}" if stem else ""
-
-
-def _is_picture(member_name: str) -> bool:
-    return PurePosixPath(member_name).suffix.lower() in READABLE_SUFFIXES
 
 
 def _shuffled(

@@ -22,10 +22,10 @@ SAMPLE_STREAM = 1
 class EncodedPhoto:
     """Where one encoded photograph lies: a file, or a stretch of a tar shard.
 
-    Only the place is held, so that thousands can wait in a shuffle buffer.
+    Only the position is held, so that thousands can wait in a shuffle buffer.
 
     Attributes:
-        name: what to call it in a report, unique within its source.
+        name: in reports; unique within its source.
         path: the picture file, or the shard.
         offset: where in the shard it begins, in bytes.
         num_bytes: its length within the shard; None for a file of its own.

@@ -20,7 +20,7 @@ from impasto.data.synthetic import synthetic_picture
 from impasto.errors import DataError, RecipeError
 
 MAX_UNUSABLE_IN_A_ROW = 500
-"""So many unusable photographs one after the other end the training: the folder is at fault.
+"""This many unusable photographs one after the other end the training: the folder is at fault.
 
 Where 9 of 10 photographs are unusable this happens by chance once in 10²² samples.
 """
@@ -36,7 +36,7 @@ class StreamSettings:
         resize_ratio: short side of the scaled photograph over the crop's side, at least 1; 160
             for crops of 128 in the trainings that led to this recipe. None: not scaled.
         flip: mirror every other crop, left to right.
-        turn: turn every crop by a random number of quarters.
+        rotate: rotate every crop by a random multiple of 90 degrees.
         num_workers: threads that decode.
         prefetch: batches made ahead of the one in use.
 
@@ -48,7 +48,7 @@ class StreamSettings:
     synthetic_share: float = 0.1
     resize_ratio: float | None = 1.25
     flip: bool = True
-    turn: bool = False
+    rotate: bool = False
     num_workers: int = 2
     prefetch: int = 4
 
@@ -106,6 +106,7 @@ class CropStream:
     @property
     def skipped(self) -> tuple[SkippedPhotograph, ...]:
         """The distinct photographs passed over so far, by name; read ahead ones included."""
+        # A copy, since workers add to the dictionary while it is sorted.
         return tuple(sorted(self._skipped.copy().values()))
 
     def batches(
@@ -141,6 +142,7 @@ class CropStream:
         sample = partial(self._sample, lookahead, crop_size)
         try:
             while True:
+                # One batch more than `prefetch` is pending: the one that is waited for below.
                 while len(pending) <= self._settings.prefetch:
                     mine = range(submitted + self._rank, submitted + batch_size, self._num_ranks)
                     pending.append([workers.submit(sample, index) for index in mine])
@@ -150,6 +152,7 @@ class CropStream:
                 lookahead.forget_before(position)
                 yield Batch(pictures, position)
         finally:
+            # First the source: a worker that searches it would keep the pool from ending.
             lookahead.close()
             workers.shutdown(cancel_futures=True)
 
@@ -157,6 +160,7 @@ class CropStream:
         self, lookahead: "_Lookahead", crop_size: int, position: int
     ) -> NDArray[np.float32]:
         """Sample `position` of all, 3×crop_size×crop_size."""
+        # A generator of the sample's own: threads and ranks cannot change what it draws.
         rng = np.random.default_rng([self._settings.seed, SAMPLE_STREAM, position])
         is_synthetic = rng.random() < self._settings.synthetic_share
         photograph = partial(self._photograph, lookahead, crop_size, position, rng)
@@ -178,7 +182,7 @@ class CropStream:
                     crop_size=crop_size,
                     resize_ratio=self._settings.resize_ratio,
                     flip=self._settings.flip,
-                    turn=self._settings.turn,
+                    rotate=self._settings.rotate,
                 )
             except OSError as error:  # PictureFileError is one
                 skipped = SkippedPhotograph(photo.name, str(error))
@@ -215,6 +219,7 @@ class _Lookahead:
                 try:
                     self._window.append(next(self._items))
                 except Exception as error:
+                    # A generator that raised only ends from then on; every thread must hear why.
                     self._failure = error
                     raise
             return self._window[position - self._first]

@@ -20,7 +20,7 @@ def synthetic_picture(
 ) -> Pixels:
     """One picture of a kind drawn evenly from `PATTERNS` and `ALTERATIONS`, 3×size×size.
 
-    Whatever the kind, it carries a sensor's noise: instance norm divides by the spread of a
+    Every kind carries a sensor's noise: instance norm divides by the spread of a
     picture, and in one without any, rounding errors grew until gradients overflowed.
 
     Args:

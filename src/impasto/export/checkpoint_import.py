@@ -25,7 +25,7 @@ from impasto.zoo.model_file import MAX_MODEL_BYTES, ModelFile
 
 PROGRAM = "fast_neural_style of pytorch/examples"
 
-_LEFT_OUT = re.compile(r"(.+\.)?in\d\.(running_mean|running_var|num_batches_tracked)")
+_UNUSED = re.compile(r"(.+\.)?in\d\.(running_mean|running_var|num_batches_tracked)")
 """Written by old versions of torch, though instance norm has no use for them."""
 
 _WRAPPER = "module."
@@ -43,7 +43,7 @@ UNSTATED_LICENCES = Licences(
 
 def import_checkpoint(
     path: Path,
-    target: Path,
+    output: Path,
     *,
     name: str | None = None,
     title: str | None = None,
@@ -53,9 +53,9 @@ def import_checkpoint(
 
     Args:
         path: the checkpoint, as the example saves it: the network's state.
-        target: the model file to write.
-        name: of the model; from the target's name if none is given.
-        title: for people; from the checkpoint's name if none is given.
+        output: the model file to write.
+        name: of the model; by default from the output's name.
+        title: for people; by default from the checkpoint's name.
         replace: a file that is there; otherwise the model goes beside it.
 
     Raises:
@@ -74,7 +74,7 @@ def import_checkpoint(
     network = FastNeuralStyleNetwork()
     network.load_state_dict(_fitting(_state(data, path), network.state_dict(), path))
     card = ModelCard(
-        name=name or model_name(target.stem),
+        name=name or model_name(output.stem),
         title=as_line(title or path.stem.replace("_", " "))[:200],
         task="style-transfer",
         created=datetime.now(UTC).date().isoformat(),
@@ -85,7 +85,7 @@ def import_checkpoint(
         licences=UNSTATED_LICENCES,
         impasto_version=impasto.__version__,
     )
-    return export_model(network.eval(), card, target, replace=replace)
+    return export_model(network.eval(), card, output, replace=replace)
 
 
 def _read(path: Path) -> bytes:
@@ -117,24 +117,19 @@ def _state(data: bytes, path: Path) -> dict[str, Any]:
     return state
 
 
-def _unwrapped(state: dict[str, Any]) -> dict[str, Any]:
-    """The state of the network itself, where that of its wrapper for several devices was saved."""
-    while state and all(name.startswith(_WRAPPER) for name in state):
-        state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
-    return state
-
-
 def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The weights as the network has them; refuses those of any other."""
-    state = _unwrapped(state)
-    given = {name: value for name, value in state.items() if not _LEFT_OUT.fullmatch(name)}
-    missing, foreign = expected.keys() - given.keys(), given.keys() - expected.keys()
+    # nn.DataParallel and its like save the network under a name of their own.
+    while state and all(name.startswith(_WRAPPER) for name in state):
+        state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
+    weights = {name: value for name, value in state.items() if not _UNUSED.fullmatch(name)}
+    missing, foreign = expected.keys() - weights.keys(), weights.keys() - expected.keys()
     if missing or foreign:
-        what = f"lacks {min(missing)}" if missing else f"has {min(foreign)[:80]!r} besides"
+        problem = f"lacks {min(missing)}" if missing else f"has {min(foreign)[:80]!r} besides"
         raise CheckpointError(
-            f"{path} is a checkpoint of another network (it {what}); expected one of {PROGRAM}"
+            f"{path} is a checkpoint of another network (it {problem}); expected one of {PROGRAM}"
         )
-    for name, value in given.items():
+    for name, value in weights.items():
         shape = tuple(expected[name].shape)
         if not isinstance(value, Tensor) or not value.is_floating_point():
             raise CheckpointError(f"{path}: {name} is no tensor of floats; get the file again")
@@ -145,4 +140,4 @@ def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> 
             )
         if not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"{path}: {name} holds NaN or infinity; get the file again")
-    return {name: value.float() for name, value in given.items()}
+    return {name: value.float() for name, value in weights.items()}

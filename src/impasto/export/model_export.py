@@ -1,4 +1,4 @@
-"""A trained network becomes a model file, compared with torch before it is kept.
+"""A trained network becomes a model file, compared with torch before it is written.
 
 The graph comes from torch's own exporter; weights are then stored in fp16 under their parameter
 names, each followed by a cast, so that the same file can start a fine-tuning or be rebuilt. That
@@ -134,10 +134,10 @@ def build_like(network: nn.Module) -> nn.Module:
 
 
 def _name_sizes(model: onnx.ModelProto) -> None:
-    """Give the open sizes names a person understands, and drop what the exporter noted."""
+    """Name the open sizes, and drop the exporter's notes."""
     for value in (*model.graph.input, *model.graph.output):
-        for place, name in ((0, "batch"), (2, "height"), (3, "width")):
-            value.type.tensor_type.shape.dim[place].dim_param = name
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
     del model.graph.value_info[:]
     for node in model.graph.node:
         node.doc_string = ""
@@ -180,7 +180,10 @@ def check_parity(network: nn.Module, data: bytes) -> float:
     reference = _Deployed(build_like(network)).eval()
     backend = OpenVinoBackend(data, precision="f32")
     worst = float("inf")
-    for height, width in _sizes_for(network):
+    architecture: Architecture = network.architecture  # type: ignore[assignment]
+    scale, multiple = getattr(architecture, "scale", 1), architecture.size_multiple
+    for size in COMPARED_SIZES:
+        height, width = (side // scale // multiple * multiple for side in size)
         picture = _test_picture(height, width)
         with torch.no_grad():
             expected = reference(torch.from_numpy(picture)).numpy()
@@ -197,14 +200,6 @@ def check_parity(network: nn.Module, data: bytes) -> float:
     return worst
 
 
-def _sizes_for(network: nn.Module) -> Iterator[tuple[int, int]]:
-    architecture: Architecture = network.architecture  # type: ignore[assignment]
-    scale = getattr(architecture, "scale", 1)
-    multiple = architecture.size_multiple
-    for height, width in COMPARED_SIZES:
-        yield height // scale // multiple * multiple, width // scale // multiple * multiple
-
-
 def _test_picture(height: int, width: int) -> NDArray[np.float32]:
     """Return 1×3×H×W with smooth parts, edges and noise."""
     rng = np.random.default_rng(height * 10_000 + width)
@@ -216,14 +211,14 @@ def _test_picture(height: int, width: int) -> NDArray[np.float32]:
     return batch
 
 
-def upgrade_model(path: Path, target: Path, *, replace: bool = True) -> ModelFile:
+def upgrade_model(path: Path, output: Path, *, replace: bool = True) -> ModelFile:
     """Rebuild a model file's graph from its architecture and named weights, without training.
 
     The card keeps its content and takes the current format version.
 
     Args:
         path: the model file.
-        target: the file to write, perhaps the same.
+        output: the file to write, perhaps the same.
         replace: as for `export_model`.
 
     Raises:
@@ -231,7 +226,7 @@ def upgrade_model(path: Path, target: Path, *, replace: bool = True) -> ModelFil
     """
     model = read_model_file(path)
     card = ModelCard.model_validate({**model.card.model_dump(exclude={"format_version"})})
-    return export_model(load_network(model), card, target, replace=replace)
+    return export_model(load_network(model), card, output, replace=replace)
 
 
 def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
@@ -245,8 +240,8 @@ def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
         ModelFileError: the file is not ours, or cannot be written.
     """
     model = read_model_file(path)
-    kept = model.card.model_dump(exclude={"format_version"})
-    card = ModelCard.model_validate(kept | {"scores": {**model.card.scores, **scores}})
+    fields = model.card.model_dump(exclude={"format_version"})
+    card = ModelCard.model_validate(fields | {"scores": {**model.card.scores, **scores}})
     graph = onnx.load_model_from_string(model.data)
     for entry in graph.metadata_props:
         if entry.key == MODEL_METADATA_KEY:
@@ -262,7 +257,7 @@ def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's remarks about optional packages and its own insides to itself."""
+    """Silence the exporter's remarks about optional packages and its own internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -63,14 +63,15 @@ def tiled_model(model_file: ModelFile) -> tuple[onnx.ModelProto, dict[str, objec
     if not norms or not isinstance(architecture, NetworkArchitecture):
         raise ModelFileError(
             f"{model_file}: its network has no instance norm and needs no statistics; cut pictures "
-            f"into tiles with {architecture.reach} pixels around each, and run the file as it is"
+            f"into tiles with {architecture.receptive_radius} pixels around each, and run the file "
+            "as it is"
         )
     channels = [_num_channels(model.graph, node) for node in norms]
     strides = [1, 2, *[4] * (len(norms) - 4), 2, 1]
     _TiledGraph(model.graph).replace(norms, channels, strides)
     about: dict[str, object] = {
         "version": 1,
-        "halo": -(-architecture.reach // architecture.stride) * architecture.stride,
+        "halo": -(-architecture.receptive_radius // architecture.stride) * architecture.stride,
         "stride": architecture.stride,
         "channels": channels,
     }

@@ -1,9 +1,9 @@
-"""The loss network: VGG-16's convolutions, frozen, read by named layers.
+"""The loss network: VGG-16's 13 convolutions, frozen, read by named layers.
 
-Only the 13 convolutions are here; the classifier is not. Preprocessing (0..255, BGR, mean
+The classifier is not here. Preprocessing (0..255, BGR, mean
 subtracted) lives in this module and nowhere else. Source: Simonyan and Zisserman 2014, *Very Deep
 Convolutional Networks for Large-Scale Image Recognition*, configuration D; the weights are the
-authors' own (CC BY 4.0), kept in half precision.
+authors' own (CC BY 4.0), stored in half precision.
 
 Anything that maps pictures to named features can stand in its place: see `FeatureExtractor`.
 """
@@ -37,16 +37,16 @@ LAYER_NAMES = tuple(
 MEAN_RGB = (123.68, 116.779, 103.939)
 SHIPPED_WEIGHTS = "vgg16.safetensors"
 MAX_WEIGHTS_BYTES = 2**30
-"""All of VGG-16, with the layers that none of this uses, has half as many."""
+"""Twice as many as all of VGG-16 has, its classifier included."""
 
 SHIPPED_WEIGHTS_SHA256 = "d3a49a27df75c794919632a81b9b28993bfefbc3fcbd3c6908dc4f2c8947cfab"
 
 
 @runtime_checkable
 class FeatureExtractor(Protocol):
-    """Whatever maps N×3×H×W pictures, float RGB in [0, 1], to named N×C×H×W features.
+    """A function from N×3×H×W pictures, float RGB in [0, 1], to named N×C×H×W features.
 
-    Any `nn.Module` with such a `forward` does; the losses ask for nothing more. C, H and W may
+    Any `nn.Module` with such a `forward` is one; the losses need nothing else. C, H and W may
     differ from one name to the next; N is that of the pictures.
     """
 
@@ -84,17 +84,26 @@ class LossNetwork(nn.Module):
                 None takes the one in the package.
             pooling: `max` as trained, or `average` as Gatys et al. 2016 suggest.
             padding: `zeros` as trained, which frames a picture in the mean colour; `reflect`
-                continues it by its mirror image, so that what is trained against it learns no
-                frame.
+                continues it by its mirror image, so that networks trained with it learn no frame.
 
         Raises:
             WeightsError: for an unknown layer name, or a file that is damaged or does not fit.
         """
         super().__init__()
         self.layers = tuple(layers)
-        self.depth = _depth_of(self.layers)
-        self.pooling: Pooling = _known_pooling(pooling)
-        self.padding: Padding = _known_padding(padding)
+        unknown = [layer for layer in layers if layer not in LAYER_NAMES]
+        if unknown or not layers:
+            names = ", ".join(unknown) or "no layer at all"
+            raise WeightsError(
+                f"layers given: {names}; expected names among {', '.join(LAYER_NAMES)}"
+            )
+        self.depth = max(LAYER_NAMES.index(layer) for layer in layers) + 1
+        if pooling not in ("max", "average"):
+            raise WeightsError(f"pooling is {pooling!r}; expected 'max' or 'average'")
+        if padding not in ("zeros", "reflect"):
+            raise WeightsError(f"padding is {padding!r}; expected 'zeros' or 'reflect'")
+        self.pooling: Pooling = pooling
+        self.padding: Padding = padding
         self.convolutions = nn.ModuleDict(_convolutions(self.depth, self.padding))
         self.register_buffer("mean", torch.tensor(MEAN_RGB).view(1, 3, 1, 1), persistent=False)
         tensors = _read_weights(weights)
@@ -106,7 +115,7 @@ class LossNetwork(nn.Module):
 
     @property
     def minimum_size(self) -> int:
-        """The smallest height and width, in pixels, that the deepest layer can be computed of.
+        """The smallest height and width, in pixels, from which the deepest layer can be computed.
 
         It is 2 to the number of poolings passed, 1 for relu1 and 16 for relu5, which leaves one
         pixel there; twice that with padding by reflection, which needs two.
@@ -123,7 +132,7 @@ class LossNetwork(nn.Module):
 
         Args:
             pictures: N×3×H×W, float RGB in [0, 1].
-            layers: some of `layers`, if not all are needed; what is deeper is not computed.
+            layers: some of `layers`; deeper ones are not computed. None returns all.
 
         Raises:
             PictureError: when the pictures are not such, or smaller than `minimum_size`.
@@ -137,32 +146,25 @@ class LossNetwork(nn.Module):
                 f"{LAYER_NAMES[self.depth - 1]} need at least "
                 f"{self.minimum_size}×{self.minimum_size}: enlarge them, or read shallower layers"
             )
-        wanted = self._known_layers(layers)
-        activations = (pictures * 255 - self.mean).flip(1).to(self.mean.dtype)
-        features: dict[str, LayerFeatures] = {}
-        for layer, convolution in zip(LAYER_NAMES, self.convolutions.values(), strict=False):
-            if layer.endswith("_1") and layer != "relu1_1":
-                activations = self._pool(activations)
-            activations = F.relu(convolution(activations), inplace=True)
-            if layer in wanted:
-                features[layer] = activations
-            if len(features) == len(wanted):
-                break
-        return features
-
-    def _known_layers(self, layers: Sequence[str] | None) -> set[str]:
-        wanted = set(self.layers if layers is None else layers)
-        if unknown := sorted(wanted.difference(self.layers)):
+        requested = set(self.layers if layers is None else layers)
+        if unknown := sorted(requested.difference(self.layers)):
             raise WeightsError(
                 f"the loss network has no {', '.join(unknown)}; expected layers among "
                 f"{', '.join(self.layers)}: build it with these"
             )
-        return wanted
-
-    def _pool(self, activations: Tensor) -> Tensor:
-        if self.pooling == "max":
-            return F.max_pool2d(activations, 2)
-        return F.avg_pool2d(activations, 2)
+        pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
+        # VGG-16 was trained on BGR in 0..255 with the mean of its photographs subtracted.
+        activations = (pictures * 255 - self.mean).flip(1).to(self.mean.dtype)
+        features: dict[str, LayerFeatures] = {}
+        for layer, convolution in zip(LAYER_NAMES, self.convolutions.values(), strict=False):
+            if layer.endswith("_1") and layer != "relu1_1":
+                activations = pool(activations, 2)
+            activations = F.relu(convolution(activations), inplace=True)
+            if layer in requested:
+                features[layer] = activations
+            if len(features) == len(requested):
+                break
+        return features
 
 
 def weights_sha256(weights: Path | None = None) -> str:
@@ -174,26 +176,6 @@ def weights_sha256(weights: Path | None = None) -> str:
     if weights is None:
         return SHIPPED_WEIGHTS_SHA256
     return hashlib.sha256(_file_bytes(weights)).hexdigest()
-
-
-def _depth_of(layers: Sequence[str]) -> int:
-    unknown = [layer for layer in layers if layer not in LAYER_NAMES]
-    if unknown or not layers:
-        given = ", ".join(unknown) or "no layer at all"
-        raise WeightsError(f"layers given: {given}; expected names among {', '.join(LAYER_NAMES)}")
-    return max(LAYER_NAMES.index(layer) for layer in layers) + 1
-
-
-def _known_pooling(pooling: Pooling) -> Pooling:
-    if pooling not in ("max", "average"):
-        raise WeightsError(f"pooling is {pooling!r}; expected 'max' or 'average'")
-    return pooling
-
-
-def _known_padding(padding: Padding) -> Padding:
-    if padding not in ("zeros", "reflect"):
-        raise WeightsError(f"padding is {padding!r}; expected 'zeros' or 'reflect'")
-    return padding
 
 
 def _convolutions(depth: int, padding: Padding) -> dict[str, nn.Conv2d]:
@@ -243,11 +225,11 @@ def _copy_weights(tensors: Mapping[str, Tensor], name: str, convolution: nn.Modu
     for kind, parameter in convolution.named_parameters():
         tensor = tensors.get(f"{name}.{kind}")
         if tensor is None or tensor.shape != parameter.shape or not tensor.is_floating_point():
-            found = (
+            problem = (
                 "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"
             )
             raise WeightsError(
-                f"loss-network weights: {name}.{kind} is {found}; "
+                f"loss-network weights: {name}.{kind} is {problem}; "
                 f"expected a float type and shape {tuple(parameter.shape)}, as VGG-16 has it"
             )
         parameter.copy_(tensor)

@@ -1,4 +1,4 @@
-"""The losses, one formula one function; each also as an `nn.Module` for anybody's own loop.
+"""The perceptual losses, one function each, and each as an `nn.Module` too.
 
 Every function averages over the batch, so that the gradient of a batch does not depend on how it
 is split over processes. Source: Johnson et al. 2016, section 3 (equations 2 to 5).
@@ -38,7 +38,7 @@ def feature_reconstruction_loss(features: Features, target: TargetFeatures) -> S
     """Return the squared distance of two feature maps over C·H·W, averaged over the batch.
 
     Args:
-        features: N×C×H×W, of the picture being judged.
+        features: N×C×H×W, of the stylized or upscaled pictures.
         target: the same shape, or a batch of one for all.
 
     Raises:
@@ -103,7 +103,7 @@ def style_reconstruction_loss(
     """Return the squared Frobenius distance of two Gram matrices, averaged over the batch.
 
     Args:
-        gram: N×C×C, of the pictures being judged.
+        gram: N×C×C, of the stylized pictures.
         target: the same shape, or a batch of one for all.
         reduction: `sum` over the C² entries as the paper has it, or their `mean` as the released
             code has it; the two weigh layers differently.
@@ -162,16 +162,17 @@ def total_variation_loss(
 
 
 def grid_loss(pictures: Pictures, *, period: int = 4) -> Scalar:
-    """Return how much a picture's mean colour depends on the place in a grid, batch averaged.
+    """Return how much a picture's mean colour depends on the position in a grid, batch averaged.
 
-    The pixels are sorted by their place in cells of period×period; the loss is the variance of
-    the places' mean colours. It is close to 0 in whatever does not know of the grid, and finds
-    the faint pattern that networks leave which enlarge their features: Gram matrices average over
-    places, so the style loss hardly sees it.
+    The pixels are grouped by their position in cells of period×period; the loss is the variance
+    of the groups' mean colours. It is near 0 for natural pictures. Networks that upsample their
+    features leave a faint pattern that it detects, and that the style loss hardly sees, since Gram
+    matrices average over positions.
 
     Args:
         pictures: N×3×H×W in [0, 1]; rows and columns that fill no cell do not count.
-        period: of the grid, in pixels, from 2; a network that enlarges by 2 twice leaves one of 4.
+        period: of the grid, in pixels, from 2; a network that doubles its features twice leaves
+            one of 4.
 
     Raises:
         PictureError: when the pictures are not N×3×H×W float in [0, 1], or smaller than a cell.
@@ -189,8 +190,8 @@ def grid_loss(pictures: Pictures, *, period: int = 4) -> Scalar:
         )
     whole = at_least_float32(pictures)[..., : rows * period, : columns * period]
     cells = whole.reshape(*pictures.shape[:2], rows, period, columns, period)
-    places = cells.mean(dim=(2, 4))
-    return _mean_square(places, places.mean(dim=(2, 3), keepdim=True))
+    means = cells.mean(dim=(2, 4))
+    return _mean_square(means, means.mean(dim=(2, 3), keepdim=True))
 
 
 def pixel_loss(pictures: Pictures, target: TargetPictures) -> Scalar:
@@ -247,7 +248,7 @@ class FeatureReconstructionLoss(nn.Module):
 class StyleReconstructionLoss(nn.Module):
     """The style reconstruction loss against one painting, summed over layers.
 
-    The painting's Gram matrices are computed once and kept as buffers.
+    The painting's Gram matrices are computed once and stored as buffers.
     """
 
     def __init__(

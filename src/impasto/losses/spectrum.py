@@ -20,11 +20,11 @@ _GREY_LEVEL = 1 / 255
 def spectrum_loss(pictures: Pictures, target: TargetPictures, *, window: int = 32) -> Scalar:
     """Return how far the local power spectra of pictures are from the target's.
 
-    Phases do not count: it asks for as much detail as the target has, not for the same. Powers of
-    the luminance are compared in overlapping windows, each frequency with its 3×3 neighbourhood, by
-    the Itakura–Saito divergence, r − log r − 1 with r the target's power over the picture's, which
-    the expected power makes least: neither less of it (blur) nor more. Powers far below one grey
-    level of noise do not count.
+    Phases do not count: the loss asks for as much detail as the target has, not for the same
+    detail. Powers of the luminance are compared in overlapping windows, each frequency with its
+    3×3 neighbourhood, by the Itakura–Saito divergence, r − log r − 1 with r the target's power
+    over the picture's. It is least at the target's power: both less (blur) and more cost. Powers
+    far below one grey level of noise do not count.
 
     Args:
         pictures: N×3×H×W in [0, 1].
@@ -77,8 +77,8 @@ def grid_spectrum_loss(
     expected = _over_frequencies(target_power)
     step = window // period
     grid, target_grid = (
-        (found / expected)[..., ::step, ::step].mean(dim=(0, 1, 2)).flatten()[1:]
-        for found in (power, target_power)
+        (one / expected)[..., ::step, ::step].mean(dim=(0, 1, 2)).flatten()[1:]
+        for one in (power, target_power)
     )
     return _itakura_saito(target_grid / grid)
 

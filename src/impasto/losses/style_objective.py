@@ -1,9 +1,9 @@
-"""What is minimised: losses weighted and summed, each returned by its name.
+"""The style transfer objective: losses weighted and summed, each returned by its name.
 
 A weight means nothing without the pixel range, the reduction and the Gram normalisation it was
 chosen for, so these travel together as a `StylePreset`. Presets whose source gives no weights are
-balanced by a probe: `measure_scales` says how large each term is where nothing has been learnt,
-and the terms are divided by that, so that one scale-free weight suits every painting.
+balanced: `measure_normalisers` measures each term where nothing has been learnt, and the terms are
+divided by that, so that one scale-free weight suits every painting.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
+from torch import nn
 
 from impasto.errors import NotFiniteError, RecipeError, SettingError
 from impasto.losses.loss_network import LAYER_NAMES, FeatureExtractor, Padding
@@ -39,7 +39,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class StyleWeights(BaseModel):
-    """How much each term counts."""
+    """The weight of each term."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,8 +48,8 @@ class StyleWeights(BaseModel):
     total_variation: NonNegative
 
 
-class LossScales(BaseModel):
-    """What each term is divided by before it is weighted; 1 leaves a term as it is."""
+class LossNormalisers(BaseModel):
+    """The normaliser of each term, which divides it before it is weighted; 1 changes nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,10 +69,10 @@ class StylePreset(BaseModel):
         style_layers: where the style reconstruction loss is taken.
         style_reduction: whether a Gram difference is summed or averaged over its C² entries.
         total_variation_reduction: likewise over a picture's values.
-        pixel_range: what 1.0 of a picture counts as in the total variation.
+        pixel_range: white in the total variation, whose pictures are scaled to [0, pixel_range].
         weights: of the terms; scale-free where `balanced`.
-        balanced: divide each term by its probed scale first.
-        source: who says so.
+        balanced: divide each term by its normaliser first.
+        source: the publication or program that states the preset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,10 +136,10 @@ def find_preset(name: str) -> StylePreset:
 
 @dataclass(frozen=True, slots=True)
 class LossTerms:
-    """An objective's value and what it is made of.
+    """An objective's value and its terms.
 
     Attributes:
-        total: the weighted sum: what to call `backward` on.
+        total: the weighted sum, to call `backward` on.
         weighted: each term as it enters the sum.
         unweighted: each term as its formula gives it.
     """
@@ -168,7 +168,7 @@ class StyleTransferObjective(nn.Module):
         *,
         preset: StylePreset = PRESETS["default"],
         weights: StyleWeights | None = None,
-        scales: LossScales | None = None,
+        normalisers: LossNormalisers | None = None,
     ) -> None:
         """Take the style of `painting`, 1×3×H×W in [0, 1], of any size.
 
@@ -177,7 +177,7 @@ class StyleTransferObjective(nn.Module):
             painting: the style target.
             preset: layers, reductions and pixel range.
             weights: in place of the preset's.
-            scales: from `measure_scales`; None leaves every term as it is.
+            normalisers: from `measure_normalisers`; None leaves every term as it is.
 
         Raises:
             PictureError: when the painting is no picture, or the loss network does not return a
@@ -187,7 +187,7 @@ class StyleTransferObjective(nn.Module):
         self.loss_network = loss_network
         self.preset = preset
         self.weights = weights or preset.weights
-        self.scales = scales or LossScales()
+        self.normalisers = normalisers or LossNormalisers()
         self.style_loss = StyleReconstructionLoss(
             loss_network, painting, layers=preset.style_layers, reduction=preset.style_reduction
         )
@@ -215,25 +215,22 @@ class StyleTransferObjective(nn.Module):
         content_layer = self.preset.content_layer
         with torch.no_grad():
             target = named_features(self.loss_network, photographs, [content_layer])
-        return self._weigh(
-            content=feature_reconstruction_loss(features[content_layer], target[content_layer]),
-            style=self.style_loss.from_features(features),
-            total_variation=self._total_variation(stylized),
-        )
-
-    def _total_variation(self, pictures: Pictures) -> Scalar:
-        loss = total_variation_loss(pictures, reduction=self.preset.total_variation_reduction)
-        return loss * self.preset.pixel_range**2
-
-    def _weigh(self, **unweighted: Tensor) -> LossTerms:
-        weights, scales = self.weights.model_dump(), self.scales.model_dump()
+        reduction = self.preset.total_variation_reduction
+        total_variation = total_variation_loss(stylized, reduction=reduction)
+        unweighted = {
+            "content": feature_reconstruction_loss(features[content_layer], target[content_layer]),
+            "style": self.style_loss.from_features(features),
+            # Pictures are in [0, 1]; the weight was chosen for the preset's range of pixels.
+            "total_variation": total_variation * self.preset.pixel_range**2,
+        }
+        weights, normalisers = self.weights.model_dump(), self.normalisers.model_dump()
         weighted = {
-            name: loss * (weights[name] / scales[name]) for name, loss in unweighted.items()
+            name: loss * (weights[name] / normalisers[name]) for name, loss in unweighted.items()
         }
         return LossTerms(torch.stack(list(weighted.values())).sum(), weighted, unweighted)
 
-    def measure_scales(self, photographs: Iterable[Pictures]) -> LossScales:
-        """Return how large each term is where nothing has been learnt: the probe.
+    def measure_normalisers(self, photographs: Iterable[Pictures]) -> LossNormalisers:
+        """Return how large each term is where nothing has been learnt.
 
         - content: each photograph replaced by its own mean colour, which loses all content;
         - style: the photographs untouched against the painting;
@@ -243,26 +240,27 @@ class StyleTransferObjective(nn.Module):
             photographs: batches of N×3×H×W in [0, 1]; a few dozen pictures are plenty.
 
         Raises:
-            NotFiniteError: when a scale is 0 or not finite (a painting or photographs without
+            NotFiniteError: when a normaliser is 0 or not finite (a painting or photographs without
                 any structure).
         """
         sums = dict.fromkeys(STYLE_TERMS, 0.0)
         num_batches = 0
         with torch.no_grad():
             for batch in photographs:
+                # A photograph without content: what a network can reach without learning any.
                 flat = batch.mean(dim=(2, 3), keepdim=True).expand_as(batch)
                 sums["content"] += float(self(flat, batch).unweighted["content"])
                 untouched = self(batch, batch).unweighted
                 sums["style"] += float(untouched["style"])
                 sums["total_variation"] += float(untouched["total_variation"])
                 num_batches += 1
-        scales = {name: value / max(num_batches, 1) for name, value in sums.items()}
-        if not all(0 < scale < float("inf") for scale in scales.values()):
+        normalisers = {name: value / max(num_batches, 1) for name, value in sums.items()}
+        if not all(0 < value < float("inf") for value in normalisers.values()):
             raise NotFiniteError(
-                f"the probe measured {scales}; expected positive scales: give photographs and a "
-                "painting that are not of a single colour"
+                f"the probe measured {normalisers}; expected positive scales: give photographs "
+                "and a painting that are not of a single colour"
             )
-        return LossScales(**scales)
+        return LossNormalisers(**normalisers)
 
 
 def layers_of(preset: StylePreset) -> tuple[str, ...]:
@@ -286,7 +284,7 @@ class ObjectiveSettings:
 
     preset: StylePreset
     weights: StyleWeights | None = None
-    normalisers: LossScales | None = None
+    normalisers: LossNormalisers | None = None
     padding: Padding = "reflect"
 
 

@@ -1,7 +1,7 @@
-"""What super-resolution minimises: pixels, features, or both, each term returned by its name.
+"""The super-resolution objective: pixels, features, or both, each term returned by its name.
 
-Source: Johnson et al. 2016, section 3.2. Our mixture adds several layers, each relative to what the
-truth's features amount to, so that one weight suits all of them.
+Source: Johnson et al. 2016, section 3.2. Our mixture adds several layers, each divided by the
+mean square of the truth's features, so that one weight suits all of them.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from impasto.losses.style_objective import LossTerms, NonNegative
 from impasto.tensors import Pictures, Scalar, TargetPictures, check_pictures, check_same_shape
 
 GRID_CELLS = 8
-"""Along a side of the squares whose grid is judged."""
+"""Grid cells along a side of the squares in which the grid loss is taken."""
 
 SPECTRUM_WINDOW = 32
 """Side in pixels of the windows whose spectra are compared."""
@@ -42,12 +42,12 @@ class SuperResolutionPreset(BaseModel):
         layers: where that is taken.
         layer_weights: of single layers, on top of `feature_weight`; 1 for those not named.
         relative: divide it by the mean square of the truth's features.
-        grid_weight: of the grid loss of what is wrong with the picture: see `_grid`.
+        grid_weight: of the grid loss of the difference to the truth: see `_grid`.
         spectrum_weight: of the distance of local power spectra.
         grid_spectrum_weight: of the distance of the power at a grid's frequencies.
-        window_margin: pixels of a patch that are not judged, in a window whose place changes, so
-            that the loss network's poolings meet every phase.
-        source: who says so.
+        window_margin: pixels of a patch outside the window that the loss is computed on. The window
+            moves, so that the loss network's poolings meet every phase.
+        source: the publication that states the loss.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,56 +114,63 @@ class SuperResolutionObjective(nn.Module):
         self.grid_period = grid_period
         self.loss_network = loss_network
 
-    def forward(self, enlarged: Pictures, truth: TargetPictures) -> LossTerms:
-        """Return the loss of enlarged pictures against the truth.
+    def forward(self, upscaled: Pictures, truth: TargetPictures) -> LossTerms:
+        """Return the loss of upscaled pictures against the truth.
 
         Args:
-            enlarged: N×3×H×W in [0, 1], give or take 0.25; the gradient flows to them.
+            upscaled: N×3×H×W in [0, 1], give or take 0.25; the gradient flows to them.
             truth: the same shape, in [0, 1]; no gradient.
 
         Raises:
             PictureError: when either is no picture, or the shapes disagree.
             NotFiniteError: when either contains NaN or infinity.
         """
-        # Where a network begins, it may pass the range by more than a picture may.
-        enlarged = enlarged.clamp(-0.25, 1.25)
-        check_pictures(enlarged, name="enlarged pictures")
+        # An untrained network may pass the range by more than a picture may.
+        upscaled = upscaled.clamp(-0.25, 1.25)
+        check_pictures(upscaled, name="enlarged pictures")
         check_pictures(truth, name="the truth")
-        check_same_shape(enlarged, truth, names=("enlarged pictures", "the truth"))
-        terms = self._terms(enlarged, truth)
+        check_same_shape(upscaled, truth, names=("enlarged pictures", "the truth"))
+        terms = self._terms(upscaled, truth)
         unweighted = {name: loss for name, (_, loss) in terms.items()}
         weighted = {name: weight * loss for name, (weight, loss) in terms.items()}
         return LossTerms(torch.stack(list(weighted.values())).sum(), weighted, unweighted)
 
-    def _terms(self, enlarged: Tensor, truth: Tensor) -> dict[str, tuple[float, Scalar]]:
+    def _terms(self, upscaled: Tensor, truth: Tensor) -> dict[str, tuple[float, Scalar]]:
         """Return weight and loss of each term."""
         preset = self.preset
         terms: dict[str, tuple[float, Scalar]] = {}
         if preset.pixel_weight:
-            terms["pixel"] = (preset.pixel_weight, pixel_loss(enlarged, truth))
+            terms["pixel"] = (preset.pixel_weight, pixel_loss(upscaled, truth))
         if preset.l1_weight:
-            distance = (enlarged.float() - truth.float()).abs().mean()
+            distance = (upscaled.float() - truth.float()).abs().mean()
             terms["l1"] = (preset.l1_weight, distance)
         if preset.grid_weight:
-            terms["grid"] = (preset.grid_weight, self._grid(enlarged, truth))
+            terms["grid"] = (preset.grid_weight, self._grid(upscaled, truth))
         # Patches smaller than a window have no spectrum.
-        if min(truth.shape[2:]) >= SPECTRUM_WINDOW:
-            terms |= self._spectra(enlarged, truth)
+        has_spectrum = min(truth.shape[2:]) >= SPECTRUM_WINDOW
+        if has_spectrum and preset.spectrum_weight:
+            loss = spectrum_loss(upscaled, truth, window=SPECTRUM_WINDOW)
+            terms["spectrum"] = (preset.spectrum_weight, loss)
+        if has_spectrum and preset.grid_spectrum_weight:
+            loss = grid_spectrum_loss(
+                upscaled, truth, window=SPECTRUM_WINDOW, period=self.grid_period
+            )
+            terms["grid_spectrum"] = (preset.grid_spectrum_weight, loss)
         if preset.feature_weight and preset.layers:
-            losses = self._features(enlarged, truth)
+            losses = self._features(upscaled, truth)
             terms |= {
                 layer: (preset.feature_weight * preset.layer_weights.get(layer, 1.0), loss)
                 for layer, loss in losses.items()
             }
         return terms
 
-    def _grid(self, enlarged: Tensor, truth: Tensor) -> Scalar:
+    def _grid(self, upscaled: Tensor, truth: Tensor) -> Scalar:
         """Return the grid loss of the difference to the truth, in squares of 8 cells each.
 
-        In small squares, so that a pattern counts that changes its sign from place to place.
+        In small squares, so that a pattern whose sign varies over the picture counts too.
         """
         side = GRID_CELLS * self.grid_period
-        difference = (enlarged.float() - truth.float()).clamp(-1, 1)
+        difference = (upscaled.float() - truth.float()).clamp(-1, 1)
         rows, columns = (size // side for size in difference.shape[2:])
         if not (rows and columns):
             return difference.sum() * 0
@@ -173,20 +180,9 @@ class SuperResolutionObjective(nn.Module):
         # A grid loss takes pictures: half the difference around grey, and four times its square.
         return 4 * grid_loss(0.5 + squares / 2, period=self.grid_period)
 
-    def _spectra(self, enlarged: Tensor, truth: Tensor) -> dict[str, tuple[float, Scalar]]:
-        preset, window, period = self.preset, SPECTRUM_WINDOW, self.grid_period
-        terms: dict[str, tuple[float, Scalar]] = {}
-        if preset.spectrum_weight:
-            loss = spectrum_loss(enlarged, truth, window=window)
-            terms["spectrum"] = (preset.spectrum_weight, loss)
-        if preset.grid_spectrum_weight:
-            loss = grid_spectrum_loss(enlarged, truth, window=window, period=period)
-            terms["grid_spectrum"] = (preset.grid_spectrum_weight, loss)
-        return terms
-
-    def _features(self, enlarged: Tensor, truth: Tensor) -> dict[str, Scalar]:
+    def _features(self, upscaled: Tensor, truth: Tensor) -> dict[str, Scalar]:
         assert self.loss_network is not None, "a preset with layers needs a loss network"
-        features = named_features(self.loss_network, enlarged, self.preset.layers)
+        features = named_features(self.loss_network, upscaled, self.preset.layers)
         with torch.no_grad():
             target = named_features(self.loss_network, truth, self.preset.layers)
         losses = {}
@@ -198,7 +194,7 @@ class SuperResolutionObjective(nn.Module):
         return losses
 
 
-def super_resolution_objective(
+def build_super_resolution_objective(
     preset: SuperResolutionPreset, *, scale: int = 4, weights: Path | None = None
 ) -> SuperResolutionObjective:
     """Return an objective with the loss network that it needs, if any.

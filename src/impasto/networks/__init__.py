@@ -1,1 +1,1 @@
-"""The image transformation networks, and what they are made of."""
+"""The image transformation networks, their blocks and their architectures as data."""

@@ -1,8 +1,7 @@
-"""What a network is made of, as data: enough to build it again from a recipe or a model card.
+"""Architectures as data: enough to build a network again from a recipe or a model card.
 
-Nothing here imports torch, so that cards can be read where only pictures are made.
-The modules themselves are built in `impasto.networks.style_transfer`, `fast_neural_style` and
-`super_resolution` beside it.
+Nothing here imports torch, so that inference can read cards. The modules are in `style_transfer`,
+`fast_neural_style` and `super_resolution` of this room.
 """
 
 from typing import Annotated, Literal, Self
@@ -49,12 +48,12 @@ class NetworkArchitecture(BaseModel):
 
     @property
     def size_multiple(self) -> int:
-        """What height and width must divide by; whoever runs the network pads to it."""
+        """The divisor of the heights and widths that the network takes; predictors pad to it."""
         return 4 if self.kind == "paper" else 1
 
     @property
-    def reach(self) -> int:
-        """How many pixels around a pixel of the picture the network looks at, statistics apart.
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels, apart from instance norm.
 
         Kernels of 9 at both ends, two strides and two enlargements take 14 at full resolution
         and less than a cell of 4 to the next stride; each block takes two pixels of a quarter.
@@ -63,7 +62,7 @@ class NetworkArchitecture(BaseModel):
 
     @property
     def stride(self) -> int:
-        """A tile has to begin at a multiple of this, or its features lie between the picture's."""
+        """Tiles begin at multiples of this; elsewhere their features lie between the picture's."""
         return 4
 
 
@@ -88,29 +87,29 @@ class FastNeuralStyleArchitecture(BaseModel):
 
     @property
     def size_multiple(self) -> int:
-        """What height and width must divide by; whoever runs the network pads to it."""
+        """The divisor of the heights and widths that the network takes; predictors pad to it."""
         return 4
 
     @property
-    def reach(self) -> int:
-        """How many pixels around one the network looks at: those of the default network."""
-        return NetworkArchitecture().reach
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels: as in the default network."""
+        return NetworkArchitecture().receptive_radius
 
     @property
     def stride(self) -> int:
-        """A tile has to begin at a multiple of this, or its features lie between the picture's."""
+        """Tiles begin at multiples of this; elsewhere their features lie between the picture's."""
         return 4
 
 
 Scale = Literal[2, 4, 8]
-"""How many times larger super-resolution makes a picture."""
+"""Output size over input size of super-resolution."""
 
 MINIMUM_LOW_RESOLUTION = 4
 """The smallest height and width, in pixels, that the super-resolution networks take."""
 
 
 class _SuperResolutionArchitecture(BaseModel):
-    """What all super-resolution networks have in common.
+    """The fields of every super-resolution network.
 
     Attributes:
         scale: output size over input size.
@@ -127,7 +126,7 @@ class _SuperResolutionArchitecture(BaseModel):
 
     @property
     def size_multiple(self) -> int:
-        """What height and width must divide by: any size will do."""
+        """1: the network takes any height and width."""
         return 1
 
     @property
@@ -149,8 +148,8 @@ class SubpixelArchitecture(_SuperResolutionArchitecture):
     num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 8
 
     @property
-    def reach(self) -> int:
-        """How many pixels of the low resolution around one the network looks at."""
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels of the low resolution."""
         return 2 + 2 * self.num_residual_blocks
 
 
@@ -171,8 +170,8 @@ class PaperSuperResolutionArchitecture(_SuperResolutionArchitecture):
     num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 4
 
     @property
-    def reach(self) -> int:
-        """How many pixels of the low resolution around one the network looks at.
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels of the low resolution.
 
         A kernel of 9, the blocks, at most one pixel for all enlargements, a kernel of 9 at the end.
         """
@@ -192,8 +191,8 @@ class SrcnnArchitecture(_SuperResolutionArchitecture):
     kernel_sizes: tuple[Literal[9], Literal[1, 3, 5], Literal[5]] = (9, 1, 5)
 
     @property
-    def reach(self) -> int:
-        """How many pixels of the low resolution around one the network looks at."""
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels of the low resolution."""
         enlarged = sum(kernel // 2 for kernel in self.kernel_sizes)
         return -(-enlarged // self.scale) + 1 + 2
 
@@ -211,4 +210,4 @@ Architecture = Annotated[
     | SrcnnArchitecture,
     Field(discriminator="kind"),
 ]
-"""Of any network here."""
+"""The architecture of any network here."""

@@ -21,7 +21,7 @@ EPSILON = 1e-5
 
 
 class PaddedConvolution(nn.Module):
-    """Reflection padding by half the kernel, then a convolution; doubled in size before if told."""
+    """Reflection padding by half the kernel and a convolution, optionally at twice the size."""
 
     def __init__(
         self,

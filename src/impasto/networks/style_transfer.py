@@ -20,7 +20,7 @@ from impasto.tensors import Pictures, check_picture_shape
 PAPER_PADDING = 40
 """Five unpadded residual blocks take 5 · 4 pixels at quarter resolution off each axis: 2 · 40."""
 
-OUTPUT_REACH = 0.6
+OUTPUT_AMPLITUDE = 0.6
 """Half the range of the default network's output; above 0.5, so that black and white are reached
 before the tanh saturates."""
 
@@ -53,8 +53,8 @@ class StyleTransferNetwork(nn.Module):
     def forward(self, pictures: Pictures) -> Pictures:
         """Return the stylized pictures: N×3×H×W from N×3×H×W in [0, 1].
 
-        The values lie in [-0.1, 1.1]; whoever shows them clips them, training does not, so that
-        the gradient stays alive.
+        The values lie in [-0.1, 1.1]. A model file clips them; training does not, so that values
+        beyond the range keep a gradient.
 
         Raises:
             PictureError: when rank, channels or type are wrong, or height or width is below 16.
@@ -70,7 +70,7 @@ class StyleTransferNetwork(nn.Module):
         quarter = self.residual_blocks(self.encode_quarter(half))
         decoded = self.decode_half(quarter, half.shape[2], half.shape[3])
         decoded = self.decode_full(decoded, full.shape[2], full.shape[3])
-        output: Tensor = 0.5 + OUTPUT_REACH * self.to_rgb(decoded).tanh()
+        output: Tensor = 0.5 + OUTPUT_AMPLITUDE * self.to_rgb(decoded).tanh()
         return output
 
 

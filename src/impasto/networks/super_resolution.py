@@ -1,7 +1,7 @@
 """The super-resolution networks: the paper's own, SRCNN, and our default.
 
-All take low-resolution RGB pictures in [0, 1] and return them `scale` times as large; what they
-need of bicubic enlargement or colour conversion is inside, so that a model file needs nothing else.
+All take low-resolution RGB pictures in [0, 1] and return them `scale` times as large.
+Bicubic enlargement and colour conversion are part of them, so that a model file needs nothing else.
 """
 
 import math
@@ -25,8 +25,8 @@ from impasto.networks.architecture import (
 from impasto.networks.blocks import ConvolutionBlock, FractionalStrideBlock, ResidualBlock
 from impasto.tensors import Features, Pictures, check_picture_shape
 
-TAPS_REACH = 2
-"""The bicubic kernel sees so many pixels to each side of the nearest one."""
+KERNEL_RADIUS = 2
+"""Pixels that the bicubic kernel reads to each side of the nearest one."""
 
 BRIGHT, MIDDLE_SLOPE, BRIGHT_SLOPE = 0.8, 2.3, 4.6
 """artanh(2p − 1) by straight lines: a slope of 2.3, and 4.6 more above 0.8 and below 0.2."""
@@ -38,14 +38,14 @@ class BicubicEnlargement(nn.Module):
     kernels: Tensor
 
     def __init__(self, scale: int) -> None:
-        """Compute the kernels of every place within an enlarged pixel."""
+        """Compute a kernel for each of the scale² positions within an input pixel."""
         super().__init__()
         self.scale = scale
-        centre = 2 * TAPS_REACH
+        centre = 2 * KERNEL_RADIUS
         axis = torch.from_numpy(resize_matrix(2 * centre + 1, (2 * centre + 1) * scale))
         taps = axis[
             centre * scale : (centre + 1) * scale,
-            centre - TAPS_REACH : centre + TAPS_REACH + 1,
+            centre - KERNEL_RADIUS : centre + KERNEL_RADIUS + 1,
         ]
         kernels = torch.einsum("py,qx->pqyx", taps, taps).flatten(0, 1)[:, None].float()
         self.register_buffer("kernels", kernels.repeat(3, 1, 1, 1), persistent=False)
@@ -152,11 +152,11 @@ class PaperSuperResolutionNetwork(nn.Module):
     def start_as_enlargement(self) -> None:
         """Take weights that enlarge linearly, and hold batch norm's statistics where they are.
 
-        Nine of its channels carry the colours and what is very bright or very dark of them, for
-        the slope of the tanh; the others begin at random and count for nothing yet. A network
-        that starts at random must first learn to copy colours, through a batch norm whose
-        statistics, of few patches, change them with every step. Statistics that stay make of
-        batch norm a scale and a shift, both learnt.
+        Nine of its channels carry the colours and their very bright and very dark parts, which
+        undo the slope of the tanh; the others begin at random and do not reach the output yet. A
+        network that starts at random must first learn to copy colours, through a batch norm whose
+        statistics, of few patches, change them with every step. With fixed statistics, batch norm
+        is a scale and a shift, both learnt.
 
         Departs from the paper, which starts at random and has 200,000 steps.
         """
@@ -179,11 +179,11 @@ class PaperSuperResolutionNetwork(nn.Module):
             doubling = state[f"decode.{index}.convolution.weight"]
             doubling[:, carried] = 0
             doubling[carried, carried] = torch.outer(taps, taps)
-        # Pixels that are doubled at places 0, ½, 1, … of the small ones lie half of all but one
-        # too far to the lower right: half a pixel for ×2, three halves for ×4.
-        place = 4 - self.architecture.scale // 2
+        # Doubling puts pixels at 0, ½, 1, … of the small ones, which is too far to the lower right
+        # by half a pixel for ×2 and by three halves for ×4: the last kernel moves them back.
+        corner = 4 - self.architecture.scale // 2
         last = state["to_rgb.weight"].zero_()
-        middle = last[:, :, place : place + 2, place : place + 2]
+        middle = last[:, :, corner : corner + 2, corner : corner + 2]
         for group, steep in enumerate((MIDDLE_SLOPE, BRIGHT_SLOPE, -BRIGHT_SLOPE)):
             middle[colours, 3 * group + colours] = steep / 4
         state["to_rgb.bias"].fill_(-MIDDLE_SLOPE / 2)
@@ -249,8 +249,8 @@ def build_super_resolution_network(architecture: SuperResolutionArchitecture) ->
 
 def _mirrored(pictures: Tensor, axis: int) -> Tensor:
     """Continue an axis by its mirror image at both ends, the last pixel twice: … 1 0 | 0 1 …."""
-    first = pictures.narrow(axis, 0, TAPS_REACH).flip(axis)
-    last = pictures.narrow(axis, pictures.shape[axis] - TAPS_REACH, TAPS_REACH).flip(axis)
+    first = pictures.narrow(axis, 0, KERNEL_RADIUS).flip(axis)
+    last = pictures.narrow(axis, pictures.shape[axis] - KERNEL_RADIUS, KERNEL_RADIUS).flip(axis)
     return torch.cat((first, pictures, last), dim=axis)
 
 

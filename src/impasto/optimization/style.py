@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from impasto.data.paintings import load_painting
 from impasto.images.files.io import Picture
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.style_objective import (
@@ -25,8 +26,6 @@ from impasto.optimization.picture_optimizer import (
     OptimizationSettings,
     resized,
 )
-from impasto.training.recipe import PaintingSection
-from impasto.training.style_task import load_painting
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class StyleObjectives:
         """
         self.photograph, self.bf16 = photograph, bf16
         network = LossNetwork(layers_of(settings.preset), padding=settings.padding)
-        target = load_painting(PaintingSection(file=painting, short_side=painting_short_side))
+        target = load_painting(painting, short_side=painting_short_side)
         self._objective = StyleTransferObjective(
             network, target, preset=settings.preset, weights=settings.weights
         ).to(photograph.device)
@@ -93,9 +92,9 @@ class StyleObjectives:
         # Network and Gram matrices are shared by all levels; the normalisers are this level's own.
         objective = copy.copy(self._objective)
         if self._settings.normalisers is not None:
-            objective.scales = self._settings.normalisers
+            objective.normalisers = self._settings.normalisers
         elif self._settings.preset.balanced:
-            objective.scales = self._objective.measure_scales([content])
+            objective.normalisers = self._objective.measure_normalisers([content])
 
         def loss(picture: Tensor) -> LossTerms:
             with torch.autocast(picture.device.type, torch.bfloat16, enabled=self.bf16):

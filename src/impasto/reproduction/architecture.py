@@ -109,7 +109,7 @@ def _score(
     objective = ObjectiveSettings(
         task.objective.preset,
         task.objective.weights,
-        task.objective.scales,
+        task.objective.normalisers,
         task.recipe.objective.padding,
     )
     objectives = StyleObjectives(

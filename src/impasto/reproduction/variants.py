@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from impasto.networks.architecture import NetworkArchitecture
 from impasto.networks.blocks import ConvolutionBlock, ResidualBlock
 from impasto.networks.style_transfer import (
-    OUTPUT_REACH,
+    OUTPUT_AMPLITUDE,
     PaperStyleTransferNetwork,
     StyleTransferNetwork,
 )
@@ -70,7 +70,7 @@ def _to_rgb(num_channels: int) -> nn.Conv2d:
 
 
 def _in_range(values: Tensor) -> Tensor:
-    output: Tensor = 0.5 + OUTPUT_REACH * values.tanh()
+    output: Tensor = 0.5 + OUTPUT_AMPLITUDE * values.tanh()
     return output
 
 

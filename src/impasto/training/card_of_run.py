@@ -1,6 +1,5 @@
-"""The card of a trained model: what the recipe says, what the training found, what it ran on."""
+"""The card of a trained model, from its recipe, its task and the state of its training."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,15 +8,12 @@ import impasto
 from impasto.data.photos import PhotoFolder
 from impasto.data.source import PhotoSource
 from impasto.data.stream import SkippedPhotograph
-from impasto.errors import PictureFileError
-from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import weights_sha256
-from impasto.system.input_files import read_given_file
 from impasto.system.machine import package_versions
 from impasto.training.checkpoint import TrainingState
-from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.recipe_file import Recipe
-from impasto.zoo.card import Licences, ModelCard, Painting, TrainingRecord, as_line, model_name
+from impasto.training.task import CardFields
+from impasto.zoo.card import Licences, ModelCard, TrainingRecord, as_line, model_name
 
 RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
 
@@ -33,12 +29,12 @@ UNSTATED_LICENCES = Licences(
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known before the first step; files that a card names may be gone after the last.
+    """What a card needs of files, read before the first step: they may be gone after the last.
 
     Attributes:
         name: of the model, from its file's name.
         title: for people.
-        painting: what is learned; none for super-resolution.
+        of_task: what only the task can say.
         dataset: the photographs, in words.
         loss_network_sha256: of the weights file.
         initialised_from: name of the model started from, if any.
@@ -46,24 +42,23 @@ class RunFacts:
 
     name: str
     title: str
-    painting: Painting | None
+    of_task: CardFields
     dataset: str
     loss_network_sha256: str
     initialised_from: str | None
 
 
-def facts_of(recipe: Recipe, output: Path) -> RunFacts:
+def facts_of(recipe: Recipe, of_task: CardFields, output: Path) -> RunFacts:
     """Collect the facts of a training of `output`.
 
     Raises:
-        PictureFileError: when the painting cannot be read.
-        WeightsError: when the loss network's weights cannot.
+        WeightsError: when the loss network's weights cannot be read.
     """
     start = recipe.initialise_from
     return RunFacts(
         name=model_name(output.stem),
-        title=_title(recipe) or as_line(output.stem.replace("_", " ")),
-        painting=_painting(recipe.painting) if isinstance(recipe, StyleRecipe) else None,
+        title=of_task.title or as_line(output.stem.replace("_", " ")),
+        of_task=of_task,
         dataset=recipe.photos.description or as_line(recipe.photos.path.name),
         loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),
         initialised_from=None if start is None else as_line(start.stem),
@@ -83,11 +78,11 @@ def trained_card(
         name=facts.name,
         title=facts.title,
         task=recipe.task,
-        scale=1 if isinstance(recipe, StyleRecipe) else recipe.network.scale,
-        degradation=None if isinstance(recipe, StyleRecipe) else recipe.degradation,
+        scale=facts.of_task.scale,
+        degradation=facts.of_task.degradation,
         created=datetime.now(UTC).date().isoformat(),
         architecture=recipe.network,
-        painting=facts.painting,
+        painting=facts.of_task.painting,
         training=TrainingRecord(
             recipe=_portable(recipe),
             dataset=facts.dataset,
@@ -96,10 +91,10 @@ def trained_card(
             minutes=round(state.seconds / 60, 1),
             seed=recipe.seed,
             hardware=as_line(hardware),
-            versions=_versions(),
+            versions={"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)},
             loss_network_sha256=facts.loss_network_sha256,
             losses={name: float(f"{value:.6g}") for name, value in state.running_terms.items()},
-            scales={} if state.scales is None else state.scales.model_dump(),
+            scales={} if state.normalisers is None else state.normalisers.model_dump(),
             initialised_from=facts.initialised_from,
         ),
         licences=recipe.licences or UNSTATED_LICENCES,
@@ -119,40 +114,11 @@ def num_usable(source: PhotoSource, skipped: tuple[SkippedPhotograph, ...]) -> i
     return max(source.num_photographs - num_unusable, 0)
 
 
-def _painting(section: PaintingSection) -> Painting:
-    try:
-        digest = hashlib.sha256(
-            read_given_file(section.file, max_bytes=MAX_PICTURE_BYTES)
-        ).hexdigest()
-    except OSError as error:
-        raise PictureFileError(
-            f"cannot read the painting {section.file}: {error.strerror}; expected a picture file"
-        ) from error
-    return Painting(
-        title=section.title or as_line(section.file.stem),
-        artist=section.artist or None,
-        year=section.year or None,
-        source=section.source or None,
-        sha256=digest,
-        short_side=section.short_side,
-    )
-
-
-def _title(recipe: Recipe) -> str:
-    return recipe.painting.title if isinstance(recipe, StyleRecipe) else recipe.title
-
-
 def _portable(recipe: Recipe) -> dict[str, object]:
     """Return the recipe without the folders of this machine: a card goes to strangers."""
     table = recipe.model_dump(mode="json", exclude={"licences"})
-    if isinstance(recipe, StyleRecipe):
-        table["painting"]["file"] = recipe.painting.file.name
-    table["photos"]["path"] = recipe.photos.path.name
-    for section, key in ((table, "initialise_from"), (table["objective"], "loss_network_weights")):
+    for *sections, key in recipe.PATH_KEYS:
+        section = table[sections[0]] if sections else table
         if section[key] is not None:
             section[key] = Path(section[key]).name
     return table
-
-
-def _versions() -> dict[str, str]:
-    return {"impasto": impasto.__version__, **package_versions(RECORDED_PACKAGES)}

@@ -1,6 +1,6 @@
-"""A checkpoint: everything a training needs to go on exactly where it was, in one file.
+"""A checkpoint: one file from which a training continues exactly where it stopped.
 
-The file is a sealed one: weights and Adam's moments as tensors, the rest as JSON in its header.
+It is a sealed file: weights and Adam's moments as tensors, the rest as JSON in its header.
 """
 
 import json
@@ -16,38 +16,38 @@ from torch.optim import Optimizer
 from impasto.data.stream import SkippedPhotograph
 from impasto.errors import CheckpointError
 from impasto.files import reason_of, write_whole
-from impasto.losses.style_objective import LossScales
+from impasto.losses.style_objective import LossNormalisers
 from impasto.training.sealed_file import seal, unseal
 
 HEADER_KEY = "impasto.checkpoint"
 CHECKPOINT_FORMAT = 1
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}
-"""What Adam keeps for each parameter."""
+"""Adam's state for each parameter."""
 
 NotNegative = Annotated[int, Field(ge=0)]
 
 
 class TrainingState(BaseModel):
-    """Where a training stands, beside its tensors.
+    """The state of a training, apart from its tensors.
 
     Attributes:
         format: of the checkpoint; newer than `CHECKPOINT_FORMAT` is refused.
         step: steps done.
         position: photographs consumed, over all processes.
-        rate_factor: what rollbacks have left of the learning rate.
+        rate_factor: factor on the learning rate; every rollback halves it.
         num_rollbacks: how often a loss exploded.
         running_loss: running mean of the total, None before the first step.
         running_gradient: running mean of the gradient's length, None before the first step.
         running_terms: running means of the unweighted terms.
         seconds: spent training so far, over all sessions.
-        hardware: what that was on, in words, each once.
-        scales: what the probe found.
+        hardware: processors and devices of these sessions, in words, each once.
+        normalisers: of the loss terms; `scales` in the file.
         skipped: photographs passed over so far.
         recipe: the recipe, resolved.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     format: Annotated[int, Field(ge=1, le=CHECKPOINT_FORMAT)] = CHECKPOINT_FORMAT
     step: NotNegative = 0
@@ -59,7 +59,7 @@ class TrainingState(BaseModel):
     running_terms: dict[str, float] = {}
     seconds: float = 0.0
     hardware: tuple[str, ...] = ()
-    scales: LossScales | None = None
+    normalisers: LossNormalisers | None = Field(default=None, alias="scales")
     skipped: tuple[SkippedPhotograph, ...] = ()
     recipe: dict[str, Any] = {}
 
@@ -73,12 +73,13 @@ class Checkpoint:
 
 
 def take_checkpoint(network: nn.Module, optimizer: Optimizer, state: TrainingState) -> Checkpoint:
-    """Return a copy, on the processor, of all that changes while training."""
+    """Return a copy, on the processor, of the weights, Adam's moments and the state."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     names = [name for name, _ in network.named_parameters()]
     for index, moments in optimizer.state_dict()["state"].items():
         for kind, value in moments.items():
             tensors[f"optimizer.{names[index]}.{kind}"] = torch.as_tensor(value)
+    # Copies, even on the processor: the loop changes the weights in place and may roll back.
     copies = {
         name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, value in tensors.items()
@@ -99,6 +100,7 @@ def restore_checkpoint(
         network.load_state_dict(_below(checkpoint.tensors, "network."))
     except RuntimeError as error:
         raise _not_of_this_network() from error
+    # The groups stay this optimiser's: the learning rate comes from the schedule.
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     return checkpoint.state.model_copy(deep=True)
 
@@ -112,8 +114,9 @@ def _moments_of(network: nn.Module, stored: dict[str, Tensor]) -> dict[int, dict
         name, _, kind = key.rpartition(".")
         if name not in parameters or value.shape not in (parameters[name].shape, ()):
             raise _not_of_this_network()
-        mine = value.clone() if value.dim() == 0 else torch.empty_like(parameters[name].detach())
-        moments.setdefault(numbers[name], {})[kind] = mine.copy_(value)
+        # Moments in another layout than the weights would make every step copy them.
+        moment = value.clone() if value.dim() == 0 else torch.empty_like(parameters[name].detach())
+        moments.setdefault(numbers[name], {})[kind] = moment.copy_(value)
     if any(set(kinds) != MOMENTS for kinds in moments.values()):
         raise _not_of_this_network()
     return moments
@@ -132,7 +135,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Raises:
         CheckpointError: when it cannot be written.
     """
-    data = seal(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json()})
+    data = seal(checkpoint.tensors, {HEADER_KEY: checkpoint.state.model_dump_json(by_alias=True)})
     try:
         write_whole(path, data)
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What a training runs on: device, precision and the processes that torchrun started.
+"""The device, precision and processes of a training, through Lightning Fabric.
 
-Lightning Fabric brings all three; it and torch are kept from talking over the training's own
-lines.
+torchrun starts the processes. Fabric's and torch's own messages are silenced, so that they do not
+mix with the training's lines.
 """
 
 import contextlib
@@ -89,20 +89,13 @@ def _wants_bf16(precision: str, accelerator: str) -> bool:
         return precision == "bf16"
     if accelerator == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return _processor_has_bf16()
-
-
-def _processor_has_bf16() -> bool:
-    """Whether the processor computes in bf16, as far as this torch can tell.
-
-    torch has no public question for it; where the private ones are gone, f32 is always right.
-    """
+    # torch has no public question for it; where the private ones are gone, f32 is always right.
     questions = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in questions)
 
 
 def describe_hardware(fabric: Fabric) -> str:
-    """Return what a training ran on, in words, for logs and cards."""
+    """Return device and number of threads in words, for logs and cards."""
     if fabric.device.type == "cuda":
         return f"{fabric.world_size} × {torch.cuda.get_device_name(fabric.device)}"
     return f"{processor_name()}, {torch.get_num_threads() * fabric.world_size} threads"

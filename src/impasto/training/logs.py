@@ -1,4 +1,4 @@
-"""What a training writes while it runs: JSON lines, TensorBoard, and the curve as a picture."""
+"""The logs of a training: JSON lines, TensorBoard, and the curve as a picture."""
 
 import contextlib
 import io
@@ -38,8 +38,8 @@ class TrainingLog:
     def _open(self, last_step: int) -> None:
         path = self._folder / LOG_NAME
         with self._explained():
-            kept = [record for record in read_log(self._folder) if record["step"] <= last_step]
-            lines = "".join(json.dumps(record) + "\n" for record in kept)
+            records = [record for record in read_log(self._folder) if record["step"] <= last_step]
+            lines = "".join(json.dumps(record) + "\n" for record in records)
             write_whole(path, lines.encode())
             self._file = path.open("a", encoding="utf-8")
             board = str(self._folder / "tensorboard")
@@ -68,8 +68,8 @@ class TrainingLog:
         self._open(step)
 
     def close(self) -> None:
-        """Write out what is left."""
-        with contextlib.suppress(OSError):  # each line was written out when it came
+        """Close both logs."""
+        with contextlib.suppress(OSError):  # every line was flushed already
             self._file.close()
         self._board.close()
 
@@ -94,13 +94,13 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
     return [record for record in records if isinstance(record, dict) and "step" in record]
 
 
-def draw_curve(folder: Path, target: Path, *, title: str) -> None:
-    """Draw the weighted terms of a run over its steps, as PNG or SVG by the target's suffix.
+def draw_curve(folder: Path, output: Path, *, title: str) -> None:
+    """Draw the weighted terms of a run over its steps, as PNG or SVG by the output's suffix.
 
     Each line is the running mean over a fiftieth of the run; both axes carry their names.
 
     Raises:
-        TrainingError: when the target cannot be written.
+        TrainingError: when the output cannot be written.
     """
     records = [record for record in read_log(folder) if "total" in record]
     steps = np.array([record["step"] for record in records])
@@ -120,8 +120,8 @@ def draw_curve(folder: Path, target: Path, *, title: str) -> None:
     drawn = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # of a title's script
-        figure.savefig(drawn, format=target.suffix.removeprefix("."))
+        figure.savefig(drawn, format=output.suffix.removeprefix("."))
     try:
-        write_whole(target, drawn.getvalue())
+        write_whole(output, drawn.getvalue())
     except OSError as error:
-        raise TrainingError(f"cannot write {target}: {reason_of(error)}") from error
+        raise TrainingError(f"cannot write {output}: {reason_of(error)}") from error

@@ -1,10 +1,10 @@
 """The training loop: one for every task, readable from top to bottom.
 
-Decisions: Lightning Fabric brings device, precision and processes. All that changes the weights
-is a function of the recipe and the checkpoint, never of the clock, so a run that was killed and
-resumed ends in the very weights of an unbroken one (on a CPU, with the same number of threads).
-A loss that is not finite, or explodes, rolls the run back to its last checkpoint with half the
-learning rate; the photographs move on. Contact sheets go by the clock, since people look at them.
+Decisions: Lightning Fabric brings device, precision and processes. Whatever changes the weights
+depends on the recipe and the checkpoint, never on the clock, so a run that is killed and resumed
+ends in the same weights as an unbroken one (on a CPU, with the same number of threads). A loss
+that is not finite, or explodes, rolls the run back to its last checkpoint with half the learning
+rate; the photographs move on. Contact sheets go by the clock, since people look at them.
 """
 
 import contextlib
@@ -25,7 +25,6 @@ from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import NotFiniteError, TrainingError, TrainingInterrupted
 from impasto.images.files.io import save_picture
 from impasto.images.picture import Picture
-from impasto.losses.style_objective import LossTerms
 from impasto.training.checkpoint import (
     Checkpoint,
     TrainingState,
@@ -35,10 +34,10 @@ from impasto.training.checkpoint import (
 )
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
-from impasto.training.progress import OnProgress, Progress, Window, ignore_progress
+from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import TrainingRecipe
-from impasto.training.style_task import Task
+from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 CONTACT_SHEET_NAME = "contact_sheet.jpg"
@@ -49,17 +48,20 @@ STEPS_BEFORE_EXPLOSION_CHECK = 20
 
 
 class Trainer:
-    """A task in training: everything that must live together while it runs.
+    """A training that runs: task, network, optimiser, stream and state.
 
     Attributes:
-        state: where the training stands.
+        state: step, position and running means, as the checkpoint stores them.
         stop_requested: set it, from a signal or another thread, to stop after the current step.
     """
+
+    network: nn.Module
+    optimizer: Optimizer
 
     def __init__(
         self,
         fabric: Fabric,
-        task: Task,
+        task: TrainingTask,
         recipe: TrainingRecipe,
         stream: CropStream,
         folder: Path,
@@ -72,12 +74,12 @@ class Trainer:
 
         Args:
             fabric: launched.
-            task: what to train.
-            recipe: how.
-            stream: of this process.
-            folder: where checkpoint, logs and contact sheets go; it exists.
-            sheet_photographs: N×3×H×W in [0, 1], to judge the training by.
-            checkpoint: to go on from.
+            task: network and objective.
+            recipe: stages, optimiser and loop.
+            stream: crops for this process.
+            folder: for checkpoint, logs and contact sheets; it exists.
+            sheet_photographs: N×3×H×W in [0, 1], for the contact sheets.
+            checkpoint: to continue from.
             on_progress: called in the main process with every log line and event.
 
         Raises:
@@ -88,15 +90,17 @@ class Trainer:
         task.objective.to(fabric.device)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = Adam(task.network.parameters(), lr=recipe.optimizer.learning_rate)
-        self.network, self.optimizer = _set_up(fabric, task.network, optimizer)
+        self.network, self.optimizer = fabric.setup(task.network, optimizer)
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
-        self._note_hardware()
+        hardware = describe_hardware(fabric)
+        if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
+            self.state.hardware = (*self.state.hardware, hardware)
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
         self._sheet_photographs = self._on_device(sheet_photographs)
-        self._window = Window()
+        self._sums = StepSums()
         self._next_sheet = 0.0
 
     @property
@@ -117,7 +121,7 @@ class Trainer:
             if self.fabric.is_global_zero:
                 self._log = TrainingLog(self.folder, first_step=self.state.step)
                 stack.enter_context(contextlib.closing(self._log))
-            self._probe()
+            self._set_normalisers()
             self._good = take_checkpoint(self.task.network, self.optimizer, self.state)
             self._show_contact_sheet()
             while self.state.step < self.recipe.num_steps:
@@ -125,32 +129,25 @@ class Trainer:
             self._show_contact_sheet()
         return self.state
 
-    def _note_hardware(self) -> None:
-        """Write down what the training runs on, where there is something left to train."""
-        hardware = describe_hardware(self.fabric)
-        if self.state.step < self.recipe.num_steps and hardware not in self.state.hardware:
-            self.state.hardware = (*self.state.hardware, hardware)
-
-    def _probe(self) -> None:
-        """Find the terms' scales, or take those of the checkpoint."""
-        if self.state.scales is not None:
-            self.task.take_scales(self.state.scales)
+    def _set_normalisers(self) -> None:
+        """Measure the terms' normalisers, or take those of the checkpoint."""
+        normalisation = self.task.normalisation
+        if normalisation is None:
             return
-        if self.task.num_probe_batches == 0:
-            return
-        with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
-            probed = [next(batches)[0] for _ in range(self.task.num_probe_batches)]
-            scales = self.task.probe(probed)
-        means = self._means(scales.model_dump())
-        self.state.scales = type(scales)(**means)
-        self.task.take_scales(self.state.scales)
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
-        self._report(f"probe: terms are divided by {shown}")
+        if self.state.normalisers is None:
+            with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
+                photographs = [next(batches)[0] for _ in range(normalisation.num_batches)]
+                measured = normalisation.measure(photographs)
+            means = self._means(measured.model_dump())
+            self.state.normalisers = type(measured)(**means)
+            divisors = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
+            self._report(f"probe: terms are divided by {divisors}")
+        normalisation.apply(self.state.normalisers)
 
     def _run_stage(self) -> None:
         """Train until the stage ends, or the loss explodes and the run is rolled back."""
         stage = stage_at(self.state.step, self.recipe.stages)
-        self._window = Window()
+        self._sums = StepSums()
         with contextlib.closing(self._batches()) as batches:
             while (
                 self.state.step < self.recipe.num_steps
@@ -159,7 +156,7 @@ class Trainer:
                 self._stop_if_asked()
                 waited = time.perf_counter()
                 photographs, position = next(batches)
-                self._window.data_seconds += time.perf_counter() - waited
+                self._sums.data_seconds += time.perf_counter() - waited
                 self.state.position = position
                 if not (self._take_step(photographs) and self._after_step(stage.batch_size)):
                     self._roll_back()
@@ -183,7 +180,7 @@ class Trainer:
         """Take one optimiser step.
 
         Returns:
-            Whether loss and gradient were healthy; no weight has changed where they were not.
+            Whether loss and gradient were healthy. If not, no weight has changed.
         """
         try:
             with self.fabric.autocast():
@@ -192,6 +189,7 @@ class Trainer:
                 )
             total = self._mean(terms.total)
         except NotFiniteError:
+            # The other processes wait in `_mean`: take part, and let all of them see it.
             total = self._mean(float("nan"))
         if not self._is_healthy(total):
             return False
@@ -199,17 +197,24 @@ class Trainer:
         if not self._clip_gradient():
             self.optimizer.zero_grad()
             return False
+        # Set anew at every step, so that a resumed or rolled back run has no schedule to restore.
         rate = learning_rate_at(self.state.step, self.recipe.stages, self.recipe.optimizer)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * self.state.rate_factor
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self._count_step(total, terms)
+        state = self.state
+        state.step += 1
+        state.running_loss = _running(state.running_loss, total)
+        for name, value in self._means(terms.unweighted).items():
+            state.running_terms[name] = _running(state.running_terms.get(name), value)
+        self._sums.add({"total": total, **self._means(terms.weighted)})
         return True
 
     def _is_healthy(self, total: float) -> bool:
-        """Whether a loss, the same in every process, is one to learn from."""
+        """Whether a loss, the same in every process, is finite and not an explosion."""
         running = self.state.running_loss
+        # Early losses fall so fast that their running mean says nothing about the next one.
         if running is None or self.state.step < STEPS_BEFORE_EXPLOSION_CHECK:
             return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
@@ -222,20 +227,12 @@ class Trainer:
         if not bool(torch.isfinite(length)):
             return False
         usual = self.state.running_gradient
-        if usual:  # of no length at all, it says nothing about what is usual
+        if usual:  # a mean of 0 would clip every gradient to nothing
             limit = self.recipe.optimizer.gradient_clip * usual
             torch.nn.utils.clip_grads_with_norm_(parameters, limit, length)
             length = length.clamp(max=limit)
         self.state.running_gradient = _running(usual, float(length))
         return True
-
-    def _count_step(self, total: float, terms: LossTerms) -> None:
-        state = self.state
-        state.step += 1
-        state.running_loss = _running(state.running_loss, total)
-        for name, value in self._means(terms.unweighted).items():
-            state.running_terms[name] = _running(state.running_terms.get(name), value)
-        self._window.add({"total": total, **self._means(terms.weighted)})
 
     def _mean(self, value: Tensor | float) -> float:
         """Return the mean over all processes, the same in each of them."""
@@ -269,25 +266,25 @@ class Trainer:
         return True
 
     def _write_log(self, batch_size: int) -> None:
-        window, seconds = self._window, self._count_seconds()
-        losses, pace = window.means(), window.num_steps / seconds
+        sums, seconds = self._sums, self._count_seconds()
+        losses, pace = sums.means(), sums.num_steps / seconds
         steps_left = self.recipe.num_steps - self.state.step
         if self.fabric.is_global_zero:
             record = {
                 **losses,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
                 "pictures_per_second": round(pace * batch_size, 3),
-                "data_share": round(window.data_seconds / seconds, 4),
+                "data_share": round(sums.data_seconds / seconds, 4),
                 "seconds": round(self.state.seconds, 2),
             }
             self._log.write(self.state.step, record)
         self._report("", losses, pace * batch_size, steps_left / max(pace, 1e-9))
 
     def _count_seconds(self) -> float:
-        """Add the window's seconds to the training's, open a new one, and return them."""
-        seconds = self._window.seconds()
+        """Add the seconds since the last report to the training's, and return them."""
+        seconds = self._sums.seconds()
         self.state.seconds += seconds
-        self._window = Window()
+        self._sums = StepSums()
         return seconds
 
     def _roll_back(self) -> None:
@@ -373,13 +370,6 @@ class Trainer:
                 message=message,
             )
         )
-
-
-def _set_up(
-    fabric: Fabric, network: nn.Module, optimizer: Optimizer
-) -> tuple[nn.Module, Optimizer]:
-    wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
-    return wrapped, wrapped_optimizer
 
 
 def _running(mean: float | None, value: float) -> float:

@@ -1,4 +1,4 @@
-"""The stages of a training for the time that is given, from the pace of the machine.
+"""The stages that fill a number of minutes, from the measured pace of the machine.
 
 Two thirds of the time go to small crops, where a style is learnt at a quarter of the cost, and
 one to larger ones with a cycle of their own, where its fine texture is. Below
@@ -9,19 +9,18 @@ not compared. What was: `runs/short_trainings.sh` and `runs/time_and_photos.sh`.
 
 import copy
 import time
-from collections.abc import Callable
 
 import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError
 from impasto.training.sections import Stage
-from impasto.training.style_task import Task
+from impasto.training.task import SecondsPerStep, TrainingTask
 
 USUAL_CROP, SMALL_CROP = 160, 128
 MORE_PIXELS = 128
-"""Of a large crop's side than a small one's: where 32 pixels are not judged, windows of 128² are
-followed by such of 256²."""
+"""How much longer a large crop's side is than a small one's: with a margin of 32 pixels, the loss
+sees windows of 128² and then of 256²."""
 SMALL_CROPS_SHARE = 2 / 3
 FRESH_RATES, STARTED_RATES = (None, 1e-3), (1e-3, 5e-4)
 """At the top of the cycles of small and of large crops, None being the recipe's. From another style
@@ -34,8 +33,6 @@ MOST_PATCH_STEPS = 200_000
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
 
-SecondsPerStep = Callable[[int], float]
-
 
 def plan_stages(
     minutes: float,
@@ -45,7 +42,7 @@ def plan_stages(
     num_processes: int = 1,
     started: bool = False,
 ) -> list[Stage]:
-    """Return the stages that fill so many minutes.
+    """Return the stages of a style training that fill the given minutes.
 
     Args:
         minutes: from the start of the training to the model file.
@@ -53,7 +50,7 @@ def plan_stages(
         batch_size: over all processes together; halved, where that divides among them, when
             little can be done in the time.
         num_processes: that share a batch.
-        started: whether the network is already one that paints.
+        started: whether the training starts from another style.
 
     Raises:
         RecipeError: when not even `FEWEST_STEPS` fit.
@@ -86,7 +83,7 @@ def plan_stages(
 
 
 def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage) -> list[Stage]:
-    """Return a stage like this one that fills so many minutes: for super-resolution.
+    """Return the stage of a super-resolution training that fills the given minutes.
 
     Args:
         minutes: from the start of the training to the model file.
@@ -106,11 +103,12 @@ def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Sta
     return [stage.model_copy(update={"steps": min(steps, MOST_PATCH_STEPS)})]
 
 
-def measured_pace(fabric: Fabric, task: Task, *, batch_size: int) -> SecondsPerStep:
+def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> SecondsPerStep:
     """Return the seconds of a training step by its crop size, measured on this machine.
 
     Only one size is measured, on a copy of the network: the work grows with the pixels.
     """
+    # A copy keeps gradients and batch norm's statistics of these crops out of the training.
     network = copy.deepcopy(task.network).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task.objective.to(fabric.device)
     share = max(batch_size // fabric.world_size, 1)
@@ -125,11 +123,13 @@ def measured_pace(fabric: Fabric, task: Task, *, batch_size: int) -> SecondsPerS
         if fabric.device.type == "cuda":
             torch.cuda.synchronize(fabric.device)
 
+    # The first steps also allocate memory and choose algorithms.
     for _ in range(2):
         step()
     started = time.perf_counter()
     for _ in range(4):
         step()
+    # All processes have to plan the same stages.
     mean = torch.tensor((time.perf_counter() - started) / 4, device=fabric.device)
     seconds = float(fabric.all_reduce(mean))  # type: ignore[arg-type]
     return lambda crop_size: seconds * (crop_size / USUAL_CROP) ** 2

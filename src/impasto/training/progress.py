@@ -33,8 +33,8 @@ def ignore_progress(_: Progress) -> None:
     """Report to nobody."""
 
 
-class Window:
-    """Sums over the steps since it was opened.
+class StepSums:
+    """Sums over the training steps since it was made.
 
     Attributes:
         data_seconds: spent waiting for photographs.
@@ -59,5 +59,5 @@ class Window:
         return {name: value / max(self.num_steps, 1) for name, value in self._sums.items()}
 
     def seconds(self) -> float:
-        """Return how long ago the window was opened, at least a nanosecond."""
+        """Return the seconds since the start, at least a nanosecond."""
         return max(time.perf_counter() - self._started, 1e-9)

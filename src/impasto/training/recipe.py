@@ -4,7 +4,8 @@ Every default names where it comes from; "measured" means the results under `ben
 all recipes share is in `sections`; `recipe_file` reads them.
 """
 
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,17 +43,18 @@ class PaintingSection(Section):
 
 
 class ObjectiveSection(Section):
-    """What is minimised.
+    """The objective.
 
     Attributes:
         preset: `default`, `arxiv`, `eccv` or `released`: layers, reductions, weights.
-        weights: in place of the preset's; used as they are, without a probe.
-        style_balance: leans a balanced preset: 2 doubles the weight of style.
+        weights: in place of the preset's; applied to the terms themselves, without normalisers.
+        style_balance: factor on the weight of style.
         grid_weight: of the grid loss beside the preset's terms; without it, a pattern of 4 pixels
             is left that no other term sees (measured).
-        window_margin: how many pixels less than a crop are judged, in a window whose place
-            changes; judged up to the border, networks paint a frame there (measured).
-        num_probe_pictures: photographs the probe looks at.
+        window_margin: pixels by which the window that the loss sees is smaller than a crop; it
+            moves every step. If the loss always includes the border, networks paint a frame there
+            (measured).
+        num_probe_pictures: photographs on which the normalisers are measured.
         loss_network_weights: another VGG-16 file in place of the shipped one.
         pooling: the loss network's: `max` as trained, `average` as Gatys et al. suggest.
         padding: the loss network's: `zeros` as trained and in the paper; with it, styles painted a
@@ -74,13 +76,16 @@ class StyleRecipe(TrainingRecipe):
     """A style training.
 
     Attributes:
-        task: what is trained.
-        painting: what to learn.
-        network: what learns.
-        objective: by which measure.
-        stages: windows of 128² are judged first, because a step there costs a fifth of one at
+        task: always style transfer.
+        painting: the style target.
+        network: the architecture to train.
+        objective: the loss.
+        stages: the loss sees windows of 128² first, because a step there costs a fifth of one at
             256² (measured); the last stage has a cycle of the learning rate of its own.
     """
+
+    PATH_KEYS: ClassVar = (*TrainingRecipe.PATH_KEYS, ("painting", "file"))
+    REQUIRED: ClassVar = {**TrainingRecipe.REQUIRED, "painting": {"file": Path()}}
 
     task: Literal["style-transfer"] = "style-transfer"
     painting: PaintingSection
@@ -102,10 +107,10 @@ class StyleRecipe(TrainingRecipe):
 
     @property
     def is_balanced(self) -> bool:
-        """Whether the probe decides the scale of the terms."""
+        """Whether each term is divided by its normaliser."""
         return self.objective.weights is None and PRESETS[self.objective.preset].balanced
 
     def style_weights(self) -> StyleWeights:
-        """Return the weights of the terms, leant by `style_balance`."""
+        """Return the weights of the terms, style's times `style_balance`."""
         weights = self.objective.weights or PRESETS[self.objective.preset].weights
         return weights.model_copy(update={"style": weights.style * self.objective.style_balance})

@@ -3,6 +3,7 @@
 Paths in a recipe file are relative to that file.
 """
 
+import contextlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,21 +23,27 @@ MAX_RECIPE_BYTES = 2**20
 
 Recipe = StyleRecipe | SuperResolutionRecipe
 
+RECIPES: Mapping[str, type[StyleRecipe] | type[SuperResolutionRecipe]] = {
+    "style-transfer": StyleRecipe,
+    "super-resolution": SuperResolutionRecipe,
+}
+"""The recipe's class by its task; a recipe without a task, or of an unknown one, is of a style."""
+
 
 def load_recipe(
     file: Path | None,
     settings: Sequence[str] = (),
     *,
     task: Task | None = None,
-    **given: Any,
+    **options: Any,
 ) -> Recipe:
     """Return the recipe of a file with settings laid over it.
 
     Args:
         file: a TOML recipe, or None for the defaults.
         settings: `key=value` with dotted keys, as `--set` takes them; the value is TOML, or text.
-        task: what the recipe has to be for; a file that says nothing is for that.
-        given: dotted keys with `__` for the dot; None means not given.
+        task: the task that the recipe must have; a file without one takes it.
+        options: dotted keys with `__` for the dot; None leaves the recipe as it is.
 
     Raises:
         RecipeError: when the file is unreadable, a key unknown, or a value out of range.
@@ -44,7 +51,7 @@ def load_recipe(
     table = {} if file is None else _read_toml(file)
     if task is not None and table.setdefault("task", task) != task:
         raise RecipeError(f"the recipe {file} is for {table['task']}; expected one for {task}")
-    for name, value in given.items():
+    for name, value in options.items():
         if value is not None:
             _put(table, name.split("__"), value)
     for setting in settings:
@@ -52,7 +59,10 @@ def load_recipe(
         keys = [part.strip() for part in key.split(".")]
         if not separator or not all(keys):
             raise RecipeError(f"--set was given {setting!r}; expected key=value, such as seed=1")
-        _put(table, keys, _toml_value(text.strip()))
+        value = text.strip()
+        with contextlib.suppress(tomllib.TOMLDecodeError):  # a text may come without its quotes
+            value = tomllib.loads(f"value = {value}")["value"]
+        _put(table, keys, value)
     return parse_recipe(table)
 
 
@@ -71,25 +81,24 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
 
 
 def _class_for(table: Mapping[str, Any]) -> type[StyleRecipe] | type[SuperResolutionRecipe]:
-    is_style = table.get("task", "style-transfer") != "super-resolution"
-    return StyleRecipe if is_style else SuperResolutionRecipe
+    return RECIPES.get(str(table.get("task")), StyleRecipe)
 
 
 def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
-    place = problem["loc"]
-    key = ".".join(str(part) for part in place)
+    path = problem["loc"]
+    key = ".".join(str(part) for part in path)
     if problem["type"] == "extra_forbidden":
-        known = _default_at(table, place[:-1])
+        known = _default_at(table, path[:-1])
         expected = f"; expected one of {', '.join(known)}" if isinstance(known, dict) else ""
         return f"{key} is unknown{expected}"
     message = problem["msg"].removeprefix("Value error, ")
-    if not place:
+    if not path:
         return message
     message = message[0].lower() + message[1:]
     if problem["type"] == "missing":
         return f"{key}: {message}"
-    given = repr(problem["input"])
-    return f"{key}: {message} (given: {given if len(given) <= 80 else given[:80] + '…'})"
+    value = repr(problem["input"])
+    return f"{key}: {message} (given: {value if len(value) <= 80 else value[:80] + '…'})"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -100,43 +109,32 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise RecipeError(f"cannot read the recipe {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecipeError(f"the recipe {file} is not TOML: {error}") from error
-    for section, key in (
-        (table.get("painting"), "file"),
-        (table.get("photos"), "path"),
-        (table.get("objective"), "loss_network_weights"),
-        (table, "initialise_from"),
-    ):
+    for *sections, key in _class_for(table).PATH_KEYS:
+        section = table.get(sections[0]) if sections else table
         if isinstance(section, dict) and isinstance(section.get(key), str):
-            place = Path(section[key])
-            is_name = key == "initialise_from" and is_model_name(place)
-            section[key] = place if is_name else file.parent / place
+            path = Path(section[key])
+            is_name = key == "initialise_from" and is_model_name(path)
+            section[key] = path if is_name else file.parent / path
     return table
 
 
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
 def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
-    """Set a value by its path; a number in the path is a place in a list, given or the default."""
+    """Set a value by its path of keys; a number is an index into a list or a default list."""
     whole, node = table, table  # type: dict[str, Any], Any
     for depth, key in enumerate(keys, start=1):
         if not isinstance(node, (dict, list)):
             raise RecipeError(f"--set {'.'.join(keys)}: {key!r} is below a value, not a section")
-        place: Any = _place(node, key, keys) if isinstance(node, list) else key
+        index: Any = _index(node, key, keys) if isinstance(node, list) else key
         if depth == len(keys):
-            node[place] = value
+            node[index] = value
             return
-        if isinstance(node, dict) and place not in node:
+        if isinstance(node, dict) and index not in node:
             default = _default_at(whole, keys[:depth])
-            node[place] = default if isinstance(default, list) else {}
-        node = node[place]
+            node[index] = default if isinstance(default, list) else {}
+        node = node[index]
 
 
-def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
+def _index(node: list[Any], key: str, keys: Sequence[str]) -> int:
     if not (key.isascii() and key.isdigit()) or int(key) >= len(node):
         raise RecipeError(
             f"--set {'.'.join(keys)}: {key!r} is no place in a list of {len(node)}; "
@@ -147,9 +145,8 @@ def _place(node: list[Any], key: str, keys: Sequence[str]) -> int:
 
 def _default_at(table: Mapping[str, Any], keys: Sequence[str | int]) -> Any:
     """Return a fresh copy of the default of a section, list or value; None where there is none."""
-    needed: dict[str, Any] = {"photos": {"path": Path()}}
-    needed |= {"painting": {"file": Path()}} if _class_for(table) is StyleRecipe else {}
-    node: Any = _class_for(table).model_validate(needed).model_dump(mode="json")
+    recipe = _class_for(table)
+    node: Any = recipe.model_validate(recipe.REQUIRED).model_dump(mode="json")
     for key in keys:
         if isinstance(node, list):
             node = node[int(key)] if str(key).isdecimal() and int(key) < len(node) else None

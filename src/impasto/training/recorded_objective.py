@@ -4,7 +4,7 @@ An optimisation and an evaluation use it to compare with the model by the same m
 """
 
 from impasto.errors import ModelFileError
-from impasto.losses.style_objective import LossScales, ObjectiveSettings, find_preset
+from impasto.losses.style_objective import LossNormalisers, ObjectiveSettings, find_preset
 from impasto.training.recipe import StyleRecipe
 from impasto.zoo.card import ModelCard
 
@@ -23,7 +23,7 @@ def objective_of(card: ModelCard) -> ObjectiveSettings:
         recipe = StyleRecipe.model_validate(
             {**card.training.recipe, "initialise_from": None, "licences": None}
         )
-        normalisers = LossScales(**card.training.scales)
+        normalisers = LossNormalisers(**card.training.scales)
     except ValueError as error:
         raise ModelFileError(
             f"the card of {card.name} holds no recipe of a style that can be read: {error}"

@@ -2,16 +2,17 @@
 
 import contextlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lightning.fabric import Fabric
 
 from impasto.data.photos import open_photographs
 from impasto.data.source import PhotoSource
-from impasto.data.stream import CropStream, SkippedPhotograph, StreamSettings
+from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import (
     CheckpointError,
     OutputExistsError,
@@ -30,26 +31,34 @@ from impasto.training.devices import check_batches, describe_hardware, launched_
 from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
-from impasto.training.plan import measured_pace, plan_patches, plan_stages
+from impasto.training.plan import measured_pace
 from impasto.training.progress import OnProgress, Progress, ignore_progress
-from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import sheet_photographs
 from impasto.training.style_task import StyleTask
 from impasto.training.super_resolution_task import SuperResolutionTask
+from impasto.training.task import TrainingTask
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
 CURVE_NAME = "curve.png"
 
-AnyTask = StyleTask | SuperResolutionTask
+TASKS: Mapping[str, Callable[[Any], TrainingTask]] = {
+    "style-transfer": StyleTask,
+    "super-resolution": SuperResolutionTask,
+}
+"""What builds a task from its recipe, by the recipe's `task`."""
+
+SUBCOMMANDS = {"style-transfer": "style", "super-resolution": "sr"}
+"""Of `impasto train`, likewise."""
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
+"""Called once, with the photographs passed over and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What a training leaves.
+    """The results of a training.
 
     Attributes:
         model: the file written; None in every process but the first.
@@ -82,10 +91,6 @@ def resumed_recipe(output: Path) -> Recipe:
         ) from error
 
 
-def _ignore_skipped(_: tuple[SkippedPhotograph, ...]) -> None:
-    """Tell nobody."""
-
-
 def train_model(
     recipe: Recipe,
     output: Path,
@@ -94,15 +99,15 @@ def train_model(
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-    on_skipped: OnSkipped = _ignore_skipped,
+    on_skipped: OnSkipped | None = None,
 ) -> TrainingOutcome:
     """Train a network and write it to `output`.
 
     Args:
         recipe: what to train; when resuming, the one of the checkpoint.
         output: the model file to write; the run's folder lies beside it.
-        minutes: plan the stages for so much time on this machine, in place of the recipe's.
-        resume: go on from the checkpoint in that folder.
+        minutes: plan the stages to fill this time on this machine, in place of the recipe's.
+        resume: continue from the checkpoint in that folder.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
         on_skipped: called with the photographs passed over, also when the training stops early.
@@ -112,16 +117,16 @@ def train_model(
         OutputAppearedError: when a file appeared at output meanwhile; the model is beside it.
         TrainingError: when another training is going on in the run's folder.
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
-        ImpastoError: whatever else is wrong, in one line.
+        ImpastoError: for any other problem, in one line.
     """
     folder = run_folder(output)
-    _check_places(output, folder, resume=resume, overwrite=overwrite)
+    _check_paths(output, folder, resume=resume, overwrite=overwrite)
     with launched_fabric(recipe) as fabric, _alone_in(folder, fabric):
         checkpoint = _checkpoint_of(folder) if resume else None
         check_batches(recipe, fabric.world_size)
         source = open_photographs(recipe.photos.path, seed=recipe.seed)
-        facts = facts_of(recipe, output)
         recipe, task = _task_of(recipe, resume=resume)
+        facts = facts_of(recipe, task.card_fields(), output)
         if minutes is not None and not resume:
             recipe = _planned(recipe, task, fabric, minutes, on_progress)
         trainer = make_trainer(
@@ -134,7 +139,8 @@ def train_model(
             how = _how_to_go_on(stop, recipe, output, overwrite=overwrite)
             raise TrainingInterrupted(how, signal_number=heard.first) from None
         finally:
-            on_skipped(trainer.skipped)
+            if on_skipped is not None:
+                on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
             model = _finish(trainer, recipe, facts, source, output, overwrite=overwrite)
@@ -167,7 +173,7 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
+def _check_paths(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
     if output.suffix != ".onnx":
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
     if output.is_dir():
@@ -185,65 +191,49 @@ def _check_places(output: Path, folder: Path, *, resume: bool, overwrite: bool) 
         )
 
 
-def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, AnyTask]:
+def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, TrainingTask]:
     """Return the task, its network taken from a model file where the recipe names one.
 
     A run that is resumed has its weights, and the recipe their architecture, from its checkpoint.
     """
     if recipe.initialise_from is None or resume:
-        return recipe, _fresh_task(recipe)
+        return recipe, TASKS[recipe.task](recipe)
     start = resolve_model(str(recipe.initialise_from), task=recipe.task)
     weights = load_network(start).state_dict()
-    network = start.card.architecture
-    if not isinstance(recipe, StyleRecipe) and start.card.scale != recipe.network.scale:
-        # What enlarges is another for another scale; what comes before it serves all.
-        network = network.model_copy(update={"scale": recipe.network.scale})
+    network = recipe.architecture_from(start.card.architecture)
     recipe = parse_recipe({**recipe.model_dump(exclude={"network"}), "network": network})
-    task = _fresh_task(recipe)
+    task = TASKS[recipe.task](recipe)
     fresh = task.network.state_dict()
+    # Another scale has another tail: those weights stay fresh.
     fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
     task.network.load_state_dict({**fresh, **fitting})
     return recipe, task
 
 
-def _fresh_task(recipe: Recipe) -> AnyTask:
-    return StyleTask(recipe) if isinstance(recipe, StyleRecipe) else SuperResolutionTask(recipe)
-
-
 def _planned(
     recipe: Recipe,
-    task: AnyTask,
+    task: TrainingTask,
     fabric: Fabric,
     minutes: float,
     on_progress: OnProgress,
 ) -> Recipe:
-    """Return the recipe with stages that fill so many minutes here."""
-    batch_size = recipe.stages[0].batch_size
-    pace = measured_pace(fabric, task, batch_size=batch_size)
-    if isinstance(recipe, StyleRecipe):
-        stages = plan_stages(
-            minutes,
-            pace,
-            batch_size=batch_size,
-            num_processes=fabric.world_size,
-            started=recipe.initialise_from is not None,
-        )
-    else:
-        stages = plan_patches(minutes, pace, stage=recipe.stages[0])
+    """Return the recipe with stages that fill the given minutes on this machine."""
+    pace = measured_pace(fabric, task, batch_size=recipe.stages[0].batch_size)
+    stages = task.plan(minutes, pace, fabric.world_size)
     recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
     start = "" if recipe.initialise_from is None else f"from {recipe.initialise_from.stem} on, "
-    shown = start + ", then ".join(
+    steps = ", then ".join(
         f"{stage.steps} steps of {stage.batch_size} at {stage.crop_size}²" for stage in stages
     )
     if fabric.is_global_zero:
-        message = f"plan for {minutes:g} min: {shown}"
+        message = f"plan for {minutes:g} min: {start}{steps}"
         on_progress(Progress(step=0, num_steps=recipe.num_steps, losses={}, message=message))
     return recipe
 
 
 def make_trainer(
     fabric: Fabric,
-    task: AnyTask,
+    task: TrainingTask,
     recipe: Recipe,
     source: PhotoSource,
     folder: Path,
@@ -255,28 +245,22 @@ def make_trainer(
 
     Args:
         fabric: launched.
-        task: of the recipe; its network may be another than the recipe's.
+        task: of the recipe; its network may differ from the recipe's.
         recipe: how to train.
         source: the recipe's photographs.
-        folder: for checkpoint, logs and contact sheets; it is made, and emptied of an older run's
-            without a checkpoint.
-        checkpoint: to go on from.
+        folder: for checkpoint, logs and contact sheets. It is created; without a checkpoint, those
+            of an older run are removed from it.
+        checkpoint: to continue from.
         on_progress: called with every log line and event.
 
     Raises:
         DataError: no photograph can be read.
-        RecipeError: the folder cannot be made.
+        RecipeError: the folder cannot be created.
         CheckpointError: the checkpoint is not of this task's network.
     """
-    settings = StreamSettings(
-        seed=recipe.seed,
-        synthetic_share=recipe.photos.synthetic_share,
-        resize_ratio=recipe.photos.resize_ratio,
-        num_workers=recipe.photos.num_workers,
-        turn=getattr(recipe.photos, "turn", False),
-    )
+    settings = recipe.photos.stream_settings(seed=recipe.seed)
     largest = max(stage.crop_size for stage in recipe.stages)
-    shown = sheet_photographs(source, settings, crop_size=largest)
+    photographs = sheet_photographs(source, settings, crop_size=largest)
     if fabric.is_global_zero:
         _prepare(folder, anew=checkpoint is None)
     return Trainer(
@@ -285,14 +269,14 @@ def make_trainer(
         recipe,
         CropStream(source, settings, rank=fabric.global_rank, num_ranks=fabric.world_size),
         folder,
-        sheet_photographs=shown,
+        sheet_photographs=photographs,
         checkpoint=checkpoint,
         on_progress=on_progress,
     )
 
 
 def _prepare(folder: Path, *, anew: bool) -> None:
-    """Make a run's folder; for a run that begins anew, without what an older one left in it."""
+    """Create a run's folder; for a new run, remove an older one's checkpoint and sheets."""
     try:
         (folder / CONTACT_SHEETS_FOLDER).mkdir(parents=True, exist_ok=True)
         if anew:
@@ -313,9 +297,10 @@ def _no_folder(folder: Path, error: OSError) -> RecipeError:
 def _how_to_go_on(
     stop: TrainingInterrupted, recipe: Recipe, output: Path, *, overwrite: bool
 ) -> str:
-    subcommand = "style" if isinstance(recipe, StyleRecipe) else "sr"
     replace = " --overwrite" if overwrite and output.exists() else ""
-    command = f"impasto train {subcommand} --resume{replace} -o {shlex.quote(str(output))}"
+    command = (
+        f"impasto train {SUBCOMMANDS[recipe.task]} --resume{replace} -o {shlex.quote(str(output))}"
+    )
     return f"{stop}; saved in {run_folder(output)}; go on with: {command}"
 
 

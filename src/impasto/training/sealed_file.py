@@ -1,4 +1,4 @@
-"""Tensors and words in one file that knows when it was damaged or edited.
+"""Tensors and text in one file that shows when it was damaged or edited.
 
 The file is safetensors, never pickle, so one from elsewhere cannot run code. Its header holds the
 SHA-256 of the whole file, taken with zeros in the digest's own place.
@@ -32,9 +32,9 @@ def seal(tensors: Mapping[str, Tensor], words: Mapping[str, str]) -> bytes:
         words: by key.
     """
     data = serialise(dict(tensors), {**words, DIGEST_KEY: _NO_DIGEST})
-    found = _DIGEST.search(data)
-    assert found is not None
-    start, stop = found.span(1)
+    digest = _DIGEST.search(data)
+    assert digest is not None
+    start, stop = digest.span(1)
     return b"".join((data[:start], hashlib.sha256(data).hexdigest().encode(), data[stop:]))
 
 
@@ -94,11 +94,12 @@ def _words_of(data: bytes) -> dict[str, str] | None:
 
 
 def _is_sound(data: bytes) -> bool:
-    found = _DIGEST.search(data)
-    if found is None:
+    stated = _DIGEST.search(data)
+    if stated is None:
         return False
-    start, stop = found.span(1)
+    start, stop = stated.span(1)
+    # Views: a checkpoint may have gigabytes, and slices of bytes would copy them.
     digest = hashlib.sha256(memoryview(data)[:start])
     digest.update(_NO_DIGEST.encode())
     digest.update(memoryview(data)[stop:])
-    return digest.hexdigest().encode() == found[1]
+    return digest.hexdigest().encode() == stated[1]

@@ -1,14 +1,17 @@
-"""What every recipe has: photographs, stages, optimiser, loop, licences.
+"""The sections that every recipe has: photographs, stages, optimiser, loop, licences.
 
 Every default names where it comes from; "measured" means the results under `benchmarks/`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from impasto.data.stream import StreamSettings
 from impasto.losses.style_objective import NonNegative, Positive
+from impasto.networks.architecture import Architecture
 from impasto.zoo.card import Licences, Line
 
 Count = Annotated[int, Field(ge=1)]
@@ -16,26 +19,22 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[Line, Field(coerce_numbers_to_str=True)]
 
 NO_MODEL = "none"
-"""The word for a training that starts from weights of chance."""
+"""As `initialise_from`: start from random weights."""
 
 
-def is_model_name(place: Path) -> bool:
-    """Whether a place is a bare word, and so the name of a model in place of its file."""
-    return not place.suffix and not place.is_absolute() and len(place.parts) == 1
-
-
-def _absolute_unless_name(place: Path) -> Path:
-    return place if is_model_name(place) else place.absolute()
-
-
-def _none_for_the_word(place: Any) -> Any:
-    return None if str(place) == NO_MODEL else place
+def is_model_name(path: Path) -> bool:
+    """Whether a path is a bare word, and so a model's name rather than its file."""
+    return not path.suffix and not path.is_absolute() and len(path.parts) == 1
 
 
 # A run may be resumed from another folder than the one it was started in.
 AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
-ModelPlace = Annotated[Path, AfterValidator(_absolute_unless_name)]
-OptionalModelPlace = Annotated[ModelPlace | None, BeforeValidator(_none_for_the_word)]
+ModelPath = Annotated[
+    Path, AfterValidator(lambda path: path if is_model_name(path) else path.absolute())
+]
+OptionalModelPath = Annotated[
+    ModelPath | None, BeforeValidator(lambda path: None if str(path) == NO_MODEL else path)
+]
 
 
 class Section(BaseModel):
@@ -50,10 +49,10 @@ class PhotosSection(Section):
     Attributes:
         path: a folder of photographs, a folder of tar shards or one tar.
         description: what they are, for the model card.
-        resize_ratio: the short side is resized to this many crops before a crop is cut (measured:
-            160 for a crop of 128).
-        synthetic_share: how many pictures in a hundred, over 100, are flat, dark, blurred or
-            gradients; without them the networks make blobs where pictures are flat.
+        resize_ratio: short side of the resized photograph over the side of a crop (measured: 160
+            for a crop of 128).
+        synthetic_share: share of the pictures that are flat, dark, blurred or gradients. Without
+            them the networks make blobs where pictures are flat.
         num_workers: threads that decode.
     """
 
@@ -63,16 +62,25 @@ class PhotosSection(Section):
     synthetic_share: Share = 0.1
     num_workers: Count = 2
 
+    def stream_settings(self, *, seed: int) -> StreamSettings:
+        """Return how these photographs become crops."""
+        return StreamSettings(
+            seed=seed,
+            synthetic_share=self.synthetic_share,
+            resize_ratio=self.resize_ratio,
+            num_workers=self.num_workers,
+        )
+
 
 class Stage(Section):
     """A stretch of training at one crop size.
 
     Attributes:
-        steps: how many.
+        steps: optimiser steps.
         crop_size: height and width of the training pictures.
         batch_size: over all processes together; the paper has 4.
-        learning_rate: the top of a cycle that begins with this stage; without it the stage goes
-            on in the cycle of the ones before.
+        learning_rate: the top of a cycle that begins with this stage; without it the stage
+            continues the cycle of the stages before.
     """
 
     steps: Count
@@ -102,13 +110,14 @@ class OptimizerSection(Section):
 
 
 class LoopSection(Section):
-    """How often the loop does what is not training.
+    """How often the loop logs, saves and draws.
 
     Attributes:
-        log_every_steps: a line in the log.
-        checkpoint_every_steps: also what a loss that explodes is rolled back to.
-        contact_sheet_minutes: between two contact sheets.
-        explosion_factor: a loss this many times its running mean is rolled back.
+        log_every_steps: steps between two lines in the log.
+        checkpoint_every_steps: steps between two checkpoints; an exploded loss is rolled back to
+            the last.
+        contact_sheet_minutes: minutes between two contact sheets.
+        explosion_factor: a loss this many times its running mean has exploded.
     """
 
     log_every_steps: Count = 10
@@ -118,25 +127,35 @@ class LoopSection(Section):
 
 
 class TrainingRecipe(Section):
-    """What is the same in every training.
+    """The recipe of any training; a subclass adds its task's sections.
 
     Attributes:
-        seed: of the weights' start and of the order, crops and flips of the photographs.
+        seed: of the initial weights and of the order, crops and flips of the photographs.
         precision: `auto` takes bf16 where the processor has it.
         device: `auto` takes CUDA where there is any.
-        initialise_from: a model to continue from, by file or name; its architecture is taken too.
-            The word `none` is for none.
-        photos: what to learn on.
+        initialise_from: a model to continue from, by file or name; its architecture replaces the
+            recipe's. The word `none` starts from random weights.
+        photos: the training photographs.
         stages: one after the other.
-        optimizer: by which steps.
-        loop: how often what is not training is done.
-        licences: for the card; what is not said is said to be unclear.
+        optimizer: Adam and its learning rate.
+        loop: how often to log, save and draw.
+        licences: for the card; without them it says that they are not stated.
     """
+
+    PATH_KEYS: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("photos", "path"),
+        ("objective", "loss_network_weights"),
+        ("initialise_from",),
+    )
+    """Keys whose values are paths: relative to a recipe's file, and only names on a card."""
+
+    REQUIRED: ClassVar[Mapping[str, Any]] = {"photos": {"path": Path()}}
+    """The sections without a default, with any value: enough to list the other defaults."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     precision: Literal["auto", "f32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    initialise_from: OptionalModelPlace = None
+    initialise_from: OptionalModelPath = None
     photos: PhotosSection
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = (Stage(steps=2000),)
     optimizer: OptimizerSection = OptimizerSection()
@@ -145,5 +164,9 @@ class TrainingRecipe(Section):
 
     @property
     def num_steps(self) -> int:
-        """All stages together."""
+        """Optimiser steps of all stages."""
         return sum(stage.steps for stage in self.stages)
+
+    def architecture_from(self, started: Architecture) -> Architecture:
+        """Return the architecture to train when the training starts from a model of `started`."""
+        return started

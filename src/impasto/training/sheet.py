@@ -1,4 +1,4 @@
-"""Which photographs a contact sheet shows: the same ones from the first step to the last."""
+"""The photographs of the contact sheets: the same ones from the first step to the last."""
 
 import contextlib
 from dataclasses import replace
@@ -31,7 +31,7 @@ def sheet_photographs(
     Raises:
         DataError: when no photograph is usable.
     """
-    stream = CropStream(source, replace(settings, synthetic_share=0.0, turn=False, prefetch=1))
+    stream = CropStream(source, replace(settings, synthetic_share=0.0, rotate=False, prefetch=1))
     if crop_size < SHEET_SIZE:
         with contextlib.suppress(DataError):
             return _first(stream, source, SHEET_SIZE)

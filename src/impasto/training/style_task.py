@@ -1,76 +1,39 @@
-"""What is trained: a task joins a network, an objective and the pictures to judge it by.
+"""Style transfer as a task: one painting, one network.
 
-The loop (`impasto.training.loop`) knows tasks only by the `Task` protocol.
+Source: Johnson et al. 2016, section 3.1. Departs from the paper in the grid loss and in the
+window of a crop that the loss is computed on.
 """
 
+import hashlib
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
+from impasto.data.paintings import load_painting
 from impasto.errors import PictureFileError
 from impasto.images.contact_sheet import contact_sheet
-from impasto.images.files.io import load_training_rgb
+from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import grid_loss
 from impasto.losses.style_objective import (
-    LossScales,
+    LossNormalisers,
     LossTerms,
     StyleTransferObjective,
     find_preset,
     layers_of,
 )
 from impasto.networks.style_transfer import build_style_network
-from impasto.tensors import Pictures, to_array, to_tensor
-from impasto.training.loss_window import Window, judged_window
+from impasto.system.input_files import read_given_file
+from impasto.tensors import to_array
+from impasto.training.loss_window import LossWindow, loss_window
+from impasto.training.plan import plan_stages
 from impasto.training.recipe import PaintingSection, StyleRecipe
-
-MAX_ASPECT_RATIO = 16
-"""Of a painting: at its short side, a longer one would take gigabytes in the loss network."""
-
-
-class Task(Protocol):
-    """What the loop needs to know of a training."""
-
-    @property
-    def network(self) -> nn.Module:
-        """What is trained."""
-        ...
-
-    @property
-    def objective(self) -> nn.Module:
-        """What judges it, frozen."""
-        ...
-
-    @property
-    def num_probe_batches(self) -> int:
-        """How many batches the probe wants; 0 when nothing is to be probed."""
-        ...
-
-    def probe(self, batches: Sequence[Tensor]) -> LossScales:
-        """Measure the terms' scales on photographs, take them on and return them."""
-        ...
-
-    def take_scales(self, scales: LossScales) -> None:
-        """Take on scales measured before."""
-        ...
-
-    def loss_terms(
-        self, network: nn.Module, photographs: Tensor, *, position: int = 0
-    ) -> LossTerms:
-        """Run `network` (this task's, possibly wrapped) on a batch and judge the result.
-
-        What is random in that depends on the seed and on `position`, the samples consumed by now.
-        """
-        ...
-
-    def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
-        """Show photographs and what the network makes of them, H×W×3 in [0, 1]."""
-        ...
+from impasto.training.sections import Stage
+from impasto.training.task import CardFields, SecondsPerStep
+from impasto.zoo.card import Painting, as_line
 
 
 class StyleTask:
@@ -89,7 +52,8 @@ class StyleTask:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.network = build_style_network(recipe.network)
-        self.painting = load_painting(recipe.painting)
+        self._painting_of_card = _painting_of_card(recipe.painting)
+        self.painting = load_painting(recipe.painting.file, short_side=recipe.painting.short_side)
         preset = find_preset(recipe.objective.preset)
         loss_network = LossNetwork(
             layers_of(preset),
@@ -102,40 +66,25 @@ class StyleTask:
         )
 
     @property
-    def num_probe_batches(self) -> int:
-        """Enough batches of the first stage for the pictures the recipe asks for."""
-        if not self.recipe.is_balanced:
-            return 0
-        return -(-self.recipe.objective.num_probe_pictures // self.recipe.stages[0].batch_size)
-
-    def probe(self, batches: Sequence[Tensor]) -> LossScales:
-        """Measure the terms' scales on photographs, take them on and return them."""
-        windows = [self._window(batch, position) for position, batch in enumerate(batches)]
-        scales = self.objective.measure_scales(
-            batch[:, :, rows, columns]
-            for batch, (rows, columns) in zip(batches, windows, strict=True)
-        )
-        self.take_scales(scales)
-        return scales
-
-    def take_scales(self, scales: LossScales) -> None:
-        """Divide the terms by these from now on."""
-        self.objective.scales = scales
+    def normalisation(self) -> "StyleNormalisation | None":
+        """How to normalise the terms; None where the recipe's weights apply as they are."""
+        return StyleNormalisation(self) if self.recipe.is_balanced else None
 
     def loss_terms(
         self, network: nn.Module, photographs: Tensor, *, position: int = 0
     ) -> LossTerms:
-        """Run `network` on N×3×H×W photographs and judge a window of the result against them."""
+        """Return the loss of `network` on N×3×H×W photographs, in a window of each crop."""
         stylized = network(photographs)
-        rows, columns = self._window(photographs, position)
+        rows, columns = self.window(photographs, position)
         terms: LossTerms = self.objective(
             stylized[:, :, rows, columns], photographs[:, :, rows, columns]
         )
         weight = self.recipe.objective.grid_weight
         return terms.plus("grid", grid_loss(stylized), weight=weight) if weight else terms
 
-    def _window(self, pictures: Tensor, position: int) -> Window:
-        return judged_window(
+    def window(self, pictures: Tensor, position: int) -> LossWindow:
+        """Return the rows and columns of N×3×H×W crops that the loss is computed on."""
+        return loss_window(
             *pictures.shape[2:],
             margin=self.recipe.objective.window_margin,
             seed=self.recipe.seed,
@@ -143,7 +92,7 @@ class StyleTask:
         )
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
-        """Show the painting, photographs and what the network makes of them, in two rows."""
+        """Return the photographs above their stylized pictures, both beside the painting."""
         training = self.network.training
         self.network.eval()
         with torch.no_grad():
@@ -158,20 +107,66 @@ class StyleTask:
             cell_size=256,
         )
 
+    def plan(
+        self, minutes: float, seconds_per_step: SecondsPerStep, num_processes: int, /
+    ) -> list[Stage]:
+        """Return the stages that fill the given minutes on this machine.
 
-def load_painting(section: PaintingSection) -> Pictures:
-    """Return a painting as 1×3×H×W in [0, 1], its short side as the recipe asks.
-
-    Raises:
-        PictureFileError: when the file cannot be read as a picture, or is a mere strip.
-    """
-    image = load_training_rgb(section.file)
-    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
-        raise PictureFileError(
-            f"the painting {section.file} is {image.width}×{image.height} pixels; expected sides "
-            f"of at most 1 to {MAX_ASPECT_RATIO}: cut a part out of it"
+        Raises:
+            RecipeError: when the time is too short.
+        """
+        return plan_stages(
+            minutes,
+            seconds_per_step,
+            batch_size=self.recipe.stages[0].batch_size,
+            num_processes=num_processes,
+            started=self.recipe.initialise_from is not None,
         )
-    factor = section.short_side / min(image.size)
-    size = (round(image.width * factor), round(image.height * factor))
-    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), dtype=np.float32)
-    return to_tensor(pixels / np.float32(255))
+
+    def card_fields(self) -> CardFields:
+        """Return the painting and its title."""
+        return CardFields(title=self.recipe.painting.title, painting=self._painting_of_card)
+
+
+class StyleNormalisation:
+    """Normalisers of the style objective, measured in the windows that the loss sees."""
+
+    def __init__(self, task: StyleTask) -> None:
+        """Measure and set those of `task`."""
+        self._task = task
+
+    @property
+    def num_batches(self) -> int:
+        """Enough batches of the first stage for the pictures that the recipe asks for."""
+        recipe = self._task.recipe
+        return -(-recipe.objective.num_probe_pictures // recipe.stages[0].batch_size)
+
+    def measure(self, batches: Sequence[Tensor]) -> LossNormalisers:
+        """Return how large each term is on photographs; the objective stays as it is."""
+        windows = [self._task.window(batch, position) for position, batch in enumerate(batches)]
+        return self._task.objective.measure_normalisers(
+            batch[:, :, rows, columns]
+            for batch, (rows, columns) in zip(batches, windows, strict=True)
+        )
+
+    def apply(self, normalisers: LossNormalisers) -> None:
+        """Divide the terms by these from now on."""
+        self._task.objective.normalisers = normalisers
+
+
+def _painting_of_card(section: PaintingSection) -> Painting:
+    """Return what the card says of the painting; its file may be gone after the last step."""
+    try:
+        data = read_given_file(section.file, max_bytes=MAX_PICTURE_BYTES)
+    except OSError as error:
+        raise PictureFileError(
+            f"cannot read the painting {section.file}: {error.strerror}; expected a picture file"
+        ) from error
+    return Painting(
+        title=section.title or as_line(section.file.stem),
+        artist=section.artist or None,
+        year=section.year or None,
+        source=section.source or None,
+        sha256=hashlib.sha256(data).hexdigest(),
+        short_side=section.short_side,
+    )

@@ -3,10 +3,12 @@
 Every default names where it comes from; "measured" means the results under `benchmarks/`.
 """
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from impasto.data.stream import StreamSettings
 from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import NonNegative
 from impasto.losses.super_resolution_objective import (
@@ -16,6 +18,7 @@ from impasto.losses.super_resolution_objective import (
 )
 from impasto.networks.architecture import (
     NUM_ENLARGEMENT_CHANNELS,
+    Architecture,
     PaperSuperResolutionArchitecture,
     SubpixelArchitecture,
     SuperResolutionArchitecture,
@@ -38,17 +41,21 @@ class HighResolutionSection(PhotosSection):
     Attributes:
         resize_ratio: None cuts patches at the photographs' own resolution; a number scales the
             short side to that many patches first, which takes away noise and JPEG blocks.
-        synthetic_share: of made pictures; they teach nothing about detail.
-        turn: turn every patch by a random number of quarters.
+        synthetic_share: share of synthetic pictures; they teach nothing about detail.
+        turn: rotate every patch by a random multiple of 90 degrees.
     """
 
     resize_ratio: Annotated[float, Field(ge=1, le=8)] | None = None  # type: ignore[assignment]
     synthetic_share: Share = 0.0
     turn: bool = True
 
+    def stream_settings(self, *, seed: int) -> StreamSettings:
+        """Return how these photographs become patches."""
+        return replace(super().stream_settings(seed=seed), rotate=self.turn)
+
 
 class SuperResolutionObjectiveSection(Section):
-    """What is minimised.
+    """The objective.
 
     Attributes:
         loss: `l1` and `pixel` compare pixels, `feature` is the paper's, `mix` joins L1 and several
@@ -58,8 +65,8 @@ class SuperResolutionObjectiveSection(Section):
         grid_weight: of the grid loss, in place of the preset's.
         spectrum_weight: of the distance of local power spectra, in place of the preset's.
         grid_spectrum_weight: of that of the power at a grid's frequencies, likewise.
-        window_margin: how many pixels less than a patch are judged, in a window whose place
-            changes, in place of the preset's.
+        window_margin: pixels by which the window that the loss sees is smaller than a patch, in
+            place of the preset's.
         loss_network_weights: another VGG-16 file in place of the shipped one.
     """
 
@@ -85,8 +92,8 @@ class SuperResolutionObjectiveSection(Section):
 
     @property
     def preset(self) -> SuperResolutionPreset:
-        """The loss with what is given in place of its own."""
-        given = {
+        """The loss's preset with this section's weights in place of its own."""
+        own = {
             "feature_weight": self.feature_weight,
             "layer_weights": self.layer_weights,
             "grid_weight": self.grid_weight,
@@ -94,7 +101,7 @@ class SuperResolutionObjectiveSection(Section):
             "grid_spectrum_weight": self.grid_spectrum_weight,
             "window_margin": self.window_margin,
         }
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes = {name: value for name, value in own.items() if value is not None}
         return SUPER_RESOLUTION_PRESETS[self.loss].model_copy(update=changes)
 
 
@@ -102,15 +109,15 @@ class SuperResolutionRecipe(TrainingRecipe):
     """A super-resolution training.
 
     Attributes:
-        task: what is trained.
+        task: always super-resolution.
         title: for the model card.
         photos: the truth.
-        degradation: how the low resolution is made of it: `bicubic` as in the benchmarks, or
+        degradation: how the low resolution is computed from it: `bicubic` as in the benchmarks, or
             `blur-bicubic` as in the paper.
-        network: what learns; its scale is the training's.
+        network: the architecture to train; its scale is the training's.
         start: of the paper's network: `random` as in the paper, or `enlargement`, with weights that
             enlarge linearly and batch norm's statistics held.
-        objective: by which measure.
+        objective: the loss.
         stages: `crop_size` is the side of a high-resolution patch; 16 patches of 128 at a time
             (measured).
         optimizer: by which steps; the paper's rate of 1e-3, as the top of a cycle.
@@ -157,3 +164,10 @@ class SuperResolutionRecipe(TrainingRecipe):
                 f"by {scale}; given: {sizes}"
             )
         return self
+
+    def architecture_from(self, started: Architecture) -> Architecture:
+        """Return the started model's architecture at this recipe's scale.
+
+        Only the layers that enlarge depend on the scale; the others serve every one.
+        """
+        return started.model_copy(update={"scale": self.network.scale})

@@ -1,11 +1,10 @@
-"""Super-resolution as a task: degrade the truth, enlarge it again, judge the result.
+"""Super-resolution as a task: degrade the truth, upscale it, compare the two.
 
 The low resolution is made on the device, batch by batch, by the matrices of
 `impasto.images.degradation`: one definition for training and evaluation.
 """
 
 import functools
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,10 +15,10 @@ from torch import Tensor, nn
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.degradation import degradation_matrix
 from impasto.images.degradation_kind import Degradation
-from impasto.losses.style_objective import LossScales, LossTerms
+from impasto.losses.style_objective import LossTerms
 from impasto.losses.super_resolution_objective import (
     SuperResolutionObjective,
-    super_resolution_objective,
+    build_super_resolution_objective,
 )
 from impasto.networks.super_resolution import (
     BicubicEnlargement,
@@ -27,8 +26,11 @@ from impasto.networks.super_resolution import (
     build_super_resolution_network,
 )
 from impasto.tensors import Pictures, to_array
-from impasto.training.loss_window import judged_window
+from impasto.training.loss_window import loss_window
+from impasto.training.plan import plan_patches
+from impasto.training.sections import Stage
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
+from impasto.training.task import CardFields, SecondsPerStep
 
 
 class SuperResolutionTask:
@@ -50,31 +52,23 @@ class SuperResolutionTask:
         if recipe.start == "enlargement":
             assert isinstance(self.network, PaperSuperResolutionNetwork)
             self.network.start_as_enlargement()
-        self.objective = super_resolution_objective(
+        self.objective = build_super_resolution_objective(
             recipe.objective.preset,
             scale=self.scale,
             weights=recipe.objective.loss_network_weights,
         ).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
-    def num_probe_batches(self) -> int:
-        """None: the terms need no scales."""
-        return 0
-
-    def probe(self, batches: Sequence[Tensor]) -> LossScales:
-        """Nothing is measured."""
-        raise NotImplementedError("a super-resolution training has no probe")
-
-    def take_scales(self, scales: LossScales) -> None:
-        """Nothing is divided by scales."""
-        raise NotImplementedError("a super-resolution training has no scales")
+    def normalisation(self) -> None:
+        """None: the weights apply to the terms themselves."""
+        return None
 
     def loss_terms(
         self, network: nn.Module, photographs: Tensor, *, position: int = 0
     ) -> LossTerms:
-        """Degrade N×3×H×W photographs, enlarge them again, and judge a window of the result."""
+        """Return the loss of `network` on N×3×H×W photographs, degraded, in a window of each."""
         enlarged = network(self._degraded(photographs))
-        rows, columns = judged_window(
+        rows, columns = loss_window(
             *photographs.shape[2:],
             margin=self.recipe.objective.preset.window_margin,
             seed=self.recipe.seed,
@@ -86,7 +80,7 @@ class SuperResolutionTask:
         return terms
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
-        """Show what is given, enlarged by bicubic, enlarged by the network, and the truth."""
+        """Return four rows: low resolution, bicubic, the network's output, and the truth."""
         training = self.network.training
         self.network.eval()
         with torch.no_grad():
@@ -98,7 +92,23 @@ class SuperResolutionTask:
         size = photographs.shape[3]
         return contact_sheet([[to_array(p) for p in row] for row in rows], cell_size=size)
 
+    def plan(
+        self, minutes: float, seconds_per_step: SecondsPerStep, _num_processes: int, /
+    ) -> list[Stage]:
+        """Return the first stage with the steps that fill the given minutes on this machine.
+
+        Raises:
+            RecipeError: when the time is too short.
+        """
+        return plan_patches(minutes, seconds_per_step, stage=self.recipe.stages[0])
+
+    def card_fields(self) -> CardFields:
+        """Return title, scale and degradation."""
+        recipe = self.recipe
+        return CardFields(recipe.title, scale=self.scale, degradation=recipe.degradation)
+
     def _degraded(self, photographs: Tensor) -> Tensor:
+        # Rounding to bf16 would move values by whole levels of 8 bits.
         with torch.autocast(photographs.device.type, enabled=False):
             return degrade_batch(
                 photographs, scale=self.scale, degradation=self.recipe.degradation

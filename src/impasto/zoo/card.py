@@ -115,6 +115,18 @@ class ImportRecord(_CardPart):
     sha256: Sha256
 
 
+class OwnLoopRecord(_CardPart):
+    """That a model was trained in a loop of its maker's own: all that is known.
+
+    Attributes:
+        notes: how it was trained, in the maker's words; empty where nothing is stated.
+        versions: package name to version, when the file was written.
+    """
+
+    notes: Line = ""
+    versions: dict[Line, Line] = {}
+
+
 class Licences(_CardPart):
     """The licence of each part of a model, and whether commercial use is clear.
 
@@ -180,6 +192,8 @@ class ModelCard(_CardPart):
         painting: the style target; none for super-resolution.
         training: how Impasto trained it; none for an imported model.
         imported: the origin of an imported model; none for one that Impasto trained.
+        own_loop: how a model was trained in its maker's own loop; none for any other, and then not
+            written, so that older cards stay as they are.
         licences: of its parts.
         scores: named results of an evaluation, each with its protocol.
         quantization: how it was quantized to int8; none for an f32 model.
@@ -197,6 +211,7 @@ class ModelCard(_CardPart):
     painting: Painting | None = None
     training: TrainingRecord | None = None
     imported: ImportRecord | None = None
+    own_loop: OwnLoopRecord | None = None
     licences: Licences
     scores: dict[str, Any] = {}
     quantization: QuantizationRecord | None = None
@@ -212,14 +227,14 @@ class ModelCard(_CardPart):
         return self
 
     @model_validator(mode="after")
-    def _is_trained_or_imported(self) -> Self:
-        if (self.training is None) == (self.imported is None):
+    def _has_one_origin(self) -> Self:
+        if [self.training, self.imported, self.own_loop].count(None) != 2:
             raise ValueError("a card says either how its model was trained or where it came from")
         return self
 
     def to_json(self) -> str:
         """The card as one line of JSON, which `from_json` reads back to an equal card."""
-        return self.model_dump_json()
+        return self.model_dump_json(exclude={"own_loop"} if self.own_loop is None else None)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -133,7 +133,9 @@ class TiledPredictor:
             padded_size(architecture, source.width),
             tile_height=max(tile_height, architecture.minimum_size),
             tile_width=max(tile_width, architecture.minimum_size),
-            halo=STAGE_RECEPTIVE_RADIUS if self._backend.num_norms else architecture.reach,
+            halo=STAGE_RECEPTIVE_RADIUS
+            if self._backend.num_norms
+            else architecture.receptive_radius,
             stride=architecture.stride,
         )
 

@@ -43,7 +43,7 @@ def test_a_network_looks_no_further_than_it_says(architecture):
     last = getattr(network, "to_rgb", network)  # before the tanh, which would flatten gradients
     made = []
     last.register_forward_hook(lambda _module, _given, output: made.append(output))
-    width = 2 * architecture.reach + 40
+    width = 2 * architecture.receptive_radius + 40
     picture = torch.full((1, 3, 48, width // 4 * 4), 0.5).double().requires_grad_()
     network(picture)
     scale = getattr(architecture, "scale", 1)
@@ -53,5 +53,5 @@ def test_a_network_looks_no_further_than_it_says(architecture):
                 made[0][0, :, 24 * scale, column * scale + part].sum(), picture, retain_graph=True
             )
             seen = gradient[0].abs().sum(dim=(0, 1)).nonzero().flatten() - column
-            assert seen.abs().max() <= architecture.reach
-            assert seen.abs().max() > architecture.reach - 8
+            assert seen.abs().max() <= architecture.receptive_radius
+            assert seen.abs().max() > architecture.receptive_radius - 8

@@ -1,0 +1,102 @@
+"""What the training loop asks of a task, as protocols.
+
+A task joins a network, an objective and the pictures that show how far the training has come.
+`style_task` and `super_resolution_task` are the two; the loop, the plan and the card know them
+by what is here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from impasto.images.degradation_kind import Degradation
+from impasto.losses.style_objective import LossNormalisers, LossTerms
+from impasto.training.sections import Stage
+from impasto.zoo.card import Painting
+
+SecondsPerStep = Callable[[int], float]
+"""Crop size in pixels to the seconds that a training step takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFields:
+    """What only the task can say on a model's card.
+
+    Attributes:
+        title: for people; empty where the recipe gives none.
+        scale: output size over input size.
+        painting: the style learned; None for super-resolution.
+        degradation: how the low resolution is made; None for style transfer.
+    """
+
+    title: str
+    scale: int = 1
+    painting: Painting | None = None
+    degradation: Degradation | None = None
+
+
+class Normalisation(Protocol):
+    """How the terms of an objective become comparable: each is divided by its normaliser."""
+
+    @property
+    def num_batches(self) -> int:
+        """Batches of photographs to measure on, at least 1."""
+        ...
+
+    def measure(self, batches: Sequence[Tensor]) -> LossNormalisers:
+        """Return the normalisers, measured on photographs; the objective stays as it is."""
+        ...
+
+    def apply(self, normalisers: LossNormalisers) -> None:
+        """Divide the terms by these from now on."""
+        ...
+
+
+class TrainingTask(Protocol):
+    """A network, an objective, and what differs between kinds of training."""
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is trained."""
+        ...
+
+    @property
+    def objective(self) -> nn.Module:
+        """What is minimised; its parameters are frozen."""
+        ...
+
+    @property
+    def normalisation(self) -> Normalisation | None:
+        """How to normalise the terms; None where the weights apply to the terms themselves."""
+        ...
+
+    def loss_terms(
+        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+    ) -> LossTerms:
+        """Return the loss of `network` (this task's, possibly wrapped) on a batch.
+
+        What is random in it depends on the seed and on `position`, the samples consumed by now.
+        """
+        ...
+
+    def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
+        """Return a picture of photographs and the network's output, H×W×3 in [0, 1]."""
+        ...
+
+    def plan(
+        self, minutes: float, seconds_per_step: SecondsPerStep, num_processes: int, /
+    ) -> list[Stage]:
+        """Return the stages that fill the given minutes on this machine.
+
+        Raises:
+            RecipeError: when the time is too short.
+        """
+        ...
+
+    def card_fields(self) -> CardFields:
+        """Return what only this task can say on the model's card."""
+        ...
