@@ -20,7 +20,7 @@ PHOTOGRAPHS = {
     "china": (
         "china.jpg",
         "[danielbuechele](https://www.flickr.com/photos/danielbuechele/6061409035/), "
-        "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/), repainted here",
+        "[CC BY 2.0](https://creativecommons.org/licenses/by/2.0/), stylized here",
     ),
     "rocket": ("rocket.jpg", "SpaceX, public domain"),
 }
@@ -51,7 +51,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _draw(entry: ModelEntry, folder: Path) -> None:
-    """Repaint the photographs that have not been since the model was made."""
+    """Stylize the photographs that have not been since the model was made."""
     stylizer = None
     for name, (file, _) in PHOTOGRAPHS.items():
         target = folder / f"{entry.name}_{name}.jpg"
@@ -84,7 +84,7 @@ def _page(name: str, card: ModelCard, file: Path) -> str:
     }
     rows = "\n".join(f"| {label} | {text} |" for label, text in facts.items())
     pictures = "\n\n".join(
-        f"![{photograph}, repainted]({name}_{photograph}.jpg)\n\n*Photograph: {credit}.*"
+        f"![{photograph}, stylized]({name}_{photograph}.jpg)\n\n*Photograph: {credit}.*"
         for photograph, (_, credit) in PHOTOGRAPHS.items()
     )
     return f"""# {card.title}

@@ -62,5 +62,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the names that are loaded and those that are loaded on first use."""
-    return sorted({*globals(), *__all__})
+    """Return the public names, loaded or not, and Python's own."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

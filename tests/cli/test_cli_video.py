@@ -52,8 +52,8 @@ def test_json_says_what_was_made_of_a_film(negative, film, tmp_path):
     assert made.pop("seconds") > 0
     note = "webm cannot hold aac: the sound was encoded anew as libopus"
     assert made == {
-        "clip": str(film),
-        "film": str(tmp_path / "out.webm"),
+        "video": str(film),
+        "output": str(tmp_path / "out.webm"),
         "width": 64,
         "height": 48,
         "frames": 12,

@@ -17,7 +17,7 @@ def objective_of(card: ModelCard) -> ObjectiveSettings:
     """
     if card.training is None:
         raise ModelFileError(
-            f"{card.name} was trained by another program; its card holds no objective"
+            f"{card.name} was not trained by 'impasto train'; its card holds no objective"
         )
     try:
         recipe = StyleRecipe.model_validate(

@@ -42,8 +42,8 @@ def run_video(
     for note in summary.notes:
         print_note(f"{job.source}: {note}")
     return {
-        "clip": job.source,
-        "film": job.output,
+        "video": job.source,
+        "output": job.output,
         "width": summary.width,
         "height": summary.height,
         "frames": summary.num_frames,

@@ -1,1 +1,1 @@
-"""Films in files and cameras, frame by frame; the only room that imports PyAV."""
+"""Videos in files, and cameras, frame by frame; the only room that imports PyAV."""
