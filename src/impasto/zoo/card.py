@@ -13,8 +13,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import from_json
@@ -234,7 +236,15 @@ class ModelCard(_CardPart):
 
     def to_json(self) -> str:
         """The card as one line of JSON, which `from_json` reads back to an equal card."""
-        return self.model_dump_json(exclude={"own_loop"} if self.own_loop is None else None)
+        return self.model_dump_json()
+
+    @model_serializer(mode="wrap")
+    def _without_own_loop(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The fields; `own_loop` only where it is set, so that older cards stay as they are."""
+        fields: dict[str, Any] = dump(self)
+        if self.own_loop is None:
+            fields.pop("own_loop", None)
+        return fields
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
