@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -172,33 +172,23 @@ class Manifest:
     def _read(self, name: str) -> None:
         file = self._output.inside(name)
         try:
-            for row in _rows_of(file.read(max_bytes=MAX_MANIFEST_BYTES)):
-                self.rows[row.source] = row
+            lines = file.read(max_bytes=MAX_MANIFEST_BYTES).splitlines()
+            rows = [ManifestRow(**parse_json(line)) for line in lines]
         except (OSError, ValueError, TypeError):
             raise self._damaged(file.name) from None
+        for row in rows:
+            texts, numbers = (row.source, row.target, row.worker), (row.num_bytes, row.seconds)
+            may_lack = (text for text in (row.sha256, row.error) if text is not None)
+            if not all(isinstance(text, str) for text in (*texts, *may_lack)):
+                raise self._damaged(file.name)
+            if not all(isinstance(number, int | float) for number in numbers):
+                raise self._damaged(file.name)
+            self.rows[row.source] = row
 
     def _damaged(self, name: str) -> BatchError:
         return BatchError(
             f"{name} is no manifest of ours, or damaged; choose another output, or --overwrite"
         )
-
-
-def _rows_of(data: bytes) -> Iterator[ManifestRow]:
-    """The rows of a manifest.
-
-    Raises:
-        ValueError: a line that is no row, or has a value of another kind.
-        TypeError: likewise.
-    """
-    for line in data.splitlines():
-        row = ManifestRow(**parse_json(line))
-        texts, numbers = (row.source, row.target, row.worker), (row.num_bytes, row.seconds)
-        may_lack = (text for text in (row.sha256, row.error) if text is not None)
-        if not all(isinstance(text, str) for text in (*texts, *may_lack)):
-            raise ValueError("a text is none")
-        if not all(isinstance(number, int | float) for number in numbers):
-            raise ValueError("a number is none")
-        yield row
 
 
 def _lines(rows: Iterable[ManifestRow]) -> bytes:

@@ -123,7 +123,17 @@ def list_items(
         items = _items_of_list(source, picture_format)
     if not items:
         raise BatchError(f"there are no pictures in {source.name}; give a folder or list with some")
-    _check_clashes(items)
+    # Before any work: else one result would replace the other, by chance of the workers.
+    sources: dict[str, str] = {}
+    for item in items:
+        if item.error is not None:
+            continue
+        other = sources.setdefault(item.target, item.source)
+        if other != item.source:
+            raise BatchError(
+                f"{other} and {item.source} would both become {item.target}; rename one of them, "
+                f"or leave --format out"
+            )
     return items
 
 
@@ -269,19 +279,6 @@ def _target(name: str, picture_format: str | None) -> str:
 def _portable(name: str) -> str:
     """The nearest name, folders included, that this system allows."""
     return "/".join(map(portable_name, name.split("/")))
-
-
-def _check_clashes(items: list[Item]) -> None:
-    sources: dict[str, str] = {}
-    for item in items:
-        if item.error is not None:
-            continue
-        other = sources.setdefault(item.target, item.source)
-        if other != item.source:
-            raise BatchError(
-                f"{other} and {item.source} would both become {item.target}; rename one of them, "
-                f"or leave --format out"
-            )
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

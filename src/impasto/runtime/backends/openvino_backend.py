@@ -172,7 +172,13 @@ class OpenVinoBackend:
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         """The model compiled for a shape, read from the disk if it is stored there."""
-        key = self._cache_key(shape)
+        # Everything that compiled code depends on: a home folder may serve several processors.
+        processor = [
+            self._core.get_property("CPU", name)
+            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+        ]
+        versions = (_import_openvino().__version__, REWRITING_VERSION)
+        key = cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
         if (stored := self._compiled.read(key)) is not None:
             with contextlib.suppress(Exception):  # stored by another build of OpenVINO
                 return self._core.import_model(io.BytesIO(stored), "CPU", self._settings)
@@ -196,15 +202,6 @@ class OpenVinoBackend:
             except Exception as error:  # OpenVINO raises RuntimeError and several of its own
                 raise refusal("read the model", error) from None
         return self._read_model
-
-    def _cache_key(self, shape: tuple[int, ...]) -> str:
-        """The key of everything that compiled code depends on."""
-        processor = [
-            self._core.get_property("CPU", name)
-            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
-        ]
-        versions = (_import_openvino().__version__, REWRITING_VERSION)
-        return cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
 
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Drop the shapes used longest ago until the new one fits."""

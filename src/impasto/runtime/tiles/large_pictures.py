@@ -206,7 +206,16 @@ class _Filled:
     def __init__(self, windows: PictureWindows) -> None:
         self._windows = windows
         self.height, self.width = windows.height, windows.width
-        self._mean = mean_visible_colour(_bands(windows)) if windows.has_alpha else None
+        self._mean: NDArray[np.float32] | None = None
+        if windows.has_alpha:
+            # Before any tile: with means of their own, neighbouring tiles would have other fills.
+            bands = (
+                windows.channels(
+                    slice(top, min(top + _ROWS_AT_ONCE, windows.height)), slice(0, windows.width)
+                )
+                for top in range(0, windows.height, _ROWS_AT_ONCE)
+            )
+            self._mean = mean_visible_colour((band[..., :3], band[..., 3:]) for band in bands)
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """The colours h×w×3 of a part."""
@@ -235,11 +244,3 @@ def _with_alpha(
         rows=slice(part.rows.start - top, part.rows.stop - top),
         columns=slice(part.columns.start - left, part.columns.stop - left),
     )
-
-
-def _bands(windows: PictureWindows) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Colours and alpha of the whole picture, some rows at a time."""
-    for top in range(0, windows.height, _ROWS_AT_ONCE):
-        rows = slice(top, min(top + _ROWS_AT_ONCE, windows.height))
-        channels = windows.channels(rows, slice(0, windows.width))
-        yield channels[..., :3], channels[..., 3:]

