@@ -77,6 +77,7 @@ def running_ray(workers: Workers) -> Iterator[int]:
     Raises:
         BatchError: it cannot be started or found, or ends before its time.
     """
+    # No report over the network, unless the user has asked for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if workers.address == LOCAL:
         os.environ.setdefault(_REACHED_BY_OTHERS, "0")
@@ -86,6 +87,7 @@ def running_ray(workers: Workers) -> Iterator[int]:
     import ray.exceptions
 
     stopped = (ray.exceptions.RayError, ray.data.exceptions.SystemException)
+    # A Ray that the caller has started serves others too: it is not ended here.
     is_ours = not ray.is_initialized()
     try:
         if is_ours:

@@ -105,6 +105,7 @@ class Manifest:
             verify: read the files and compare checksums; else their sizes must agree.
         """
         rows = [row for row in self.rows.values() if row.error is None and row.target in sizes]
+        # A part of a Parquet holds many pictures: its size says nothing of one of them.
         if not self._holds_parts:
             rows = [row for row in rows if sizes[row.target] == row.num_bytes]
         if verify:
@@ -121,7 +122,7 @@ class Manifest:
 
     def flush(self) -> None:
         """Write the rows that are not written yet, as a part."""
-        self._written = time.monotonic()
+        self._written = time.monotonic()  # a clock that nobody sets back
         if not self._waiting:
             return
         number = int(self._parts[-1].removeprefix(self._part_stem)[:8]) + 1 if self._parts else 1
@@ -132,6 +133,7 @@ class Manifest:
 
     def finish(self) -> None:
         """Write all rows as one file, and delete the parts."""
+        # In this order: a stop in between leaves rows twice, which is harmless, and loses none.
         self._output.inside(self.name).write(_lines(self.rows.values()))
         for name in self._parts:
             self._output.inside(name).delete()
@@ -196,4 +198,5 @@ def _lines(rows: Iterable[ManifestRow]) -> bytes:
 
 
 def _json(content: dict[str, Any]) -> bytes:
+    # Names that are no text have lone surrogates, which UTF-8 cannot encode.
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")

@@ -76,6 +76,7 @@ class StoragePath:
 
     def inside(self, name: str) -> "StoragePath":
         """The path of that name below this folder."""
+        # The query of a URL (region, endpoint) stays at its end.
         head, mark, query = (self.name, "", "") if self.is_local else self.name.partition("?")
         whole = f"{head.rstrip('/')}/{name}{mark}{query}"
         return StoragePath(whole, self.filesystem, f"{self.path.rstrip('/')}/{name}")
@@ -254,6 +255,7 @@ def as_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+# A list may have a million URLs in one bucket: its filesystem is opened once.
 @functools.lru_cache(maxsize=64)
 def _filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     """The filesystem of a URL, and the path of the URL's root in it."""

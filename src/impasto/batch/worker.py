@@ -192,12 +192,14 @@ class Worker:
     def _write_part(self, works: list["_Work"]) -> list[ManifestRow]:
         """Write the pictures as a part of a Parquet, named after their sources."""
         good = [work for work in works if work.error is None]
+        # The same pictures give the same name: a task done again replaces its part.
         key = hashlib.sha256("\n".join(work.source for work in good).encode()).hexdigest()[:24]
         name = f"part-{key}{PARQUET_SUFFIX}"
         if good:
             part = pa.table(
                 {
                     "id": [work.source for work in good],
+                    # Offsets of 32 bits would end a part at 2 GiB.
                     "bytes": pa.array([work.data for work in good], pa.large_binary()),
                     "width": [work.width for work in good],
                     "height": [work.height for work in good],

@@ -41,7 +41,7 @@ def as_picture(photo: InputPicture, *, longer_side: int | None = None) -> Pictur
         picture = picture_from_pil(photo, longer_side=longer_side)
         if longer_side is None:
             return picture
-        # A JPEG's draft is only near to the size asked for: exact is what its header leads to.
+        # A JPEG's draft comes only near the size asked for; the exact one follows from its header.
         header = header_of(photo)
         width, height = fit_longer_side(header.width, header.height, longer_side)
         return resize_picture(picture, width=width, height=height)
@@ -93,6 +93,7 @@ def mean_visible_colour(
     Args:
         parts: colours h×w×3 and alpha h×w×1 of each.
     """
+    # In float64: float32 sums over millions of pixels lose digits.
     weighted, visible = np.zeros(3), 0.0
     for rgb, alpha in parts:
         weighted += (rgb * alpha).sum(axis=(0, 1), dtype=np.float64)

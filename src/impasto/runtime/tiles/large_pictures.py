@@ -179,6 +179,7 @@ def _write_part(
 ) -> None:
     rgb = part.rgb
     if finish is not None:
+        # From the file: what the network got is filled where transparent, and has grain.
         photograph = windows.channels(part.rows, part.columns)[..., :3]
         rgb = finish(rgb, np.ascontiguousarray(photograph))
     channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
@@ -191,6 +192,7 @@ def _write_part(
 @contextmanager
 def _folder_beside(output: Path) -> Iterator[Path]:
     """A hidden folder beside the output, removed at the end."""
+    # Not the system's folder for temporary files: it often lies in memory, which is short here.
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(work_folder(output.parent))

@@ -158,7 +158,9 @@ class VideoReader:
             raise VideoFileError(
                 f"{self.name} is encoded in a way that cannot be read; convert it to MP4 first"
             )
+        # Several frames at once: PyAV's own choice, slices, gains nothing with one slice a frame.
         streams[0].thread_type = "AUTO"
+        # A header may claim any size, and a decoder takes memory for it before a pixel is there.
         streams[0].codec_context.options["max_pixels"] = str(MAX_PIXELS)
         return streams[0]
 
@@ -168,7 +170,7 @@ class VideoReader:
         num_listed = len(self._stream.index_entries) if has_list else 0
         try:
             for packet in Clock(self._container).demux([self._stream]):
-                self._num_packets += packet.size > 0
+                self._num_packets += packet.size > 0  # an empty one flushes the decoder
                 yield from self._frames_in(packet)
         except av.FFmpegError as error:
             raise VideoFileError(
@@ -184,6 +186,7 @@ class VideoReader:
         try:
             if self._decoder is None:
                 return list(packet.decode())
+            # The container's empty packet is for its own decoder; this one is flushed by None.
             frames: list[VideoFrame] = self._decoder.decode(packet if packet.size else None)
             return frames
         except av.error.EOFError:
@@ -197,6 +200,7 @@ def _facts_of(
     container: InputContainer, stream: VideoStream, frame: VideoFrame, orientation: Orientation
 ) -> VideoFacts:
     width, height = frame.width, frame.height
+    # 0 stands for an unknown aspect.
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     if not _ASPECTS[0] <= aspect <= _ASPECTS[1]:
         aspect = Fraction(1)
@@ -207,7 +211,7 @@ def _facts_of(
     num_frames = int(stream.frames) or None
     if num_frames is None and container.duration is not None and rate is not None:
         num_frames = max(1, round(container.duration * _SECOND * rate))
-    # `yuvj420p` and its like are FFmpeg's old names of full range, which some decoders still give.
+    # `yuvj420p` and its like are FFmpeg's old names of full range.
     is_full = stream.color_range == _FULL or frame.format.name.startswith("yuvj")
     # R'G'B' is written as limited-range luma and chroma, and needs a matrix for it.
     is_rgb = frame.format.is_rgb

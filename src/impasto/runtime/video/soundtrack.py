@@ -42,6 +42,7 @@ class Soundtrack:
         self._left_out: Counter[str] = Counter()
         self._changes: list[str] = []
         self._source = open_video(source)
+        # Read from the file by itself: a trial uses its packets up.
         samples = first_packets(source)
         for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
@@ -77,7 +78,7 @@ class Soundtrack:
                 continue
             shift = round(start / chapter["time_base"])
             begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
-            if begin <= end:
+            if begin <= end:  # FFmpeg refuses others, and with them the whole file
                 chapters.append({**chapter, "start": begin, "end": end})
         return chapters
 
@@ -119,6 +120,7 @@ class Soundtrack:
             return
         try:
             for packet in Clock(self._source).demux(streams):
+                # Sound is decoded in the order it is heard, so that its times are the same.
                 if packet.dts is None:
                     packet.dts = packet.pts
                 if packet.dts is not None:

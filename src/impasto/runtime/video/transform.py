@@ -262,6 +262,7 @@ def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, h
         partial(map, writer.write),
         num_ahead=NUM_AHEAD,
     )
+    # After an error, too, all threads end before the caller finishes the file they write to.
     with closing(written):
         for num_done in written:
             if task.on_progress is not None:
