@@ -77,6 +77,7 @@ def running_ray(workers: Workers) -> Iterator[int]:
     Raises:
         BatchError: it cannot be started or found, or ends before its time.
     """
+    # No report over the network, unless the user has asked for it.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if workers.address == LOCAL:
         os.environ.setdefault(_REACHED_BY_OTHERS, "0")
@@ -86,12 +87,18 @@ def running_ray(workers: Workers) -> Iterator[int]:
     import ray.exceptions
 
     stopped = (ray.exceptions.RayError, ray.data.exceptions.SystemException)
+    # A Ray that the caller has started serves others too: it is not ended here.
     is_ours = not ray.is_initialized()
     try:
         if is_ours:
             with kept_handlers():  # Ray's own end the process without cleaning up
                 _start(workers)
-        _quieten()
+        # Ray Data's own messages stay in its log files: stderr has our progress.
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        context.max_consecutive_actor_init_deaths = MAX_TASK_RETRIES
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
         num_cores = int(ray.cluster_resources().get("CPU", 0))
         yield workers.num_workers or max(1, num_cores // workers.num_threads)
     except (*stopped, ConnectionError, TimeoutError) as error:
@@ -126,17 +133,6 @@ def _start(workers: Workers) -> None:
                 f"expected {LOCAL}, auto, or the address of a cluster"
             ) from None
         return
-
-
-def _quieten() -> None:
-    """Keep Ray Data's own messages to its log files."""
-    import ray.data
-
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    context.max_consecutive_actor_init_deaths = MAX_TASK_RETRIES
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
 
 
 def _first_line(error: BaseException) -> str:

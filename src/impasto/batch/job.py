@@ -202,11 +202,13 @@ class _Batch:
 
     def skip_done(self, *, overwrite: bool, verify: bool) -> None:
         """Leave out the pictures of earlier calls whose files still exist."""
+        # One listing of all, as each question to an object store is a request.
         sizes = self.output.sizes()
         settings = {**self.settings.recorded(), "model": self.model.sha256}
         self.manifest.begin(settings, sizes, overwrite=overwrite)
         self.done = self.manifest.finished_sources(sizes, verify=verify)
         if not overwrite:
+            # A file that no row names is not ours, and is kept.
             rows = self.manifest.rows.values()
             self.may_replace = frozenset(row.target for row in rows if row.source not in self.done)
         self._delete_stray_parts(sizes)
@@ -233,7 +235,7 @@ class _Batch:
                     num_failed = len(self.failed)
                     num_pictures = self.num_todo + len(self.refused)
                     on_progress(BatchProgress(self.num_done, num_failed, num_pictures, row))
-        finally:
+        finally:  # Ctrl-C too: the next call goes on from these rows
             self.manifest.flush()
 
     def finish(self) -> BatchOutcome:
@@ -248,6 +250,8 @@ class _Batch:
         )
 
     def _rows(self, num_workers: int) -> Iterator[ManifestRow]:
+        # Nobody knows a Parquet's ids before its rows are read: pictures of a lost task would be
+        # missing without a line, so such a task ends the batch.
         if self.columns is not None:
             tasks = _tasks_of(self.row_groups, rows_of_task=1, may_lose=False)
             yield from self._transform(tasks, num_workers)
@@ -282,6 +286,8 @@ class _Batch:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Ray has no other name for max_task_retries yet
+            # A block is a task (batch_size None). Workers start again without limit, since other
+            # pictures wait for them; the limit is on the tries of one task.
             transformed = dataset.map_batches(
                 RayWorker,
                 batch_size=None,

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,6 +105,7 @@ class Manifest:
             verify: read the files and compare checksums; else their sizes must agree.
         """
         rows = [row for row in self.rows.values() if row.error is None and row.target in sizes]
+        # A part of a Parquet holds many pictures: its size says nothing of one of them.
         if not self._holds_parts:
             rows = [row for row in rows if sizes[row.target] == row.num_bytes]
         if verify:
@@ -121,7 +122,7 @@ class Manifest:
 
     def flush(self) -> None:
         """Write the rows that are not written yet, as a part."""
-        self._written = time.monotonic()
+        self._written = time.monotonic()  # a clock that nobody sets back
         if not self._waiting:
             return
         number = int(self._parts[-1].removeprefix(self._part_stem)[:8]) + 1 if self._parts else 1
@@ -132,6 +133,7 @@ class Manifest:
 
     def finish(self) -> None:
         """Write all rows as one file, and delete the parts."""
+        # In this order: a stop in between leaves rows twice, which is harmless, and loses none.
         self._output.inside(self.name).write(_lines(self.rows.values()))
         for name in self._parts:
             self._output.inside(name).delete()
@@ -172,10 +174,18 @@ class Manifest:
     def _read(self, name: str) -> None:
         file = self._output.inside(name)
         try:
-            for row in _rows_of(file.read(max_bytes=MAX_MANIFEST_BYTES)):
-                self.rows[row.source] = row
+            lines = file.read(max_bytes=MAX_MANIFEST_BYTES).splitlines()
+            rows = [ManifestRow(**parse_json(line)) for line in lines]
         except (OSError, ValueError, TypeError):
             raise self._damaged(file.name) from None
+        for row in rows:
+            texts, numbers = (row.source, row.target, row.worker), (row.num_bytes, row.seconds)
+            may_lack = (text for text in (row.sha256, row.error) if text is not None)
+            if not all(isinstance(text, str) for text in (*texts, *may_lack)):
+                raise self._damaged(file.name)
+            if not all(isinstance(number, int | float) for number in numbers):
+                raise self._damaged(file.name)
+            self.rows[row.source] = row
 
     def _damaged(self, name: str) -> BatchError:
         return BatchError(
@@ -183,27 +193,10 @@ class Manifest:
         )
 
 
-def _rows_of(data: bytes) -> Iterator[ManifestRow]:
-    """The rows of a manifest.
-
-    Raises:
-        ValueError: a line that is no row, or has a value of another kind.
-        TypeError: likewise.
-    """
-    for line in data.splitlines():
-        row = ManifestRow(**parse_json(line))
-        texts, numbers = (row.source, row.target, row.worker), (row.num_bytes, row.seconds)
-        may_lack = (text for text in (row.sha256, row.error) if text is not None)
-        if not all(isinstance(text, str) for text in (*texts, *may_lack)):
-            raise ValueError("a text is none")
-        if not all(isinstance(number, int | float) for number in numbers):
-            raise ValueError("a number is none")
-        yield row
-
-
 def _lines(rows: Iterable[ManifestRow]) -> bytes:
     return b"".join(_json(asdict(row)) + b"\n" for row in rows)
 
 
 def _json(content: dict[str, Any]) -> bytes:
+    # Names that are no text have lone surrogates, which UTF-8 cannot encode.
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")

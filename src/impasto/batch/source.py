@@ -123,7 +123,17 @@ def list_items(
         items = _items_of_list(source, picture_format)
     if not items:
         raise BatchError(f"there are no pictures in {source.name}; give a folder or list with some")
-    _check_clashes(items)
+    # Before any work: else one result would replace the other, by chance of the workers.
+    sources: dict[str, str] = {}
+    for item in items:
+        if item.error is not None:
+            continue
+        other = sources.setdefault(item.target, item.source)
+        if other != item.source:
+            raise BatchError(
+                f"{other} and {item.source} would both become {item.target}; rename one of them, "
+                f"or leave --format out"
+            )
     return items
 
 
@@ -133,6 +143,7 @@ def target_of_id(identifier: str, picture_format: str | None) -> str:
     Raises:
         BatchError: the id is no name of a file below the output.
     """
+    # Ids come with the data, perhaps a stranger's: `..` would write outside of the output.
     parts = identifier.split("/")
     if not identifier.isprintable() or not all(parts) or {".", ".."} & set(parts):
         raise BatchError(
@@ -179,7 +190,10 @@ def list_row_groups(source: StoragePath) -> tuple[list[RowGroup], int]:
     files = [source]
     if not source.is_file:
         names = sorted(name for name in source.sizes() if name.endswith(PARQUET_SUFFIX))
+        # Parquet's readers pass over such names too.
         files = [source.inside(name) for name in names if name.rpartition("/")[2][0] not in "_."]
+    # Workers read their row groups themselves: for the footers alone, Ray's own reader starts 32
+    # processes.
     groups, num_rows = [], 0
     for file in files:
         try:
@@ -215,6 +229,7 @@ def _items_of_folder(
 def _items_of_list(source: StoragePath, picture_format: str | None) -> list[Item]:
     """Each line without the blanks around it; one bad line is one item with an error."""
     data = source.read(max_bytes=MAX_LIST_BYTES).removeprefix(_BYTE_ORDER_MARK)
+    # Split as bytes: one line that is no text must not spoil the list.
     lines = (line.strip() for line in data.split(b"\n"))
     entries = dict.fromkeys(line for line in lines if line and not line.startswith(b"#"))
     folder = source.name.rpartition("/")[0] or "."
@@ -240,6 +255,7 @@ def _item_of_line(line: bytes, folder: str, picture_format: str | None) -> Item:
 def _item_of_entry(entry: str, folder: str, picture_format: str | None) -> Item:
     """A relative path keeps its folders; the server or bucket of a URL becomes the first one."""
     if "://" in entry:
+        # Without USER:PASSWORD@, which must not become part of a file's name.
         parts = urlsplit(entry)
         location, name = entry, f"{parts.netloc.rpartition('@')[2]}/{parts.path.lstrip('/')}"
     elif entry.startswith("/"):
@@ -269,19 +285,6 @@ def _target(name: str, picture_format: str | None) -> str:
 def _portable(name: str) -> str:
     """The nearest name, folders included, that this system allows."""
     return "/".join(map(portable_name, name.split("/")))
-
-
-def _check_clashes(items: list[Item]) -> None:
-    sources: dict[str, str] = {}
-    for item in items:
-        if item.error is not None:
-            continue
-        other = sources.setdefault(item.target, item.source)
-        if other != item.source:
-            raise BatchError(
-                f"{other} and {item.source} would both become {item.target}; rename one of them, "
-                f"or leave --format out"
-            )
 
 
 def _holds_bytes(kind: pa.DataType) -> bool:

@@ -76,6 +76,7 @@ class StoragePath:
 
     def inside(self, name: str) -> "StoragePath":
         """The path of that name below this folder."""
+        # The query of a URL (region, endpoint) stays at its end.
         head, mark, query = (self.name, "", "") if self.is_local else self.name.partition("?")
         whole = f"{head.rstrip('/')}/{name}{mark}{query}"
         return StoragePath(whole, self.filesystem, f"{self.path.rstrip('/')}/{name}")
@@ -150,7 +151,18 @@ class StoragePath:
             BatchError: the store cannot be reached.
         """
         if self.is_local:
-            return dict(_local_sizes(self.path))
+            # By the system's calls, as pyarrow cannot read names that are no text.
+            sizes = {}
+            for parent, _, names in os.walk(self.path):
+                for name in names:
+                    path = os.path.join(parent, name)  # noqa: PTH118  (names that pathlib changes)
+                    try:
+                        size = os.stat(path).st_size  # noqa: PTH116
+                    except OSError:  # a link to nothing, or just deleted
+                        continue
+                    if special_kind(path) is None and not os.path.isdir(path):  # noqa: PTH112
+                        sizes[Path(os.path.relpath(path, self.path)).as_posix()] = size
+            return sizes
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         base = self.path.rstrip("/") + "/"
         with self._reached():
@@ -243,45 +255,30 @@ def as_text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _local_sizes(folder: str) -> Iterator[tuple[str, int]]:
-    """Sizes of files by the system's calls: pyarrow cannot read names that are no text."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)  # noqa: PTH118  (names that pathlib changes)
-            try:
-                size = os.stat(path).st_size  # noqa: PTH116
-            except OSError:  # a link to nothing, or just deleted
-                continue
-            if special_kind(path) is None and not os.path.isdir(path):  # noqa: PTH112
-                yield Path(os.path.relpath(path, folder)).as_posix(), size
-
-
+# A list may have a million URLs in one bucket: its filesystem is opened once.
 @functools.lru_cache(maxsize=64)
 def _filesystem(root: str, query: str) -> tuple[fs.FileSystem, str]:
     """The filesystem of a URL, and the path of the URL's root in it."""
     address = f"{root}/" + (f"?{query}" if query else "")
     try:
         filesystem, path = fs.FileSystem.from_uri(address)
+        return filesystem, path.rstrip("/")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
-        filesystem, path = _fsspec_filesystem(root)
+        pass  # not one of pyarrow's
     except OSError as error:
         raise BatchError(f"{root}: cannot be reached ({one_line(error)})") from None
-    return filesystem, path.rstrip("/")
-
-
-def _fsspec_filesystem(root: str) -> tuple[fs.FileSystem, str]:
     import fsspec
 
     try:
-        filesystem, path = fsspec.core.url_to_fs(f"{root}/")
+        of_fsspec, path = fsspec.core.url_to_fs(f"{root}/")
     except (ImportError, ValueError, OSError) as error:
         raise BatchError(
             f"{root}: no such kind of URL is known ({one_line(error)}); expected a path, or an "
             f"address like s3:// or gs://"
         ) from None
-    if isinstance(filesystem, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
+    if isinstance(of_fsspec, fsspec.get_filesystem_class("file")):  # `file://server`, or `x://`
         raise BatchError(
             f"{root}: no such kind of URL is known; expected a path, or an address like s3:// or "
             f"gs://"
         )
-    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), str(path)
+    return fs.PyFileSystem(fs.FSSpecHandler(of_fsspec)), str(path).rstrip("/")

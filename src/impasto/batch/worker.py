@@ -143,7 +143,11 @@ class Worker:
         """Write the results of a table of pictures; return their rows of the manifest."""
         works: Iterator[_Work]
         if self._columns is not None:
-            works = self._works_of_parquet(table, self._columns)
+            works = (
+                self._transformed(source, None, partial(bytes, data))
+                for source, data in _pictures_of_groups(table, self._columns)
+                if source not in self._done
+            )
         else:
             works = (
                 self._transformed(row["source"], row["target"], partial(_read, row["location"]))
@@ -155,13 +159,6 @@ class Worker:
         else:
             rows = [self._write_file(work) for work in works]
         return pa.Table.from_pylist([asdict(row) for row in rows], schema=ROW_SCHEMA)
-
-    def _works_of_parquet(self, table: pa.Table, columns: ParquetColumns) -> Iterator["_Work"]:
-        for row in _rows_of_groups(table, columns):
-            source, value = str(row[columns.id]), row[columns.bytes]
-            if source not in self._done:
-                data = value["bytes"] if isinstance(value, dict) else value
-                yield self._transformed(source, None, partial(bytes, data or b""))
 
     def _transformed(self, source: str, target: str | None, read: Callable[[], bytes]) -> "_Work":
         """A picture read, transformed and encoded; or the error that ended it."""
@@ -195,12 +192,14 @@ class Worker:
     def _write_part(self, works: list["_Work"]) -> list[ManifestRow]:
         """Write the pictures as a part of a Parquet, named after their sources."""
         good = [work for work in works if work.error is None]
+        # The same pictures give the same name: a task done again replaces its part.
         key = hashlib.sha256("\n".join(work.source for work in good).encode()).hexdigest()[:24]
         name = f"part-{key}{PARQUET_SUFFIX}"
         if good:
             part = pa.table(
                 {
                     "id": [work.source for work in good],
+                    # Offsets of 32 bits would end a part at 2 GiB.
                     "bytes": pa.array([work.data for work in good], pa.large_binary()),
                     "width": [work.width for work in good],
                     "height": [work.height for work in good],
@@ -251,8 +250,8 @@ def _read(location: str) -> bytes:
     return storage_path(location).read(max_bytes=MAX_PICTURE_BYTES)
 
 
-def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet's row groups, few at a time in memory."""
+def _pictures_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[tuple[str, bytes]]:
+    """The ids and files in a Parquet's row groups, few at a time in memory."""
     for group in table.to_pylist():
         path = storage_path(group["location"])
         with path.filesystem.open_input_file(path.path) as file:
@@ -265,7 +264,10 @@ def _rows_of_groups(table: pa.Table, columns: ParquetColumns) -> Iterator[dict[s
                 columns=[columns.id, columns.bytes],
             )
             for batch in batches:
-                yield from batch.to_pylist()
+                for row in batch.to_pylist():
+                    value = row[columns.bytes]
+                    data = value["bytes"] if isinstance(value, dict) else value
+                    yield str(row[columns.id]), data or b""
 
 
 def _one_line(error: Exception) -> str:

@@ -101,6 +101,7 @@ def transform_batches(
         for batch, share in batches(items, batching):
             # Wait for memory before the batch begins, and for a free thread before the next batch
             # is read: so no more pictures are in memory than are computed.
+            # A share above 1 by itself begins as soon as nothing else is in flight.
             while in_flight and sum(other for other, _ in in_flight) + share > 1:
                 yield from _oldest_results(in_flight)
             in_flight.append((share, pool.submit(transform, batch)))

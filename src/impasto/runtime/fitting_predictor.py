@@ -53,6 +53,7 @@ class FittingPredictor:
         self._tiling = Tiling(
             compute.tile,
             memory_bytes(compute.memory),
+            # The other backends run the graph as the file has it.
             has_cheaper_graph=compute.backend in ("auto", "openvino"),
         )
         self._whole = Predictor(model, compute, bytes_kept=self._tiling.compiled_bytes)
@@ -80,6 +81,7 @@ class FittingPredictor:
 
     def _tiled(self, bits: int) -> TiledPredictor:
         """The model in tiles, in the precision for pictures of 8 or 16 bits per channel."""
+        # Opened for the first large picture: a process may never see one.
         is_exact = self.precision_for(bits) == "f32"
         precision: Precision = "f32" if is_exact else self._compute.precision
         with self._lock:
@@ -99,6 +101,7 @@ class FittingPredictor:
             return Load(None, 1.0)  # tiles are sized to fill the memory
         precision = self.precision_for(bits)
         share = self._tiling.share_of(self.card, height, width, precision=precision)
+        # 8 and 16 bits of one size may go through the model in two precisions.
         return Load((height, width, precision), share)
 
     def _is_cut(self, height: int, width: int, bits: int) -> bool:
@@ -126,7 +129,7 @@ class FittingPredictor:
             if others:
                 together = np.stack([rgb for rgb, _ in batch])
                 results.extend(self._whole.predict_batch(together, bits=bits))
-            else:
+            else:  # may be cut into tiles, which are never part of a batch
                 results.append(self(first, bits=bits))
         return results
 

@@ -22,6 +22,7 @@ def with_grain(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _noise(height: int, width: int) -> NDArray[np.float32]:
+    # One seed for all: a picture stylized again, by any worker, must give the same file.
     return np.random.default_rng(0).random((height, width), dtype=np.float32)
 
 
@@ -53,6 +54,7 @@ def with_grain_of_window(
 
 
 def _added(rgb: NDArray[np.float32], noise: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Into a new array: the noise may be the cached one.
     grain = (noise - np.float32(0.5)) * np.float32(GRAIN * 12**0.5)  # uniform: width σ·√12
     grainy: NDArray[np.float32] = np.add(rgb, grain[..., None], dtype=np.float32)
     return np.clip(grainy, 0.0, 1.0, out=grainy)

@@ -39,7 +39,12 @@ def as_picture(photo: InputPicture, *, longer_side: int | None = None) -> Pictur
     """
     if isinstance(photo, PIL.Image.Image):
         picture = picture_from_pil(photo, longer_side=longer_side)
-        return picture if longer_side is None else _resized(picture, photo, longer_side)
+        if longer_side is None:
+            return picture
+        # A JPEG's draft comes only near the size asked for; the exact one follows from its header.
+        header = header_of(photo)
+        width, height = fit_longer_side(header.width, header.height, longer_side)
+        return resize_picture(picture, width=width, height=height)
     if not isinstance(photo, np.ndarray):
         return load_picture(Path(photo), longer_side=longer_side)
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.size == 0:
@@ -56,13 +61,6 @@ def as_picture(photo: InputPicture, *, longer_side: int | None = None) -> Pictur
             f"given an array of {photo.dtype}, expected uint8, uint16 or floats in [0, 1]"
         )
     return Picture(rgb=np.array(photo, dtype=np.float32))
-
-
-def _resized(picture: Picture, photo: PIL.Image.Image, longer_side: int) -> Picture:
-    """The picture in its exact size: a draft is read in a size near to it."""
-    header = header_of(photo)
-    width, height = fit_longer_side(header.width, header.height, longer_side)
-    return resize_picture(picture, width=width, height=height)
 
 
 def in_the_form_of(photo: InputPicture, picture: Picture) -> PIL.Image.Image | NDArray[Any]:
@@ -95,6 +93,7 @@ def mean_visible_colour(
     Args:
         parts: colours h×w×3 and alpha h×w×1 of each.
     """
+    # In float64: float32 sums over millions of pixels lose digits.
     weighted, visible = np.zeros(3), 0.0
     for rgb, alpha in parts:
         weighted += (rgb * alpha).sum(axis=(0, 1), dtype=np.float64)

@@ -107,6 +107,8 @@ def run_stages(
             running.append(results)
         yield from results
     finally:
+        # First stop, then join: a thread before a full queue would never end. And join: callers
+        # close the files that the threads use.
         stop.set()
         for thread in running:
             thread.join()
@@ -125,6 +127,7 @@ class _Ahead:
         self._stop = stop
         # An item, in a tuple as it may be None itself; an error; or None at the end.
         self._waiting: queue.Queue[tuple[Any] | BaseException | None] = queue.Queue(num_ahead)
+        # A daemon: a read that hangs in a library must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
 
@@ -158,7 +161,7 @@ class _Ahead:
                     break
             else:
                 self._put(None)
-        except BaseException as error:
+        except BaseException as error:  # of any kind, or the reader would wait for ever
             self._put(error)
         finally:
             if isinstance(items, Generator):

@@ -55,6 +55,7 @@ class Predictor:
         self._card = model.card
         self._compute = replace(compute, **settings)
         self._bytes_kept = bytes_kept
+        # An int8 model has no f32 form to compute 16 bits in.
         self._is_auto = self._compute.precision == "auto" and model.card.quantization is None
         self._backend = self._open(self._compute)
         self._exact_backend: Backend | None = None
@@ -124,6 +125,7 @@ class Predictor:
             return self._exact_backend
 
     def _run(self, rgb: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
+        # A forked child has OpenVINO's locks without its threads, and would wait for ever.
         check_not_forked()
         _, height, width, _ = rgb.shape
         batch = network_batch(self._card, rgb)

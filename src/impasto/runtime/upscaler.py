@@ -141,16 +141,15 @@ class Upscaler:
             upscaled = [
                 match_histogram(rgb, low) for rgb, (low, _) in zip(upscaled, inputs, strict=True)
             ]
-        return [_with_rgb(picture, rgb) for picture, rgb in zip(pictures, upscaled, strict=True)]
-
-
-def _with_rgb(picture: Picture, rgb: NDArray[np.float32]) -> Picture:
-    """The picture with upscaled colours; its alpha is upscaled under their guidance."""
-    if picture.alpha is None or picture.rgb.shape == rgb.shape:
-        return picture.with_rgb(rgb)
-    channels = mix_upscaled_with_alpha(rgb, picture.rgb, picture.alpha)
-    colours, alpha = np.ascontiguousarray(channels[..., :3]), channels[..., 3].copy()
-    return dataclasses.replace(picture, rgb=colours, alpha=alpha)
+        results = []
+        for picture, rgb in zip(pictures, upscaled, strict=True):
+            if picture.alpha is None or picture.rgb.shape == rgb.shape:
+                results.append(picture.with_rgb(rgb))
+                continue
+            channels = mix_upscaled_with_alpha(rgb, picture.rgb, picture.alpha)
+            colours, alpha = np.ascontiguousarray(channels[..., :3]), channels[..., 3].copy()
+            results.append(dataclasses.replace(picture, rgb=colours, alpha=alpha))
+        return results
 
 
 def resolve_upscaling_model(

@@ -20,9 +20,11 @@ _ELEMENTWISE = ("Add", "Multiply", "Relu", "Subtract")
 
 def keep_channels_last(model: Any) -> None:
     """Move the transposes of an `openvino.Model` in place."""
+    # In the order of computing: a transpose that moved behind one operator meets the next one.
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         if kind == "Transpose":
+            # Back to channels last for storage: after a move the two transposes cancel out.
             inner = _channels_last(node.input_value(0))
             if inner is not None and ints_of(node.input_value(1)) == TO_LAST:
                 node.output(0).replace(inner)

@@ -62,6 +62,7 @@ def _packed(node: Any) -> Any:
     if weights is None:
         return None
     values, scales = weights
+    # The last cells may hang over the border: padded there, computed, and cut off at the end.
     rows, columns = -(-height // ROWS), -(-width // COLUMNS)
     begin, end = attributes["pads_begin"], list(attributes["pads_end"])
     end[0] += rows * ROWS - height
@@ -144,6 +145,7 @@ def _before_upsampling(node: Any) -> Any:
     kind = upsampling.get_attributes()
     small = upsampling.input_value(0)
     num, channels, height, width = small.get_shape()
+    # These rules alone repeat each value twice; another rounding would shift the copies.
     is_doubling = (
         kind["mode"] == "nearest"
         and kind["coordinate_transformation_mode"] == "asymmetric"

@@ -62,9 +62,11 @@ class CompiledModels:
         path = self._folder / f"{key}{_SUFFIX}"
         try:
             content = path.read_bytes()
-            os.utime(path)  # the time of last use decides which file goes first
+            # The time of last use decides which file goes first; systems record reading rarely.
+            os.utime(path)
         except OSError:
             return None
+        # OpenVINO takes a damaged model as it is.
         digest, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         return data if hashlib.sha256(data).digest() == digest else None
 
@@ -74,7 +76,7 @@ class CompiledModels:
             return
         with contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_private(self._folder):
+            if not _is_private(self._folder):  # the mode above is for a new folder only
                 return
             self._make_room(len(data) + _DIGEST_BYTES)
             digest = hashlib.sha256(data).digest()

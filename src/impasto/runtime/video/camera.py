@@ -53,6 +53,7 @@ class Camera:
         self._newest: NDArray[np.float32] | None = None
         self._changed = threading.Condition()  # guards _newest and _is_over
         self._is_over = False
+        # A thread, because a device queues frames: read only when wanted, they would be old ones.
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
@@ -67,7 +68,7 @@ class Camera:
     ) -> None:
         with self._changed:
             self._is_over = True
-        self._thread.join()
+        self._thread.join()  # first: FFmpeg's containers are not for two threads
         self._container.close()
 
     def newest(self) -> NDArray[np.float32] | None:
@@ -104,7 +105,7 @@ class Camera:
                     self._changed.notify()
         except (av.FFmpegError, IndexError):
             pass  # unplugged, damaged or without video: the end
-        finally:
+        finally:  # also after an error, or the reader would wait in vain
             with self._changed:
                 self._is_over = True
                 self._changed.notify()
@@ -141,7 +142,7 @@ def _open_device(camera: str) -> InputContainer:
 
 def _device(camera: str) -> tuple[str, str]:
     """FFmpeg's name of a camera on this system, and its driver's."""
-    if sys.platform == "darwin":
+    if sys.platform == "darwin":  # avfoundation takes VIDEO:SOUND, and the microphone stays off
         return f"{camera}:none" if camera.isdigit() else camera, "avfoundation"
     if os.name == "nt":
         return f"video={camera}", "dshow"

@@ -15,6 +15,8 @@ from av.video.frame import VideoFrame
 _COUNT = Fraction(1, 25)
 """The filter sees frame numbers as times; the real times wait in `Deinterlacer._inside`."""
 
+# One frame for each frame (`send_field` gives two), so that times and sound stay in step; and
+# progressive frames between interlaced ones pass through.
 _OPTIONS = {"mode": "send_frame", "parity": "auto", "deint": "interlaced"}
 
 
@@ -51,6 +53,8 @@ class Deinterlacer:
         for timed in frames:
             frame = timed.frame
             self.num_interlaced += frame.interlaced_frame
+            # A video without fields never pays for the filter. Once begun it gets all frames, as it
+            # compares each with its neighbours.
             if self._graph is None and not frame.interlaced_frame:
                 yield timed
                 continue

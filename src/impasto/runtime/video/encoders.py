@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _H264_PRESET = "veryfast"
+# A bit rate of 0 makes libvpx keep the quality of crf; another would cap the rate below it.
 _VP9_OPTIONS = {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "b": "0"}
 _PRORES_OPTIONS = {"profile": "4444", "alpha_bits": "16"}
 
@@ -37,6 +38,7 @@ def encoder_for(suffix: str, quality: int, *, has_alpha: bool) -> Encoder:
         quality: 1 to 100, mapped linearly to the constant rate factor; ProRes ignores it.
         has_alpha: whether the video has transparency.
     """
+    # At the default quality of 92 the factors are 25 (VP9) and 18 (H.264).
     if suffix.lower() == ".webm":
         return Encoder(
             "libvpx-vp9",

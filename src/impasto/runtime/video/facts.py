@@ -89,6 +89,7 @@ def matrix_or_guess(matrix: int, *, height: int) -> int:
         matrix: as stated, 0 for R'G'B', 2 for unspecified.
         height: of the frames, in pixels.
     """
+    # 0 is R'G'B', which no encoder here writes: its luma and chroma need a matrix too.
     if matrix not in (0, UNSPECIFIED):
         return matrix
     return _BT709 if height >= _SMALLEST_HD_HEIGHT else _BT601

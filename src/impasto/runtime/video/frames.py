@@ -63,6 +63,7 @@ def frame_to_colours(
         return frame_to_rgb(
             frame, width=width, height=height, colour=colour, orientation=orientation
         ), None
+    # At full size first: libswscale resizes without weights, and would mix hidden colours in.
     sides = (frame.height, frame.width) if orientation[0] else (frame.width, frame.height)
     pixels = _upright_pixels(frame, sides, colour=colour, orientation=orientation, layout="rgba")
     picture = Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
@@ -106,6 +107,8 @@ def _upright_pixels(
     is_deep = frame.format.components[0].bits > _DEEP_BITS
     # Resize before rotating: libswscale sees the frame as it is stored.
     columns, rows = sides[::-1] if orientation[0] else sides
+    # Matrix and range are stated: a frame may lack them, and libswscale then takes BT.601 at any
+    # height, as players do not.
     pixels = frame.reformat(
         width=columns,
         height=rows,
@@ -165,6 +168,7 @@ def _encodable(frame: VideoFrame, pixel_format: str, colour: ColourTags) -> Vide
         dst_colorspace=coefficients_of(colour.matrix),
         dst_color_range=_FULL if colour.is_full_range else _LIMITED,
     )
+    # Tagged anew: `reformat` took libswscale's numbers, the file gets those of H.273.
     converted.colorspace = colour.matrix
     converted.color_primaries = colour.primaries
     converted.color_trc = colour.transfer

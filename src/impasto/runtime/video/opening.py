@@ -43,6 +43,7 @@ def open_video(path: Path) -> InputContainer:
         raise VideoFileError(
             f"{name} is a pipe or a device, and a video is read more than once; expected a file"
         )
+    # A title in another encoding than UTF-8 is no reason to refuse a video.
     try:
         return av.open(_as_file(path), "r", options=_READING, metadata_errors="replace")
     except FileNotFoundError as error:

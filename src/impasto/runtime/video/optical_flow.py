@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from impasto.runtime.backends.openvino_backend import Graph, compile_graph
 
+# A coarser level would be little more than one window. Three warps of at most 1.5 pixels on the
+# fifth level, where a pixel is 16 of the frame, follow motion of up to 72 pixels.
 _COARSEST_SIDE = 12
 _MAX_LEVELS = 5
 _NUM_WARPS = 3
@@ -48,6 +50,7 @@ def estimate_flow(frame: NDArray[np.float32], before: NDArray[np.float32]) -> ND
     levels = 1
     while levels < _MAX_LEVELS and min(height, width) >> levels >= _COARSEST_SIDE:
         levels += 1
+    # Sizes that halve without a rest at every level, so that doubled flow fits the next one.
     padding = [(0, -size % 2 ** (levels - 1)) for size in (height, width)]
     padded = [np.pad(luma, padding, mode="edge") for luma in (frame, before)]
     graph = _flow_graph(*padded[0].shape, levels)
@@ -123,6 +126,8 @@ def enlarge(
     return array
 
 
+# Compiled once for each size. A stabilized video has two: shrunken frames, and whole ones with
+# their stylized pictures.
 @functools.lru_cache(maxsize=4)
 def _warp_graph(height: int, width: int, channels: int) -> Graph:
     def build(ops: ModuleType) -> tuple[list[Any], Any]:
@@ -177,6 +182,7 @@ def _improved(ops: ModuleType, flow: Any, luma: Any, before: Any, size: tuple[in
     xx, xy, yy, xt, yt = (_channels(ops, means, index, index + 1) for index in range(5))
     stiffness = _number(ops, _STIFFNESS)
     xx, yy = xx + stiffness, yy + stiffness
+    # At least the stiffness squared, so that nothing is divided by 0.
     determinant = xx * yy - xy * xy
     step = ops.concat([yy * xt - xy * yt, xx * yt - xy * xt], 1)
     improved = flow + ops.clamp(step / determinant, -_MAX_STEP, _MAX_STEP)

@@ -12,12 +12,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import av
-import numpy as np
 from av.codec.context import CodecContext
 from av.container.input import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from impasto.errors import VideoFileError
 from impasto.files import reason_of
@@ -74,7 +72,11 @@ class VideoReader:
         self._container = open_video(Path(path))
         try:
             self._stream = self._choose_stream()
-            self._decoder = _alpha_decoder(self._stream)
+            decoder = _ALPHA_DECODERS.get(self._stream.codec_context.name)
+            has_alpha_mode = self._stream.metadata.get("alpha_mode") == "1"
+            self._decoder: Any = (
+                CodecContext.create(decoder, "r") if decoder and has_alpha_mode else None
+            )
             self._decoded = self._decode()
             # Containers state size and format wrongly; the first frame has the true ones.
             first = next(self._decoded, None)
@@ -120,7 +122,19 @@ class VideoReader:
         """
         decoded = itertools.chain([self._first], self._decoded)
         for timed in self._deinterlacer.frames(self._timed(decoded)):
-            rgb, alpha = self._colours_of(timed.frame, width=width, height=height)
+            try:
+                rgb, alpha = frame_to_colours(
+                    timed.frame,
+                    width=width,
+                    height=height,
+                    colour=self.facts.colour,
+                    orientation=self._orientation,
+                    has_alpha=self.facts.has_alpha,
+                )
+            except (av.FFmpegError, ValueError) as error:
+                raise VideoFileError(
+                    f"{self.name} has frames that cannot be converted ({reason_of(error)})"
+                ) from error
             yield TimedPicture(rgb, alpha, timed.time, timed.duration)
 
     def _timed(self, frames: Iterator[VideoFrame]) -> Iterator[TimedFrame]:
@@ -144,7 +158,9 @@ class VideoReader:
             raise VideoFileError(
                 f"{self.name} is encoded in a way that cannot be read; convert it to MP4 first"
             )
+        # Several frames at once: PyAV's own choice, slices, gains nothing with one slice a frame.
         streams[0].thread_type = "AUTO"
+        # A header may claim any size, and a decoder takes memory for it before a pixel is there.
         streams[0].codec_context.options["max_pixels"] = str(MAX_PIXELS)
         return streams[0]
 
@@ -154,7 +170,7 @@ class VideoReader:
         num_listed = len(self._stream.index_entries) if has_list else 0
         try:
             for packet in Clock(self._container).demux([self._stream]):
-                self._num_packets += packet.size > 0
+                self._num_packets += packet.size > 0  # an empty one flushes the decoder
                 yield from self._frames_in(packet)
         except av.FFmpegError as error:
             raise VideoFileError(
@@ -170,6 +186,7 @@ class VideoReader:
         try:
             if self._decoder is None:
                 return list(packet.decode())
+            # The container's empty packet is for its own decoder; this one is flushed by None.
             frames: list[VideoFrame] = self._decoder.decode(packet if packet.size else None)
             return frames
         except av.error.EOFError:
@@ -178,37 +195,12 @@ class VideoReader:
             self.num_damaged += 1
             return []
 
-    def _colours_of(
-        self, frame: VideoFrame, *, width: int, height: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        facts = self.facts
-        try:
-            return frame_to_colours(
-                frame,
-                width=width,
-                height=height,
-                colour=facts.colour,
-                orientation=self._orientation,
-                has_alpha=facts.has_alpha,
-            )
-        except (av.FFmpegError, ValueError) as error:
-            raise VideoFileError(
-                f"{self.name} has frames that cannot be converted ({reason_of(error)})"
-            ) from error
-
-
-def _alpha_decoder(stream: VideoStream) -> Any:
-    """The decoder for a stream whose transparency FFmpeg's own would drop; None for others."""
-    name = _ALPHA_DECODERS.get(stream.codec_context.name)
-    if name is None or stream.metadata.get("alpha_mode") != "1":
-        return None
-    return CodecContext.create(name, "r")
-
 
 def _facts_of(
     container: InputContainer, stream: VideoStream, frame: VideoFrame, orientation: Orientation
 ) -> VideoFacts:
     width, height = frame.width, frame.height
+    # 0 stands for an unknown aspect.
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     if not _ASPECTS[0] <= aspect <= _ASPECTS[1]:
         aspect = Fraction(1)
@@ -216,6 +208,19 @@ def _facts_of(
         width, height, aspect = height, width, 1 / aspect
     rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
     rate = next((it for it in rates if it and _RATES[0] <= it <= _RATES[1]), None)
+    num_frames = int(stream.frames) or None
+    if num_frames is None and container.duration is not None and rate is not None:
+        num_frames = max(1, round(container.duration * _SECOND * rate))
+    # `yuvj420p` and its like are FFmpeg's old names of full range.
+    is_full = stream.color_range == _FULL or frame.format.name.startswith("yuvj")
+    # R'G'B' is written as limited-range luma and chroma, and needs a matrix for it.
+    is_rgb = frame.format.is_rgb
+    colour = ColourTags(
+        primaries=stream.color_primaries,
+        transfer=stream.color_trc,
+        matrix=matrix_or_guess(0 if is_rgb else stream.colorspace, height=frame.height),
+        is_full_range=is_full and not is_rgb,
+    )
     # The fourth channel of uncompressed 32-bit AVI is padding.
     is_padded = container.format.name == "avi" and stream.codec_context.name == "rawvideo"
     return VideoFacts(
@@ -224,28 +229,8 @@ def _facts_of(
         pixel_aspect=aspect,
         time_base=stream.time_base or 1 / _USUAL_RATE,
         frame_rate=rate,
-        num_frames=_count_of(container, stream, rate),
-        colour=_colour_of(frame, stream),
+        num_frames=num_frames,
+        colour=colour,
         has_alpha=has_alpha(frame) and not is_padded,
         bits=frame.format.components[0].bits,
-    )
-
-
-def _count_of(container: InputContainer, stream: VideoStream, rate: Fraction | None) -> int | None:
-    if stream.frames:
-        return int(stream.frames)
-    if container.duration is None or rate is None:
-        return None
-    return max(1, round(container.duration * _SECOND * rate))
-
-
-def _colour_of(frame: VideoFrame, stream: VideoStream) -> ColourTags:
-    # R'G'B' is written as limited-range luma and chroma, and needs a matrix for it.
-    is_rgb = frame.format.is_rgb
-    is_full = stream.color_range == _FULL or frame.format.name.startswith("yuvj")
-    return ColourTags(
-        primaries=stream.color_primaries,
-        transfer=stream.color_trc,
-        matrix=matrix_or_guess(0 if is_rgb else stream.colorspace, height=frame.height),
-        is_full_range=is_full and not is_rgb,
     )

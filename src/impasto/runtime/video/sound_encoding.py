@@ -69,6 +69,7 @@ class EncodedSound:
         kind = frame.format.name, frame.layout.name, frame.sample_rate
         if kind != self._kind:  # the first frame, or a broadcast changes its sound
             self._drain()
+            # The resampler also cuts: AAC and Opus take frames of one length only.
             context = self._stream.codec_context
             self._resampler = av.AudioResampler(
                 context.format, context.layout, context.sample_rate, context.frame_size or None
@@ -90,6 +91,7 @@ class EncodedSound:
 def _encoder_settings(codec: str, source: AudioStream) -> tuple[int, str] | None:
     """The sample rate and layout nearest to a stream's that the encoder takes; None if none."""
     context = source.codec_context
+    # Opus plays at 48 kHz whatever it was given.
     source_rate = _OPUS_RATE if codec == _OPUS else context.sample_rate
     rates = av.Codec(codec, "w").audio_rates or [_OPUS_RATE]
     num_channels = context.layout.nb_channels

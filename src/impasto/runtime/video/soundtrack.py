@@ -42,11 +42,18 @@ class Soundtrack:
         self._left_out: Counter[str] = Counter()
         self._changes: list[str] = []
         self._source = open_video(source)
+        # Read from the file by itself: a trial uses its packets up.
         samples = first_packets(source)
         for stream in self._source.streams:
             if stream.type in ("audio", "subtitle"):
                 self._add(stream, samples.get(stream.index, []))
-        self._count_left_out()
+        num_videos = sum(map(is_video_stream, self._source.streams.video))
+        self._left_out["stream of pictures beside the first"] = max(0, num_videos - 1)
+        self._left_out["cover picture"] = len(self._source.streams.video) - num_videos
+        for stream in self._source.streams:
+            if stream.type not in ("audio", "subtitle", "video"):
+                self._left_out[f"stream of {stream.type}"] += 1
+        self._left_out = +self._left_out  # drops the zeros
         self._packets = self._demux()
         self._waiting = next(self._packets, None)
 
@@ -71,7 +78,7 @@ class Soundtrack:
                 continue
             shift = round(start / chapter["time_base"])
             begin, end = max(0, chapter["start"] - shift), chapter["end"] - shift
-            if begin <= end:
+            if begin <= end:  # FFmpeg refuses others, and with them the whole file
                 chapters.append({**chapter, "start": begin, "end": end})
         return chapters
 
@@ -107,21 +114,13 @@ class Soundtrack:
             kind = "sound was" if is_sound else "subtitles were"
             self._changes.append(f"{refusal}: the {kind} left out")
 
-    def _count_left_out(self) -> None:
-        num_videos = sum(map(is_video_stream, self._source.streams.video))
-        self._left_out["stream of pictures beside the first"] = max(0, num_videos - 1)
-        self._left_out["cover picture"] = len(self._source.streams.video) - num_videos
-        for stream in self._source.streams:
-            if stream.type not in ("audio", "subtitle", "video"):
-                self._left_out[f"stream of {stream.type}"] += 1
-        self._left_out = +self._left_out  # drops the zeros
-
     def _demux(self) -> "Iterator[Packet[Any]]":
         streams = [self._source.streams[index] for index in self._carriers]
         if not streams:
             return
         try:
             for packet in Clock(self._source).demux(streams):
+                # Sound is decoded in the order it is heard, so that its times are the same.
                 if packet.dts is None:
                     packet.dts = packet.pts
                 if packet.dts is not None:

@@ -29,6 +29,7 @@ _LUMA = np.array(LUMA_WEIGHTS, np.float32)
 _MISMATCH = 0.03
 """Difference at which the trust in the previous frame falls to 1/e, without noise."""
 
+# Without an upper bound, a cut between two soft pictures passed for noise.
 _NUM_NOISES = 2.0
 _MAX_NOISE = 0.025
 """A larger median difference is not taken for noise: the frames show different things."""
@@ -85,6 +86,7 @@ class Stabilizer:
         if trust.mean() < _CUT_SHARE:
             return self._begin(small, frame)
         size = {"height": height, "width": width}
+        # Both pictures in one warp: its positions are computed once.
         warped = warp(
             np.concatenate([past.frame, past.stylized], axis=-1),
             enlarge(flow, factor, **size) * np.float32(factor),
@@ -119,6 +121,7 @@ def trust_in(
     Returns:
         H×W float32 in [0, 1].
     """
+    # In all channels: a change of colour alone leaves luma as it was.
     difference = box_mean(np.abs(frame - warp(before, flow)).mean(axis=-1), 2)
     noise = _NUM_NOISES * min(float(np.median(difference)), _MAX_NOISE)
     excess = np.maximum(difference - noise, 0) / (_MISMATCH + noise)

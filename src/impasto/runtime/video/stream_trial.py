@@ -53,6 +53,7 @@ def can_hold(container: str, stream: Stream, sample: "list[Packet[Any]]") -> boo
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             copied = trial.add_stream_from_template(stream)
+            # Some codecs are refused with the header, others only with their first packets.
             trial.start_encoding()
             for packet in sample:
                 packet.stream = copied

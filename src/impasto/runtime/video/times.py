@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 _MAY_JUMP: Any = Flags.ts_discont.value
+# FFmpeg's: ten seconds forwards (`-dts_delta_threshold`), a tenth of a second back.
 _LEAP_SECONDS = 10
 _BACK_SECONDS = Fraction(1, 10)
 _SAME_JUMP_SECONDS = 1
@@ -75,6 +76,7 @@ class Clock:
     def __init__(self, container: InputContainer) -> None:
         self._container = container
         self._start = start_of(container)
+        # Transport and program streams, for example. In other containers a gap is meant: a pause.
         self._may_jump = bool(container.format.flags & _MAY_JUMP)
         self._jumps: list[Fraction] = []
         self._clocks: dict[int, _StreamClock] = {}

@@ -193,18 +193,14 @@ def _target(target: str | os.PathLike[str], *, quality: int, overwrite: bool) ->
 
 def _transform(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
     try:
-        return _transform_into(source, task, size=size)
+        with VideoReader(source) as reader:
+            resized = reader.facts.width, reader.facts.height
+            if size is not None:
+                resized = fit_longer_side(*resized, size)
+            width, height = map(even, resized) if task.scale == 1 else resized
+            summary = _write_video(source, reader, task, width=width, height=height)
     finally:
         remove_temporary(task.target.temporary)
-
-
-def _transform_into(source: Path, task: _Task, *, size: int | None) -> VideoSummary:
-    with VideoReader(source) as reader:
-        resized = reader.facts.width, reader.facts.height
-        if size is not None:
-            resized = fit_longer_side(*resized, size)
-        width, height = map(even, resized) if task.scale == 1 else resized
-        summary = _write_video(source, reader, task, width=width, height=height)
     if (width, height) != resized:
         note = f"{resized[0]}×{resized[1]} pixels became {width}×{height}: both sides must be even"
         return replace(summary, notes=(note, *summary.notes))
@@ -266,6 +262,7 @@ def _run(reader: VideoReader, writer: VideoWriter, task: _Task, *, width: int, h
         partial(map, writer.write),
         num_ahead=NUM_AHEAD,
     )
+    # After an error, too, all threads end before the caller finishes the file they write to.
     with closing(written):
         for num_done in written:
             if task.on_progress is not None:

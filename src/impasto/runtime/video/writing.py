@@ -90,6 +90,7 @@ class VideoWriter:
                 self._soundtrack = Soundtrack(source, self._output)
                 self._output.metadata.update(_metadata_for(facts, self._soundtrack.metadata))
                 self._output.set_chapters(self._soundtrack.chapters())
+                # Last: the header has all streams, metadata and chapters.
                 self._output.start_encoding()
             except BaseException:
                 self.close()
@@ -182,6 +183,7 @@ class VideoWriter:
         stream = self._output.add_stream(encoder.codec, rate=rate, options=dict(encoder.options))
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = width, height, encoder.pixel_format
+        # The source's unit of time: one frame as the unit would move those of a variable rate.
         stream.time_base = stream.codec_context.time_base = self._facts.time_base
         stream.codec_context.sample_aspect_ratio = self._facts.pixel_aspect
         colour = self._facts.colour
@@ -220,6 +222,7 @@ def check_video_output(output: str | os.PathLike[str], *, overwrite: bool) -> Pa
 
 def _open(output: VideoOutput) -> OutputContainer:
     container = _FORMATS[output.path.suffix.lower()]
+    # The index in front, so that a browser plays before it has the whole file.
     options = {"movflags": "+faststart"} if container in ("mp4", "mov") else {}
     return open_output(output.temporary, container=container, options=options)
 
@@ -230,6 +233,7 @@ def _metadata_for(facts: VideoFacts, metadata: dict[str, str]) -> dict[str, str]
     rate = facts.frame_rate
     if code is None:
         return metadata
+    # A semicolon marks counting with dropped frames, which exists for NTSC's rates alone.
     is_whole = rate is not None and rate >= 1 and re.fullmatch(_TIMECODE, code) is not None
     if is_whole and (";" not in code or rate in _DROP_FRAME_RATES):
         return metadata
