@@ -2,6 +2,7 @@
 
 import errno
 import io
+import itertools
 import os
 import threading
 
@@ -199,6 +200,24 @@ def test_a_disk_that_fills_up_is_told_of(tmp_path, monkeypatch):
         PictureFileError, match=r"cannot hold 216 bytes of .*disk is full; make room"
     ):
         file.write(slice(0, 1), slice(0, 9), np.zeros((1, 9, 2), np.float16))
+
+
+@pytest.mark.parametrize("failing", [8, 9])
+def test_no_write_that_fails_is_passed_over(failing, tmp_path, monkeypatch):
+    # A residual block's stage writes two features a tile: its input and its own.
+    num_writes, write = itertools.count(), FeaturesOnDisk.write
+
+    def fail_once(self, *args):
+        if next(num_writes) == failing:
+            raise PictureFileError("the disk is full")
+        write(self, *args)
+
+    monkeypatch.setattr(FeaturesOnDisk, "write", fail_once)
+    predictor = TiledPredictor(resolve_model("starry_night"), precision="f32")
+    source = ArraySource(picture(100, 110))
+    grid = predictor.plan(source, tile_height=128, tile_width=128)
+    with pytest.raises(PictureFileError, match="the disk is full"):
+        list(predictor.parts(source, grid, folder=tmp_path, memory=0))
 
 
 def test_a_small_spread_around_a_large_mean_is_kept(monkeypatch):

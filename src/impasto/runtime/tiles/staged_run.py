@@ -114,7 +114,7 @@ class TiledRun:
         # thread would move the file's position in between.
         runner_for_shape = self._backend.runner(stage, grid.shape)
         with runner_for_shape as runner, ThreadPoolExecutor(1) as disk_thread:
-            writing: Future[None] | None = None
+            writing: list[Future[None]] = []
             is_first = True
             for tile, inputs in self._read_ahead(stage, grid, runner, disk_thread):
                 sums, features = self._run(runner, inputs, tile, moments, computed)
@@ -127,12 +127,12 @@ class TiledRun:
                     if _choose_pivots(computed, features) or has_chosen:
                         sums, features = self._run(runner, inputs, tile, moments, computed)
                 moments.add(sums, tile)
-                if writing is not None:  # one tile at most waits for the disk, or memory would fill
-                    writing.result()
+                for write in writing:  # one tile at most waits for the disk, or memory would fill
+                    write.result()
                 writing = _write(computed, tile, features, disk_thread)
                 self._count.advance()
-            if writing is not None:
-                writing.result()
+            for write in writing:
+                write.result()
         self._statistics[stage.norm] = moments.statistics()
         # At once: the next stage's features may have the memory, instead of going to the disk.
         for feature in [feature for feature in self._stored if feature not in stage.passed_on]:
@@ -207,17 +207,20 @@ def _write(
     tile: Tile,
     features: list[NDArray[np.float16]],
     disk_thread: ThreadPoolExecutor,
-) -> "Future[None] | None":
-    """Store the core of a tile's features; those for the disk are written by the other thread."""
-    writing: Future[None] | None = None
+) -> "list[Future[None]]":
+    """Store the core of a tile's features; those for the disk are written by the other thread.
+
+    Returns:
+        The writes under way. All are to be waited for: any of them may fail.
+    """
+    writing: list[Future[None]] = []
     for (feature, stored), differences in zip(computed.items(), features, strict=True):
         core = differences[_core_of(tile, feature.stride)]
         rows, columns = (
             _steps(span.core_start, span.core_stop, feature.stride) for span in _spans(tile)
         )
-        # The last write stands for all: the one thread does them in order.
         if stored.is_slow:  # copied, since the next run overwrites it
-            writing = disk_thread.submit(stored.write, rows, columns, core.copy())
+            writing.append(disk_thread.submit(stored.write, rows, columns, core.copy()))
         else:
             stored.write(rows, columns, core)
     return writing
