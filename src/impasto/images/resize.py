@@ -167,16 +167,10 @@ def _bicubic_taps(
     first = np.floor(centres - 2 * shrinkage).astype(np.int64)
     num_taps = math.ceil(4 * shrinkage) + 2
     indices = first[:, np.newaxis] + np.arange(num_taps)
-    weights = _cubic((centres[:, np.newaxis] - indices) / shrinkage)
+    x = np.abs((centres[:, np.newaxis] - indices) / shrinkage)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1  # Keys' kernel with a = -0.5
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
     weights /= weights.sum(axis=1, keepdims=True)
     sources = beyond_border(indices, size, border=border)
     return [(weights[:, tap], sources[:, tap]) for tap in range(num_taps) if weights[:, tap].any()]
-
-
-def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keys' kernel with a = -0.5."""
-    x = np.abs(distance)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights: NDArray[np.float64] = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
-    return weights

@@ -88,9 +88,13 @@ def animation_from_file(data: bytes, image: Image.Image, *, name: str) -> Animat
         first = 1 if image.info.get("default_image") else 0  # a still for those without APNG
         num_frames = int(getattr(image, "n_frames", 1)) - first
         check_all_frames(image.width, image.height, num_frames, name)
+        loop = image.info.get("loop")
+        num_plays = int(loop or 0)
+        if image.format == "GIF":  # counts repeats, and says nothing where there are none
+            num_plays = 1 if loop is None else num_plays + 1 if num_plays else 0
         return Animation(
             num_frames,
-            _num_plays(image),
+            num_plays,
             lambda: _frames(data, range(first, first + num_frames), image.size, name),
         )
 
@@ -146,11 +150,3 @@ def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.format != "GIF" or image.width < size[0] or image.height < size[1]:
         raise ValueError(f"a frame is {image.width}×{image.height}")
     return image.crop((0, 0, *size))
-
-
-def _num_plays(image: Image.Image) -> int:
-    """GIF counts repeats, and says nothing where there are none; the others count plays."""
-    loop = image.info.get("loop")
-    if image.format == "GIF":
-        return 1 if loop is None else int(loop) + 1 if loop else 0
-    return int(loop or 0)

@@ -124,7 +124,11 @@ def encode(
     with _encoding(picture, file_format):
         options = _options_for(picture, file_format, quality, lossless=lossless)
         if (picture.bits if bits == "auto" else bits) == 16 and file_format.most_bits == 16:
-            data = _encode_sixteen_bits(picture, file_format, options)
+            # Pillow cannot write these pixels: it writes the metadata, around a single pixel.
+            shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
+            is_png = file_format.name == "PNG"
+            encode_words = encode_sixteen_bit_png if is_png else encode_sixteen_bit_tiff
+            data = encode_words(picture_to_sixteen_bits(picture), shell)
         else:
             data = _saved(_image_for(picture, file_format), file_format, options)
         if file_format.name != "TIFF":
@@ -210,31 +214,16 @@ def _saved(image: Image.Image, file_format: FileFormat, options: dict[str, Any])
     return buffer.getvalue()
 
 
-def _encode_sixteen_bits(
-    picture: Picture, file_format: FileFormat, options: dict[str, Any]
-) -> bytes:
-    """Pillow cannot write these pixels; the metadata are taken from a pixel that it did write."""
-    values = picture_to_sixteen_bits(picture)
-    shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
-    if file_format.name == "PNG":
-        return encode_sixteen_bit_png(values, shell)
-    return encode_sixteen_bit_tiff(values, shell)
-
-
 def _image_for(picture: Picture, file_format: FileFormat) -> Image.Image:
     image = picture_to_pil(picture)
     if picture.alpha is None:
         return image
     if not file_format.has_alpha:
         return flatten_on_white(image)
-    return _gif_image(image) if file_format.name == "GIF" else image
-
-
-def _gif_image(image: Image.Image) -> Image.Image:
-    """An RGBA image in 255 colours, and one more for what is mostly transparent.
-
-    Quantised with its alpha, colours would be spent on what nobody sees.
-    """
+    if file_format.name != "GIF":
+        return image
+    # 255 colours, and one more for what is mostly transparent. Quantised with its alpha, an image
+    # would spend colours on what nobody sees.
     alpha = image.getchannel("A")
     few = flatten_on_white(image).quantize(_GIF_COLOURS)
     few.paste(_GIF_COLOURS, mask=alpha.point(lambda opacity: 255 * (opacity < 128)))

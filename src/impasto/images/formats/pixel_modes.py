@@ -73,8 +73,22 @@ def mode_of_pixels(image: Image.Image) -> str:
 def _deep_grey(
     image: Image.Image, profile: bytes | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Greys as [0, 1], through the curve of their profile.
+
+    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
+    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
+    """
     values = np.asarray(image)
-    grey = _scaled(values, image.mode)
+    if not np.isfinite(values).all():
+        raise ValueError("it holds floats that are not finite")
+    numbers = values.astype(np.float64)
+    peak = float(numbers.max())
+    if image.mode.startswith("I;16"):
+        scale = 65_535.0
+    else:
+        usual = (1.0, *_FULL_SCALES) if image.mode == "F" else _FULL_SCALES
+        scale = next((full for full in usual if peak <= full), peak)
+    grey: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
         grey = 1 - grey
     curve = grey_curve(profile)
@@ -84,22 +98,3 @@ def _deep_grey(
         rgb = curve[np.rint(grey * np.float32(len(curve) - 1)).astype(np.int32)]
     hidden = image.info.get("transparency")
     return rgb, (values != hidden).astype(np.float32) if isinstance(hidden, int) else None
-
-
-def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
-    """Grey values as [0, 1].
-
-    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
-    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
-    """
-    if not np.isfinite(values).all():
-        raise ValueError("it holds floats that are not finite")
-    numbers = values.astype(np.float64)
-    peak = float(numbers.max())
-    if mode.startswith("I;16"):
-        scale = 65_535.0
-    else:
-        usual = (1.0, *_FULL_SCALES) if mode == "F" else _FULL_SCALES
-        scale = next((full for full in usual if peak <= full), peak)
-    scaled: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
-    return scaled

@@ -116,25 +116,11 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
         values: H×W×3 or H×W×4.
         shell: a TIFF of any size that Pillow wrote, whose profile and XMP are taken over.
     """
-    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
-        for tag, value in image.getexif().items():
-            directory[tag] = value
-    for tag, value in _layout_tags(values.shape).items():
-        directory[tag] = value
-    file = io.BytesIO()
-    file.write(b"II" + struct.pack("<HL", 42, 8))
-    directory.save(file)  # it moves the offsets to behind itself, where the pixels come
-    file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
-    return file.getvalue()
-
-
-def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
-    height, width, num_channels = shape
+    height, width, num_channels = values.shape
     row_bytes = width * num_channels * 2
     rows = max(1, _STRIP_BYTES // row_bytes)
     starts = range(0, height, rows)
-    tags: dict[int, Any] = {
+    layout: dict[int, Any] = {
         TiffImagePlugin.IMAGEWIDTH: width,
         TiffImagePlugin.IMAGELENGTH: height,
         TiffImagePlugin.BITSPERSAMPLE: (16,) * num_channels,
@@ -145,7 +131,19 @@ def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
         TiffImagePlugin.STRIPBYTECOUNTS: tuple(min(rows, height - y) * row_bytes for y in starts),
         TiffImagePlugin.STRIPOFFSETS: tuple(y * row_bytes for y in starts),
     }
-    return tags if num_channels == 3 else tags | {TiffImagePlugin.EXTRASAMPLES: _UNASSOCIATED_ALPHA}
+    if num_channels == 4:
+        layout[TiffImagePlugin.EXTRASAMPLES] = _UNASSOCIATED_ALPHA
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
+        for tag, value in image.getexif().items():
+            directory[tag] = value
+    for tag, value in layout.items():
+        directory[tag] = value
+    file = io.BytesIO()
+    file.write(b"II" + struct.pack("<HL", 42, 8))
+    directory.save(file)  # it moves the offsets to behind itself, where the pixels come
+    file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
+    return file.getvalue()
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -188,9 +188,12 @@ class _Editor:
     _namespaces: list[dict[str, str]] = field(default_factory=lambda: [_USUAL_PREFIXES])
 
     def __post_init__(self) -> None:
+        def refuse(*_declared: object) -> None:
+            raise ValueError("a document type, which no XMP has")
+
         parser = self._parser = expat.ParserCreate()
         parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = _refuse
+        parser.StartDoctypeDeclHandler = refuse
         parser.StartElementHandler = self._started
         parser.EndElementHandler = self._ended
         parser.CharacterDataHandler = self._told
@@ -214,10 +217,14 @@ class _Editor:
         is_inside = bool(self._open) and self._open[-1].is_gone
         is_gone = is_inside or (name is not None and self.decide(name, "") is None)
         self._open.append(_Element(name, start, tag.end(), tag[0].endswith(b"/>"), is_gone))
-        if not is_gone:
-            self._add_beside_element(name, tag[0], start)
-            for found in _ATTRIBUTE.finditer(self.packet, start, tag.end()):
-                self._edit_attribute(found, attributes)
+        if is_gone:
+            return
+        prefix = tag[0][1:].partition(b":")[0].decode()
+        for local, value in () if name is None else self._added(name):
+            written = f"<{prefix}:{local}>{escape(value)}</{prefix}:{local}>".encode()
+            self.edits.append((start, start, written))
+        for found in _ATTRIBUTE.finditer(self.packet, start, tag.end()):
+            self._edit_attribute(found, attributes)
 
     def _ended(self, _raw_name: str) -> None:
         self._namespaces.pop()
@@ -261,20 +268,7 @@ class _Editor:
         namespace = self._namespaces[-1].get(prefix) if is_prefixed else None
         return None if namespace is None else f"{namespace} {local}"
 
-    def _add_beside_element(self, name: str | None, tag: bytes, start: int) -> None:
-        if name is None:
-            return
-        prefix = tag[1:].partition(b":")[0].decode()
-        for local, value in self._added(name):
-            named = f"{prefix}:{local}"
-            written = f"<{named}>{escape(value)}</{named}>".encode()
-            self.edits.append((start, start, written))
-
     def _added(self, beside: str) -> list[tuple[str, str]]:
         namespace = beside.rpartition(" ")[0]
         names = [name for name in self.add if name.rpartition(" ")[0] == namespace]
         return [(name.rpartition(" ")[2], self.add.pop(name)) for name in names]
-
-
-def _refuse(*_declared: object) -> None:
-    raise ValueError("a document type, which no XMP has")

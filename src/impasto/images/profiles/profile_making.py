@@ -37,21 +37,16 @@ def made_profile(
         trc = b"curv\0\0\0\0" + struct.pack(">I", len(steps)) + steps.tobytes()
     if is_grey:
         return _profile(b"GRAY", {b"wtpt": _xyz_tag(_D50), b"kTRC": trc})
-    columns = _colorants(primaries)
-    tags = {b"wtpt": _xyz_tag(_D50)}
-    tags |= {b"%cXYZ" % name: _xyz_tag(columns[:, k]) for k, name in enumerate(b"rgb")}
-    return _profile(b"RGB ", tags | {b"%cTRC" % name: trc for name in b"rgb"})
-
-
-def _colorants(primaries: Chromaticities) -> NDArray[np.float64]:
-    """XYZ of red, green and blue as columns, whose sum is D50."""
     x, y = primaries[0]
     white = np.array([x, y, 1 - x - y]) / y
     corners = np.array([[x, y, 1 - x - y] for x, y in primaries[1:]]).T
     scaled = corners * np.linalg.solve(corners, white)
     gains = (_BRADFORD @ _D50) / (_BRADFORD @ white)
-    adapted: NDArray[np.float64] = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ scaled
-    return adapted
+    # XYZ of red, green and blue, whose sum is D50.
+    columns = np.linalg.inv(_BRADFORD) @ np.diag(gains) @ _BRADFORD @ scaled
+    tags = {b"wtpt": _xyz_tag(_D50)}
+    tags |= {b"%cXYZ" % name: _xyz_tag(columns[:, k]) for k, name in enumerate(b"rgb")}
+    return _profile(b"RGB ", tags | {b"%cTRC" % name: trc for name in b"rgb"})
 
 
 def _xyz_tag(values: NDArray[np.float64]) -> bytes:
