@@ -71,7 +71,17 @@ def work_folder(folder: Path | None = None) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    path = _new(Path(tempfile.gettempdir()) if folder is None else folder, "", _opened_folder)
+
+    def make(path: Path) -> int:
+        path.mkdir(mode=0o700)
+        if fcntl is None:
+            return os.open(os.devnull, os.O_RDONLY)
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise _SweptError from None
+
+    path = _new(Path(tempfile.gettempdir()) if folder is None else folder, "", make)
     try:
         yield path
     finally:
@@ -216,16 +226,6 @@ def _new(folder: Path, suffix: str, make: Callable[[Path], int]) -> Path:
             return path
         os.close(descriptor)  # swept between being made and locked
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(folder))
-
-
-def _opened_folder(path: Path) -> int:
-    path.mkdir(mode=0o700)
-    if fcntl is None:
-        return os.open(os.devnull, os.O_RDONLY)
-    try:
-        return os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        raise _SweptError from None
 
 
 class _SweptError(Exception):

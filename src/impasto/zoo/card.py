@@ -244,7 +244,17 @@ class ModelCard(_CardPart):
             ModelFileError: the text is no JSON, a field is missing, unknown or out of range, or the
                 format is newer.
         """
-        content = _json_object(text)
+        if len(text) > MAX_CARD_BYTES:
+            raise ModelFileError(
+                f"the model card has {len(text)} bytes, at most {MAX_CARD_BYTES} are expected; "
+                f"get the model file again"
+            )
+        try:
+            content = from_json(text, allow_inf_nan=False)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise ModelFileError("the model card is not a JSON object; get the model file again")
         version = content.get("format_version")
         if isinstance(version, int) and version > CARD_FORMAT:
             raise ModelFileError(
@@ -269,21 +279,6 @@ def model_name(stem: str) -> str:
 def as_line(text: str) -> str:
     """A text with `?` for each character that a card may not carry, such as a file's name."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
-def _json_object(text: str | bytes) -> dict[str, Any]:
-    if len(text) > MAX_CARD_BYTES:
-        raise ModelFileError(
-            f"the model card has {len(text)} bytes, at most {MAX_CARD_BYTES} are expected; "
-            f"get the model file again"
-        )
-    try:
-        content = from_json(text, allow_inf_nan=False)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ModelFileError("the model card is not a JSON object; get the model file again")
-    return content
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -108,15 +108,11 @@ def _only_model(address: str, parts: HubAddress) -> str:
         ) from None
     models = sorted(name for name in names if name.endswith(".onnx"))
     if len(models) != 1:
-        listed = ", ".join(map(_printable, models[:8]))
+        short = [name[:200] for name in models[:8]]
+        listed = ", ".join(name if name.isprintable() else ascii(name)[1:-1] for name in short)
         among = f"among {listed}" if models else "and there is no .onnx file"
         raise DownloadError(
             f"{shown_address(address)}: names no file, {among}; expected one model, or "
             f"{HUB_SCHEME}{parts.repository}/FILE.onnx"
         )
     return models[0]
-
-
-def _printable(name: str) -> str:
-    short = name[:200]
-    return short if short.isprintable() else ascii(short)[1:-1]
