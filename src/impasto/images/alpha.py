@@ -19,6 +19,7 @@ MARGIN = 6
 """How many pixels around a window change its result: the kernel's, and those nearby."""
 
 _NEARBY = 3
+# Colours divided by less alpha than this are noise.
 _INVISIBLE = 1e-4
 
 
@@ -79,6 +80,7 @@ def mix_upscaled_with_alpha(
 
     def resized(plane: NDArray[np.float32], kernel: Image.Resampling) -> NDArray[np.float32]:
         image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+        # By the box, and not by a crop: the kernel must see the margin.
         return np.asarray(image.resize(size, kernel, box=box))
 
     least, most = alpha, alpha

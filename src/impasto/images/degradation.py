@@ -17,6 +17,7 @@ from impasto.images.resize import Border, beyond_border, resize_matrix
 BLUR_SIGMA = 1.0
 """Standard deviation of the blur in pixels of the high resolution; Johnson et al. 2016."""
 
+# Beyond four standard deviations lies less than a ten-thousandth of the weight.
 _BLUR_RADIUS = math.ceil(4 * BLUR_SIGMA)
 
 

@@ -18,6 +18,7 @@ from impasto.images.formats.pillow_errors import MAX_PIXELS, check_size, reading
 from impasto.images.picture import Picture
 
 _USUAL_DURATION_MS = 100.0
+# A WebP begins with RIFF's 12 bytes, then the name and length of VP8X: its flags are byte 20.
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10
 _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 
@@ -127,6 +128,7 @@ def _frames(data: bytes, positions: range, size: tuple[int, int], name: str) -> 
     if data[8:12] == b"WEBP":
         data = with_alpha_flag(data)
     with reading(name):
+        # Each pass opens the file anew: an image has one position, and two passes may be under way.
         image = open_image(io.BytesIO(data), _ANIMATED_FORMATS)
     with image:
         for position in positions:
@@ -134,9 +136,13 @@ def _frames(data: bytes, positions: range, size: tuple[int, int], name: str) -> 
                 image.seek(position)
                 image.load()
                 picture = picture_from_pil(_cut(image, size), name=name)
+                # `with_alpha_flag` makes every WebP frame RGBA. An opaque frame gets no alpha, or
+                # it would be resized and written with one.
                 if picture.alpha is not None and picture.alpha.min() == 1:
                     picture = dataclasses.replace(picture, alpha=None)
                 duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
+            # Outside `reading`: it holds Pillow's warnings back in the whole process, and the
+            # consumer may take long over a frame.
             yield Frame(picture, duration_ms)
 
 

@@ -17,6 +17,7 @@ from impasto.images.picture import LARGE_PIXELS, Bits, Picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import reduction
 
+# Modes whose values are amounts. The mean of two palette indices would be any colour.
 _MEAN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 

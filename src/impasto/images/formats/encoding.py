@@ -22,10 +22,13 @@ from impasto.system.visible_text import one_line
 AskedBits = Literal["auto", 8, 16]
 """Bits per channel to write; `auto` is what the picture came with, if the format holds them."""
 
+# A segment's length has 16 bits and counts itself; `Exif` or the name of XMP come off as well.
 _JPEG_MARKER_BYTES = 65_000
+# From here on chroma keeps its full resolution, as libvips too chooses for JPEG.
 FULL_CHROMA_QUALITY = 90
 _XMP_TAG = 700
 _WITH_DPI = ("JPEG", "PNG", "TIFF", "BMP")
+# Of 256: one index is left for transparency.
 _GIF_COLOURS = 255
 
 
@@ -52,6 +55,7 @@ class FileFormat:
     loses: Literal["always", "unless asked", "never"] = "never"
 
 
+# 65,500 is libjpeg's limit, 32,768 libavif's. WebP stores a side in 14 bits, GIF in 16.
 FILE_FORMATS = (
     FileFormat("JPEG", (".jpg", ".jpeg", ".jfif"), False, longest_side=65_500, loses="always"),
     FileFormat("PNG", (".png", ".apng"), most_bits=16, is_animated=True),
@@ -165,6 +169,8 @@ def encode_animation(
             _check_sides(picture, file_format)
             check_all_frames(picture.width, picture.height, animation.num_frames, "the result")
             first = picture
+        # At 8 bits, not as floats: Pillow encodes when it has all frames, so all are held until
+        # then.
         images.append(_image_for(picture, file_format))
         durations_ms.append(frame.duration_ms)
     has_alpha = any(image.has_transparency_data for image in images)
@@ -233,10 +239,12 @@ def _image_for(picture: Picture, file_format: FileFormat) -> Image.Image:
 
 def _timing(animation: Animation, name: str, durations_ms: list[float]) -> dict[str, Any]:
     """Durations and number of plays, as each format's encoder wants them."""
+    # Milliseconds. Viewers differ over a frame of 0 ms, so none is written.
     whole = [max(1, round(duration)) for duration in durations_ms]
     plays = animation.num_plays
     match name:
         case "GIF":
+            # In hundredths of a second. GIF's loop counts repeats, so a single play has none.
             own: dict[str, Any] = {"duration": [max(10, round(d / 10) * 10) for d in durations_ms]}
             return own if plays == 1 else own | {"loop": max(0, plays - 1)}
         case "PNG":
@@ -258,6 +266,7 @@ def metadata_shell(
     metadata: Metadata, file_format: FileFormat, *, width: int, height: int
 ) -> bytes:
     """A file of a single pixel that says all that one of this size would say of its picture."""
+    # Any quality will do: only the metadata of this file are used.
     options = _options(metadata, (width, height), file_format.name, 92, lossless=False)
     return _saved(Image.new("RGB", (1, 1)), file_format, options)
 
@@ -282,10 +291,14 @@ def _options(
         case "WEBP":
             own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
+            # EXIF is appended by `add_exif_to_tiff`: Pillow would decode each value and encode it
+            # anew.
             own = {"tiffinfo": {_XMP_TAG: blocks["xmp"]}} if "xmp" in blocks else {}
         case "AVIF":
             own = {"quality": quality, "subsampling": sampling, **blocks}
         case "HEIF" if lossless:
+            # Lossless takes all three: the encoder's own mode, full chroma, and RGB as it is
+            # (matrix 0 of H.273), because 8-bit YCbCr rounds.
             own = {"quality": -1, "chroma": 444, "matrix_coefficients": 0, **blocks}
         case "HEIF":
             own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}

@@ -37,6 +37,8 @@ def is_sixteen_bit(image: Image.Image) -> bool:
         image: not decoded yet, not animated.
     """
     if image.format == "PNG":
+        # The mode does not tell: Pillow opens 16-bit colour as RGB, and only the decoder's raw mode
+        # names the depth.
         return any("16" in str(tile.args) for tile in getattr(image, "tile", ()))
     if image.format != "TIFF":
         return False
@@ -78,11 +80,13 @@ def sixteen_bit_channels(decoded: Any, image: Image.Image, profile: bytes | None
     tags = getattr(image, "tag_v2", {})
     width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
     height = tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
+    # Pillow read the head, libvips the pixels. Where the two disagree, the file is damaged.
     if (decoded.width, decoded.height, decoded.format) != (width, height, "ushort"):
         raise ValueError(f"its pixels are {decoded.width}×{decoded.height} of {decoded.format}")
     num_colours = 3 if decoded.bands >= 3 else 1
     colours = decoded[:num_colours] if num_colours == 3 else decoded[0]
     rgb = words_to_srgb(colours, profile)
+    # A further band that the header does not call alpha has no meaning, and is left out.
     if decoded.bands == num_colours or not image.has_transparency_data:
         return rgb
     return rgb.bandjoin(decoded[num_colours])
@@ -118,6 +122,7 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
     """
     height, width, num_channels = values.shape
     row_bytes = width * num_channels * 2
+    # Strips of a megabyte, so that readers need not hold the whole picture.
     rows = max(1, _STRIP_BYTES // row_bytes)
     starts = range(0, height, rows)
     layout: dict[int, Any] = {
@@ -137,6 +142,7 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
     with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
         for tag, value in image.getexif().items():
             directory[tag] = value
+    # After the shell's tags, because these replace what it says of its single pixel.
     for tag, value in layout.items():
         directory[tag] = value
     file = io.BytesIO()

@@ -46,6 +46,7 @@ def open_with_libvips(
 
     # pyvips logs each damage that it also raises.
     logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    # By default libvips reads on over damage. To stop at warnings would refuse sound files.
     settings: dict[str, Any] = {"fail_on": "error"}
     if sequential:
         settings["access"] = "sequential"
@@ -54,6 +55,7 @@ def open_with_libvips(
     if isinstance(source, bytes):
         head, ending = source[:HEAD_BYTES], "_buffer"
     else:
+        # Asked first: to open a pipe would wait for its writer.
         if not source.is_file():
             raise ValueError("it is no regular file")
         with source.open("rb") as file:

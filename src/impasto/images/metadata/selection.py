@@ -55,6 +55,7 @@ _INCH, _CENTIMETRE = 2, 3
 _CENTIMETRES_PER_INCH = 2.54
 
 _TEXT_CHARACTERS = 1_000_000
+# XMP and raw profiles are kept as what they are, and thumbnails show the old picture.
 _STALE_TEXTS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type .*|Thumb::.*", re.IGNORECASE)
 
 

@@ -53,6 +53,7 @@ _PANORAMA_DOWN = re.compile(
     r"|LargestValidInteriorRect(Top|Height)"
 )
 
+# expat says where a tag begins, but neither where it ends nor where its attributes lie.
 _TAG = re.compile(rb"""<[^\s/>"']+(?:\s+[^\s=/>]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
 
@@ -203,6 +204,7 @@ class _Editor:
         start = self._parser.CurrentByteIndex
         tag = _TAG.match(self.packet, start)
         if tag is None:
+            # expat reads UTF-16 as well, where byte positions are not those of these patterns.
             raise ValueError("a tag that is written otherwise than in UTF-8")
         if self._open:
             self._open[-1].text = None
@@ -214,6 +216,7 @@ class _Editor:
         outside = self._namespaces[-1]
         self._namespaces.append(outside | declared if declared else outside)
         name = self._resolved(raw_name)
+        # What lies in a removed element goes with it, by one edit: edits must not overlap.
         is_inside = bool(self._open) and self._open[-1].is_gone
         is_gone = is_inside or (name is not None and self.decide(name, "") is None)
         self._open.append(_Element(name, start, tag.end(), tag[0].endswith(b"/>"), is_gone))
@@ -246,6 +249,7 @@ class _Editor:
 
     def _edit_attribute(self, found: re.Match[bytes], attributes: dict[str, str]) -> None:
         raw_name = found[1].decode()
+        # expat's value has its entities resolved; the bytes of the match have not.
         value, name = attributes[raw_name], self._resolved(raw_name)
         if raw_name.startswith("xmlns:"):
             if self.decide(f"{value} ", "") is None:

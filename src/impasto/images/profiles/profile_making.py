@@ -31,6 +31,7 @@ def made_profile(
         is_grey: for pictures with one channel.
     """
     if isinstance(curve, float):
+        # Function type 0, a power; its exponent in 16.16 fixed point.
         trc = b"para\0\0\0\0\0\0\0\0" + struct.pack(">i", round(curve * 65_536))
     else:
         steps = np.rint(curve * 65_535).astype(">u2")
@@ -50,6 +51,7 @@ def made_profile(
 
 
 def _xyz_tag(values: NDArray[np.float64]) -> bytes:
+    # Stated chromaticities may be odd, and come to more than 16.16 fixed point holds.
     numbers = [min(max(round(float(v) * 65_536), -(2**31)), 2**31 - 1) for v in values]
     return b"XYZ \0\0\0\0" + struct.pack(">3i", *numbers)
 
@@ -58,10 +60,12 @@ def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     table, data, offsets = b"", b"", dict[bytes, int]()
     start = _HEADER_BYTES + 4 + 12 * len(tags)
     for name, tag in tags.items():
+        # Tags may share their data, as the three equal curves do.
         if tag not in offsets:
             offsets[tag] = start + len(data)
             data += tag + bytes(-len(tag) % 4)
         table += name + struct.pack(">II", offsets[tag], len(tag))
+    # Version 4.3. The date is fixed: a clock would make equal colours different bytes.
     head = struct.pack(">I4sI", start + len(data), b"\0\0\0\0", 0x04300000)
     head += b"mntr" + space + b"XYZ " + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + b"acsp"
     head = head.ljust(68, b"\0") + _xyz_tag(_D50)[8:]

@@ -139,8 +139,10 @@ def _bits(image: Image.Image) -> int | None:
         return None
     if is_sixteen_bit(image):
         return 16
+    # Their white may depend on the largest value of the whole picture.
     if image.mode in DEEP_GREY_MODES:
         return None
+    # Pillow would decode it whole, so its limit holds.
     by_pillow = not is_decoded_alike(image)
     return None if by_pillow and image.width * image.height > MAX_PIXELS else 8
 
@@ -175,6 +177,8 @@ def open_windows(
             if bits == 16:
                 decoded = open_with_libvips(path, sequential=True)
                 channels = sixteen_bit_channels(decoded, image, stated_profile(image))
+                # Before it is turned upright: a sequential image is read by rows, once, and turning
+                # takes columns.
                 channels = resize_vips(channels, _size_in_file(fitted, orientation))
                 spooled = _saved(channels, folder / "picture.raw")
             else:

@@ -36,8 +36,10 @@ FORMATS_BY_WINDOWS = ("JPEG", "PNG", "TIFF")
 BIG_TIFF_BYTES = 3 * 2**30
 """TIFF files with more bytes of pixels are written as BigTIFF; a plain one ends at 4 GiB."""
 
+# Tiles let readers decode a part without the whole rows around it.
 _TIFF_TILE = 256
 _HEAD_BYTES = 64
+# Signature and IHDR; pHYs, with its frame.
 _PNG_HEADER_BYTES, _PNG_RESOLUTION_BYTES = 33, 21
 _FIRST_METADATA_SEGMENT = 0xE0
 """Markers of a JPEG from here on are application segments and comments; below are tables."""
@@ -149,6 +151,8 @@ def _encode(
 
         _stream_to(path, image, ".png[keep=none]", with_metadata)
         return
+    # The shell's metadata lie between the file's first marker and its first table. They go to the
+    # same place, as readers look for EXIF there.
     position = 2
     while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
         position += 2 + int.from_bytes(shell[position + 2 : position + 4])
