@@ -79,7 +79,15 @@ class ContenderOptions:
         for text in self.pictures or ():
             folder, name, painting = _split(text, paintings)
             contenders.append(folder_contender(name, Path(folder), painting=painting))
-        _check_names([contender.name for contender in contenders])
+        names = [contender.name for contender in contenders]
+        if not names:
+            raise usage_error(
+                "there is nothing to measure; give --style, or --pictures DIR=PAINTING"
+            )
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise usage_error(
+                f"two styles are called {sorted(twice)[0]}; give each a name of its own"
+            )
         return contenders
 
 
@@ -191,10 +199,3 @@ def _split(text: str, paintings: dict[str, Path]) -> tuple[str, str, str]:
             f"{', '.join(paintings)}; add =PAINTING"
         )
     return thing, name, painting
-
-
-def _check_names(names: list[str]) -> None:
-    if not names:
-        raise usage_error("there is nothing to measure; give --style, or --pictures DIR=PAINTING")
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise usage_error(f"two styles are called {sorted(twice)[0]}; give each a name of its own")

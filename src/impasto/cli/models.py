@@ -302,7 +302,12 @@ def _print_table(entries: "list[ModelEntry]") -> None:
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
-    licences = card.licences
+    licences, architecture = card.licences, card.architecture
+    channels = architecture.channels
+    widths = channels if isinstance(channels, tuple) else (channels,)
+    network = [architecture.kind, "-".join(map(str, widths))]
+    if hasattr(architecture, "num_residual_blocks"):
+        network.append(f"{architecture.num_residual_blocks} residual blocks")
     facts = [("name", card.name), ("title", card.title), ("task", card.task)]
     if card.painting is not None:
         painting = card.painting
@@ -310,7 +315,7 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
     return [
         *facts,
-        ("network", _network_in_words(card)),
+        ("network", ", ".join(network)),
         *([("quantized", _quantization_in_words(card.quantization))] if card.quantization else []),
         *_origin(card),
         ("created", f"{card.created} by impasto {card.impasto_version}"),
@@ -355,13 +360,3 @@ def _quantization_in_words(record: "QuantizationRecord") -> str:
         f"{record.min_psnr:.1f} dB at least, {record.median_psnr:.1f} in the median, "
         f"on {record.checked}; ranges from {record.photographs}"
     )
-
-
-def _network_in_words(card: "ModelCard") -> str:
-    architecture = card.architecture
-    channels = architecture.channels
-    widths = channels if isinstance(channels, tuple) else (channels,)
-    words = [architecture.kind, "-".join(map(str, widths))]
-    if hasattr(architecture, "num_residual_blocks"):
-        words.append(f"{architecture.num_residual_blocks} residual blocks")
-    return ", ".join(words)

@@ -238,10 +238,8 @@ class _Recorder:
             f"lowest {progress.value:.4g}  {terms}",
             is_last=progress.num_iterations >= self._num_iterations,
         )
-        if self._save_every:
-            self._save_if_due(progress)
-
-    def _save_if_due(self, progress: "OptimizationProgress") -> None:
+        if not self._save_every:
+            return
         from impasto.images.files.io import Picture, save_picture
         from impasto.tensors import to_array
 

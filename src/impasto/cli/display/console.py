@@ -101,7 +101,10 @@ def silent_libraries() -> Iterator[None]:
         yield
         return
     ours = sys.stderr
-    if _writes_to(ours, 2):
+    is_descriptor_2 = False
+    with contextlib.suppress(OSError, ValueError):  # the stream is no file, such as a test's
+        is_descriptor_2 = ours is not None and ours.fileno() == 2
+    if is_descriptor_2:
         ours.flush()
         sys.stderr = open(  # noqa: SIM115  (a descriptor, closed below)
             copy, "w", buffering=1, encoding=ours.encoding, errors=ours.errors, closefd=False
@@ -118,13 +121,6 @@ def silent_libraries() -> Iterator[None]:
             sys.stderr = ours
         os.dup2(copy, 2)
         os.close(copy)
-
-
-def _writes_to(stream: TextIO | None, descriptor: int) -> bool:
-    try:
-        return stream is not None and stream.fileno() == descriptor
-    except (OSError, ValueError):  # the stream is no file, such as a test's
-        return False
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -164,8 +160,13 @@ def explain(error: BaseException) -> int | None:
     """Print one line about an error, and return the exit status; None for a bug of ours."""
     signal_number = signals.signal_behind(error)
     match error:
-        case _ if signal_number is not None:
-            print_error(_ending(error))
+        case _ if signal_number is not None:  # another error may come first: a terminal is gone
+            ending = "interrupted"
+            if isinstance(error, signals.Terminated):
+                ending = f"ended by {error}"
+            elif isinstance(error, TrainingInterrupted | VideoInterrupted):
+                ending = str(error)
+            print_error(ending)
             return EXIT_OF_SIGNALS + signal_number
         case BrokenPipeError():
             return EXIT_FAILED_FILES  # no reader to print to
@@ -181,16 +182,6 @@ def explain(error: BaseException) -> int | None:
         return None
     print_error(message)
     return EXIT_USER_ERROR
-
-
-def _ending(error: BaseException) -> str:
-    """The message after a signal; another error may come first, where a terminal is gone."""
-    match error:
-        case signals.Terminated():
-            return f"ended by {error}"
-        case TrainingInterrupted() | VideoInterrupted():
-            return str(error)
-    return "interrupted"
 
 
 def _message_of(error: BaseException) -> str | None:
@@ -211,11 +202,8 @@ def _message_of(error: BaseException) -> str | None:
             subject = "reading or writing" if error.filename is None else error.filename
             message = f"{subject} failed ({reason_of(error)})"
         case _ if isinstance(error, USAGE_ERROR):
-            message = _usage_message(error)
+            usage: Any = error
+            text = usage.format_message().rstrip(".").replace("Value error, ", "")
+            command = usage.ctx.command_path if usage.ctx is not None else "impasto"
+            message = f"{text[:1].lower()}{text[1:]} (see '{command} --help')"
     return message
-
-
-def _usage_message(error: Any) -> str:
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    command = error.ctx.command_path if error.ctx is not None else "impasto"
-    return f"{message[:1].lower()}{message[1:]} (see '{command} --help')"

@@ -77,7 +77,14 @@ def plan_jobs(
         for photo in photos
         for job in _jobs_below(Path(photo), folder, on_unreadable, on_special)
     ]
-    return _without_clashes(jobs)
+    sources: dict[str, str] = {}
+    for job in jobs:
+        other = sources.setdefault(job.output, job.source)
+        if other != job.source:
+            raise PictureFileError(
+                f"{other} and {job.source} would both become {job.output}; rename one of them"
+            )
+    return list(dict.fromkeys(jobs))
 
 
 def check_outputs(jobs: list[Job], *, overwrite: bool) -> None:
@@ -157,17 +164,6 @@ def _jobs_below(
     if not names:
         raise PictureFileError(f"there are no pictures in {photo}; give a folder of photographs")
     return [Job(str(photo / name), str(folder / _writable_name(name))) for name in names]
-
-
-def _without_clashes(jobs: list[Job]) -> list[Job]:
-    sources: dict[str, str] = {}
-    for job in jobs:
-        other = sources.setdefault(job.output, job.source)
-        if other != job.source:
-            raise PictureFileError(
-                f"{other} and {job.source} would both become {job.output}; rename one of them"
-            )
-    return list(dict.fromkeys(jobs))
 
 
 def _writable_name(path: Path) -> Path:

@@ -115,8 +115,16 @@ class JobRunner:
         from impasto.images.files.io import Animation
 
         started = time.perf_counter()
-        if isinstance(works[0].picture, Animation):
-            return [self._transform_animation(works[0].picture, works[0].seconds)]
+        first = works[0].picture
+        if isinstance(first, Animation):  # its frames are transformed as they are written
+            facts: dict[str, Any] = {"frames": first.num_frames}
+
+            def apply(picture: "Picture") -> "Picture":
+                result = self.transformation.transform(picture)
+                facts.update(self._facts(picture, result))
+                return result
+
+            return [Work(first.transformed(apply), facts, works[0].seconds)]
         pictures = [work.picture for work in works if not isinstance(work.picture, Animation)]
         results = self.transformation.transform_all(pictures)
         seconds = (time.perf_counter() - started) / len(works)
@@ -131,16 +139,6 @@ class JobRunner:
         _write(work.picture, job.output, self.writing)
         seconds = round(work.seconds + time.perf_counter() - started, 3)
         return {"photo": job.source, "picture": job.output, **work.facts, "seconds": seconds}
-
-    def _transform_animation(self, animation: "Animation", seconds: float) -> Work:
-        facts: dict[str, Any] = {"frames": animation.num_frames}
-
-        def apply(picture: "Picture") -> "Picture":
-            result = self.transformation.transform(picture)
-            facts.update(self._facts(picture, result))
-            return result
-
-        return Work(animation.transformed(apply), facts, seconds)
 
     def _facts(self, picture: "Picture", result: "Picture") -> dict[str, Any]:
         precision = self.transformation.predictor.precision_for(picture.bits)
