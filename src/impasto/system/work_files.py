@@ -207,6 +207,7 @@ def sweep(folder: Path) -> None:
 
 def _new(folder: Path, suffix: str, make: Callable[[Path], int]) -> Path:
     resolved = Path(os.path.realpath(folder))
+    # Once for each process and folder, because a sweep reads the whole folder.
     with _sweeping:
         is_first_here = resolved not in _swept
         _swept.add(resolved)
@@ -235,8 +236,10 @@ class _SweptError(Exception):
 def _sweep_one(path: Path) -> None:
     status = path.lstat()
     is_plain = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    # In a shared folder such as /tmp, other users' work is theirs.
     if not is_plain or status.st_uid != os.geteuid():
         return
+    # Something else may have got the name since: a link is not followed, a pipe not waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if _lock(descriptor, if_unknown=False) and _is_at(descriptor, path):
@@ -265,6 +268,7 @@ def _lock(descriptor: int, *, if_unknown: bool = True) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        # Any other error, such as ENOLCK, says that this disk knows no locks.
         return if_unknown and error.errno not in _HELD_BY_ANOTHER
     return True
 

@@ -58,6 +58,7 @@ def check_graph(model: OnnxModel, card: ModelCard) -> None:
         )
     for node in model.nodes:
         check_node(node)
+    # As the last step: nothing behind it can leave the range of a picture again.
     if [n.operator for n in model.nodes if model.outputs[0].name in n.outputs] != ["Clip"]:
         raise ModelFileError(
             "its output is not clipped to the range of a picture; "
@@ -100,6 +101,7 @@ def check_finite(tensor: Tensor) -> None:
     Raises:
         ModelFileError: it contains one.
     """
+    # `bytes.translate` looks at millions of weights in C; numpy would make listing models slow.
     data, is_finite = bytes(tensor.data), True
     if tensor.data_type == FLOAT16:
         last = data[1::2]
@@ -134,6 +136,7 @@ def sizes_to_try(architecture: Architecture) -> list[Shape]:
     """Shapes N×3×H×W of pictures to try: the smallest that the network takes, and large ones."""
     multiple, least = architecture.size_multiple, architecture.minimum_size
     large = -(-_LARGE // multiple) * multiple
+    # Heights and widths differ, and so do their remainders: exchanged axes do not fit.
     starts = ((least, 0, 1), (least, 2, 3), (large, 1, 0), (large, 3, 2))
     return [
         (1 + (start + row) % 2, 3, start + row * multiple, start + column * multiple)
@@ -152,6 +155,7 @@ def _check_size(
     size = f"for a picture of {width}×{height}"
     most, num_computed = most_values(card.architecture, shape), 0
     for name, value in _infer_all(model, nodes, constants, shape):
+        # Counted on the way: a graph that grows without bounds is left before its end.
         num_computed += prod(value.shape)
         if num_computed > most:
             raise ModelFileError(
@@ -201,6 +205,7 @@ def most_values(architecture: Architecture, shape: Shape) -> int:
         shape: N×3×H×W of the picture.
     """
     num, _, height, width = shape
+    # The paper's network pads its input first, which multiplies the pixels of a small picture.
     pixels = num * (height + 2 * MAX_PADDING) * (width + 2 * MAX_PADDING)
     return int(_VALUES_BEYOND_THE_NETWORKS * values_per_pixel(architecture) * pixels)
 

@@ -50,6 +50,7 @@ def parse_hub_address(address: str) -> HubAddress:
         DownloadError: the address cannot be understood.
     """
     match = _ADDRESS.fullmatch(address)
+    # `..` would lead the URL out of the repository.
     if match is None or ".." in re.split("[/@]", address) or not address.isprintable():
         raise DownloadError(
             f"{shown_address(address)}: cannot be understood; expected hf://USER/NAME, perhaps "
@@ -70,6 +71,7 @@ def hub_url(address: str) -> str:
     parts = parse_hub_address(address)
     file = parts.file or _only_model(address, parts)
     revision = quote(parts.revision, safe="")
+    # A branch may have slashes in its name: there they are quoted, in the file's path they are not.
     return f"{hub_server()}/{parts.repository}/resolve/{revision}/{quote(file)}"
 
 

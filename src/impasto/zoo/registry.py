@@ -186,6 +186,7 @@ def add_model(
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Looked at again when it is renamed: the name may have been taken since.
         write_whole(target, model.data, replace=overwrite)
     except OutputExistsError:
         raise
@@ -215,6 +216,7 @@ def remove_model(name: str) -> Path:
         )
     try:
         path.unlink()
+        # Useless by itself: it is bound to the bytes of this very file.
         int8_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be deleted ({error.strerror})") from None
