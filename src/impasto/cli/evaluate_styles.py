@@ -66,6 +66,8 @@ class ContenderOptions:
         from impasto.zoo.registry import list_models, resolve_model
 
         styles = self.style or []
+        # Shipped styles whose painting is not there are left out, since nobody asked for them by
+        # name.
         if not styles and not self.pictures:
             shipped = [e.name for e in list_models(task="style-transfer") if e.released]
             styles = [name for name in shipped if name in paintings]
@@ -190,6 +192,7 @@ def _measured(
 
 def _split(text: str, paintings: dict[str, Path]) -> tuple[str, str, str]:
     """What to open, its name in the table, and its painting, out of `THING[=PAINTING]`."""
+    # From the right: a path may have an = in it.
     thing, _, painting = text.rpartition("=") if "=" in text else (text, "", "")
     name = Path(thing).name.removesuffix(".onnx")
     painting = painting or name

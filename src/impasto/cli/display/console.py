@@ -84,6 +84,7 @@ def let_go_of_stdout() -> None:
             sys.stdout.flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
+        # Not closed: the next file to be opened would then get the descriptor of stdout.
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
 
@@ -117,6 +118,7 @@ def silent_libraries() -> Iterator[None]:
     finally:
         if sys.stderr is not ours:
             with contextlib.suppress(OSError, ValueError):
+                # Before its descriptor is closed; a terminal that is gone is no error here.
                 sys.stderr.flush()
             sys.stderr = ours
         os.dup2(copy, 2)
@@ -130,6 +132,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def print_error(message: str) -> None:
     """Print an error on stderr, in one line even if the message has several."""
+    # File names may have line breaks, and errors of libraries several lines.
     words = " ".join(message.split())
     print_note(f"impasto: {visible(words)}")
 
@@ -150,7 +153,7 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
         except (Exception, KeyboardInterrupt) as error:
             status = explain(error)
             if status is None:
-                raise
+                raise  # a bug of ours, with its traceback; or typer's own Exit, with its status
             raise typer.Exit(status) from None
 
     return wrapped
@@ -158,6 +161,7 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
 
 def explain(error: BaseException) -> int | None:
     """Print one line about an error, and return the exit status; None for a bug of ours."""
+    # Asked first: a library may have wrapped Ctrl-C in an error of its own.
     signal_number = signals.signal_behind(error)
     match error:
         case _ if signal_number is not None:  # another error may come first: a terminal is gone
@@ -189,10 +193,13 @@ def _message_of(error: BaseException) -> str | None:
     match error:
         case OutputAppearedError():
             message = str(error)
+        # The library does not know the flag, and messages of commands name it already.
         case OutputExistsError() if "--overwrite" not in str(error):
             message = f"{error} (--overwrite)"
         case ImpastoError():
             message = str(error)
+        # A package in no extra is a bug of ours, or a broken installation: that needs its
+        # traceback.
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in EXTRAS:
             package = name.partition(".")[0]
             message = str(MissingExtraError(package, extra=EXTRAS[package]))

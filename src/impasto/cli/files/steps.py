@@ -85,7 +85,7 @@ class JobRunner:
         try:
             return Outcome(job, self.run(job), None)
         except VideoInterrupted:
-            raise
+            raise  # Ctrl-C: the jobs behind this one must not begin
         except ImpastoError as error:
             return Outcome(job, None, error)
 
@@ -127,6 +127,7 @@ class JobRunner:
             return [Work(first.transformed(apply), facts, works[0].seconds)]
         pictures = [work.picture for work in works if not isinstance(work.picture, Animation)]
         results = self.transformation.transform_all(pictures)
+        # A batch is computed at once, so each picture has an equal share of its time.
         seconds = (time.perf_counter() - started) / len(works)
         return [
             Work(result, self._facts(picture, result), work.seconds + seconds)
@@ -156,6 +157,7 @@ class JobRunner:
         return error
 
     def _find_large(self, job: Job) -> "LargePicture | None":
+        # A pipe can be read once and written in order; windows need files.
         if PIPE in (job.source, job.output):
             return None
         return self.transformation.find_large(Path(job.source), Path(job.output))
@@ -186,6 +188,7 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
 
     source = sys.stdin.buffer if job.source == PIPE else job.source
     picture = load_picture_or_animation(source, longer_side=longer_side)
+    # A pipe gets PNG, which holds animations.
     if not isinstance(picture, Animation) or job.output == PIPE:
         return picture
     file_format = format_named(Path(job.output).suffix)
@@ -222,6 +225,7 @@ def _write(result: "Picture | Animation", output: str, writing: WritingOptions) 
     stream = BytesIO()  # a codec would report a broken pipe as an error of its own
     save(stream)
     sys.stdout.buffer.write(stream.getvalue())
+    # Now, where an error still belongs to this job.
     sys.stdout.buffer.flush()
 
 
