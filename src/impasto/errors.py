@@ -77,6 +77,7 @@ class OutputAppearedError(OutputExistsError):
     def __init__(self, path: Path, *, saved_path: Path) -> None:
         """The message names both paths."""
         super().__init__(
+            # Both paths: the work is not where it was asked for, and somebody has to find it.
             f"{path} appeared meanwhile and was kept; the finished work is in {saved_path}"
         )
         self.saved_path = saved_path

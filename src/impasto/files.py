@@ -67,6 +67,7 @@ def whole_file(path: Path, *, replace: bool = True, mode: int = 0o666) -> Iterat
     temporary = temporary_beside(path, mode=mode)
     try:
         yield temporary
+        # Before the renaming: after a power cut the name must not lead to an empty file.
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         put_in_place(temporary, path, replace=replace)
@@ -120,11 +121,13 @@ def put_in_place(temporary: Path, path: Path, *, replace: bool = True) -> None:
         raise OSError(errno.EINVAL, "it is a device, pipe or socket", str(path))
     if replace:
         if resolved.exists():
+            # Before the renaming too, so that the file is never there with other permissions.
             shutil.copymode(resolved, temporary)
         temporary.replace(resolved)
         release(temporary)
         return
     if not _rename_to_free(temporary, resolved):
+        # By renaming, not by looking: a free name may be taken a moment later.
         free = next(name for name in names_beside(resolved) if _rename_to_free(temporary, name))
         saved_path = free if path.is_symlink() else path.with_name(free.name)
         raise OutputAppearedError(path, saved_path=saved_path)
@@ -258,6 +261,7 @@ def _rename_over_own(temporary: Path, resolved: Path) -> None:
     try:
         temporary.replace(resolved)
     except BaseException:
+        # The renaming failed, so the empty file at the name is ours.
         if temporary.exists():
             resolved.unlink()
         raise

@@ -31,6 +31,7 @@ GramMatrices = Float[Tensor, "n c c"]
 TargetGramMatrices = Float[Tensor, "#n c c"]
 Scalar = Float[Tensor, ""]
 
+# Far above what networks overshoot, and far below the -1 of pictures in [-1, 1].
 RANGE_TOLERANCE = 0.25
 
 
@@ -57,6 +58,7 @@ def to_array(picture: Tensor) -> NDArray[np.float32]:
     """
     one = picture[0] if picture.dim() == 4 else picture
     array: NDArray[np.float32] = one.detach().float().cpu().permute(1, 2, 0).contiguous().numpy()
+    # A network's output passes the range a little; pictures and files do not.
     return array.clip(0, 1)
 
 
@@ -68,6 +70,7 @@ def check_pictures(pictures: Tensor, *, name: str = "pictures") -> None:
         NotFiniteError: when there is NaN or infinity in it.
     """
     check_picture_shape(pictures, name=name)
+    # One pass over the tensor; NaN anywhere makes both of them NaN.
     low, high = (float(value) for value in pictures.detach().aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise NotFiniteError(
@@ -154,6 +157,7 @@ def check_finite(value: Tensor, *, name: str) -> None:
 
 
 def _check_tensor(tensor: Tensor, *, name: str) -> None:
+    # Arrays are given where nobody checks types, and would fail further on in words of torch.
     if not isinstance(tensor, Tensor):
         raise PictureError(f"{name} are a {type(tensor).__name__}; expected a torch tensor")
 
@@ -171,4 +175,5 @@ def _shape(tensor: Tensor) -> str:
 
 def at_least_float32(tensor: Tensor) -> Tensor:
     """Return float32 and float64 as they are, and other types as float32."""
+    # Sums of squares overflow float16, and lose most of their digits in bfloat16.
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()

@@ -63,6 +63,7 @@ class Deadline:
         seconds = self._end - time.monotonic()
         if seconds <= 0:
             raise DeadlineError(f"it takes longer than {self._seconds:g} seconds")
+        # Not 0, which would make the socket non-blocking.
         return max(0.001, min(TIMEOUT_SECONDS, seconds))
 
 
@@ -124,6 +125,7 @@ def read_address(
         if expected is not None and expected > max_bytes:
             raise _too_large(shown, max_bytes)
         try:
+            # `read1` returns what has come; `read` would wait for a whole chunk, without progress.
             while part := response.read1(CHUNK_BYTES):
                 parts.append(part)
                 num_bytes += len(part)
@@ -137,6 +139,7 @@ def read_address(
             raise DownloadError(
                 f"{shown}: the connection broke off ({_reason_of(error)}); try again"
             ) from None
+    # http.client does not tell `read1` of a body that is cut short.
     if expected is not None and expected != num_bytes:
         raise DownloadError(
             f"{shown}: the connection broke off after {num_bytes} of {expected} bytes; try again"
@@ -213,6 +216,8 @@ class _LimitedReader(io.RawIOBase):
         except TimeoutError:
             self._limits.deadline.left()  # raises if it is that
             raise
+        # Counted at the socket, whatever the headers state: a chunk of length -1 has http.client
+        # read without end.
         self._num_bytes += num_bytes
         if self._num_bytes > self._limits.max_bytes + _MAX_HEAD_BYTES:
             raise _too_large(self._limits.shown, self._limits.max_bytes)
@@ -287,6 +292,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: Any,
         newurl: str,
     ) -> urllib.request.Request | None:
+        # A server elsewhere must not send us to services of this machine.
         if not _is_allowed(newurl) or (_is_here(newurl) and not _is_here(req.full_url)):
             raise urllib.error.HTTPError(
                 req.full_url, code, f"leads to {shown_address(newurl)}", Message(), fp
@@ -301,6 +307,7 @@ def _opener(address: str, limits: _Limits) -> urllib.request.OpenerDirector:
     """An opener for https and http alone: urllib's own would read files and FTP as well."""
     opener = urllib.request.OpenerDirector()
     handlers = [
+        # A proxy would look for this machine's address on its own machine.
         urllib.request.ProxyHandler({} if _is_here(address) else None),
         _Handler(limits),
         urllib.request.HTTPErrorProcessor(),
@@ -316,6 +323,7 @@ def _opener(address: str, limits: _Limits) -> urllib.request.OpenerDirector:
 def _is_allowed(address: str) -> bool:
     try:
         parts = urlsplit(address)
+        # Asked for its ValueError: a port that is no number.
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False

@@ -131,11 +131,13 @@ def batch(
     not done again: the same command goes on after a stop. If some pictures fail, the others are
     done and the exit status is 1.
     """
+    # Imported by the call, as in every command: --help and --version must not wait for Ray.
     from impasto.batch.cluster import Workers
     from impasto.batch.job import run_batch
     from impasto.batch.worker import BatchSettings
 
     model_file, task = _model_of(style, model, scale)
+    # A record equals its defaults as long as no flag of it was given another value.
     if task == "super-resolution" and (size, looks) != (None, StyleOptions()):
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
     # Ray says on stdout that a worker died; stdout is for results.
@@ -180,6 +182,7 @@ def _say(outcome: "BatchOutcome", *, json: bool) -> None:
         print_json({"manifest": outcome.manifest, **counts, "failed": failed})
     else:
         print_result(outcome.manifest)
+    # Of millions of pictures thousands may fail; the manifest has all of them.
     for row in outcome.failed[:MAX_FAILURES_TOLD]:
         print_error(f"{row.source}: {row.error}")
     if len(outcome.failed) > MAX_FAILURES_TOLD:
@@ -214,6 +217,7 @@ class _Progress:
             self._bar.update(self._task, completed=num, total=progress.num_pictures)
         elif time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
+            # Of the whole run, not of the last interval: results come in bursts, a task at a time.
             pace = num / (self._told - self._started)
             failed = f"{progress.num_failed} failed"
             print_note(f"{num} of {progress.num_pictures}, {failed}, {pace:.2f} a second")

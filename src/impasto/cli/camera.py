@@ -56,10 +56,12 @@ def camera(
     def live(name: str) -> LiveStyle:
         stylizer = Stylizer(name)
         return LiveStyle(
+            # A title is text from a model file, and this one goes into a window.
             visible(stylizer.card.title),
             lambda rgb: stylizer.stylize(Picture(rgb), settings).rgb,
         )
 
+    # All models are opened before the window: the key n must not wait for one.
     styles = [live(name) for name in style]
     with Window("Impasto") as window, Camera(camera, size=size) as frames:
         num_shown = show_live(frames, styles, window, mirror=mirror)

@@ -122,6 +122,7 @@ class ModelOptions:
             raise usage_error(
                 "--into-card changes model files; give each --model as a file that is there"
             )
+        # The evaluation's rows are named by the files' stems, so scores would go to both.
         if len({file.stem for file in files}) < len(files):
             raise usage_error(
                 "--into-card knows models by the names of their files; give no name twice"
@@ -133,6 +134,7 @@ class ModelOptions:
         from impasto.evaluation.upscaling_methods import BICUBIC
         from impasto.runtime.upscaler import resolve_upscaling_model
 
+        # Lazily: only the first model is opened.
         models = (model for model in self.model or () if model != BICUBIC)
         scales = (resolve_upscaling_model(model).card.scale for model in models)
         return next(scales, DEFAULT_SCALE)
@@ -170,6 +172,7 @@ class MeasureOptions:
 
         measures = [fidelity(protocol)]
         if self.lpips_weights:
+            # Both of these need torch, which PSNR and SSIM do not.
             from impasto.evaluation.lpips import lpips_measure, read_lpips
 
             measures.append(lpips_measure(protocol, read_lpips(self.lpips_weights)))
@@ -232,6 +235,7 @@ class ReportOptions:
         if self.sheet is None:
             return None
         comparison = ComparisonSheet([Crop.parse(text) for text in self.crop or ()])
+        # A misspelt crop is found here, not when the sheet is drawn.
         comparison.check(sets)
         return comparison
 
@@ -270,6 +274,7 @@ def evaluate_super_resolution(
     Prints a table of PSNR and SSIM in Markdown, with the protocol of every number.
     """
     report.check()
+    # Outputs and cards first: an evaluation takes minutes, and must not fail at its end.
     files = models.files_to_score()
     scale = tested.scale or models.first_scale()
     sets = tested.picture_sets(scale)
@@ -278,6 +283,7 @@ def evaluate_super_resolution(
     methods = models.open(scale)
     evaluation = _evaluate(sets, methods, measured.measures(protocol), protocol, comparison)
     report.publish(evaluation)
+    # After the table is out: a card that cannot be written must not cost the results.
     _score(files, evaluation)
     if comparison is not None:
         report.draw(comparison)

@@ -66,6 +66,8 @@ class ContenderOptions:
         from impasto.zoo.registry import list_models, resolve_model
 
         styles = self.style or []
+        # Shipped styles whose painting is not there are left out, since nobody asked for them by
+        # name.
         if not styles and not self.pictures:
             shipped = [e.name for e in list_models(task="style-transfer") if e.released]
             styles = [name for name in shipped if name in paintings]
@@ -79,7 +81,15 @@ class ContenderOptions:
         for text in self.pictures or ():
             folder, name, painting = _split(text, paintings)
             contenders.append(folder_contender(name, Path(folder), painting=painting))
-        _check_names([contender.name for contender in contenders])
+        names = [contender.name for contender in contenders]
+        if not names:
+            raise usage_error(
+                "there is nothing to measure; give --style, or --pictures DIR=PAINTING"
+            )
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise usage_error(
+                f"two styles are called {sorted(twice)[0]}; give each a name of its own"
+            )
         return contenders
 
 
@@ -182,6 +192,7 @@ def _measured(
 
 def _split(text: str, paintings: dict[str, Path]) -> tuple[str, str, str]:
     """What to open, its name in the table, and its painting, out of `THING[=PAINTING]`."""
+    # From the right: a path may have an = in it.
     thing, _, painting = text.rpartition("=") if "=" in text else (text, "", "")
     name = Path(thing).name.removesuffix(".onnx")
     painting = painting or name
@@ -191,10 +202,3 @@ def _split(text: str, paintings: dict[str, Path]) -> tuple[str, str, str]:
             f"{', '.join(paintings)}; add =PAINTING"
         )
     return thing, name, painting
-
-
-def _check_names(names: list[str]) -> None:
-    if not names:
-        raise usage_error("there is nothing to measure; give --style, or --pictures DIR=PAINTING")
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise usage_error(f"two styles are called {sorted(twice)[0]}; give each a name of its own")

@@ -92,9 +92,11 @@ class InversionOptions:
             )
 
         settings = OptimizationSettings(num_iterations=self.iterations, seed=self.seed)
+        # The two losses have defaults of their own, which are kept in `inversion`.
         weight = {} if self.smoothness is None else {"smoothness": self.smoothness}
         if self.loss == "style":
             return to_array(invert_style(target, layers, settings, on_progress=report, **weight))
+        # `columns` has refused more than one.
         (layer,) = layers
         return to_array(invert_features(target, layer, settings, on_progress=report, **weight))
 
@@ -132,6 +134,7 @@ def invert(
     if each is not None:
         each.mkdir(parents=True, exist_ok=True)
         for name in names:
+            # All of them, before the first takes its minutes.
             check_target(each / f"{name}.png", overwrite=overwrite)
     size = inversion.size
     rgb = fill_transparent(resize_longer_side(load_picture(picture, longer_side=size), size))

@@ -66,8 +66,11 @@ def main() -> None:
         # File names may hold any bytes, and texts characters that the terminal lacks.
         is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
         sys.stdout.reconfigure(errors="surrogateescape" if is_utf8 else "backslashreplace")
+    # Here and not in `run`: a program that calls it has signal handlers of its own.
     end_as_by_ctrl_c()
     status = run(sys.argv[1:])
+    # Last: Python flushes stdout once more as it exits, and a reader that is gone would be
+    # reported.
     let_go_of_stdout()
     sys.exit(status)
 
@@ -78,6 +81,7 @@ def run(arguments: Sequence[str]) -> int:
     An error of the command line itself, such as an unknown option, takes one line too.
     """
     try:
+        # By itself click prints its errors in three lines, with the usage above, and exits.
         status = app(list(arguments), prog_name="impasto", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
         status = explain(error)

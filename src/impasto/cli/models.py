@@ -54,6 +54,7 @@ def list_all(
 
     Without a command, lists the models that can be called by name.
     """
+    # click runs this before each subcommand as well.
     if context.invoked_subcommand is not None:
         if sheet or photo or overwrite or json:
             command = context.invoked_subcommand
@@ -74,6 +75,7 @@ def list_all(
     else:
         _print_table(entries)
     if sheet is not None:
+        # Beside JSON, stdout holds nothing else.
         (print_note if json else print_result)(str(sheet))
 
 
@@ -96,6 +98,7 @@ def show(
         return
     size = f"{len(file.data) / 1e6:.2f} MB"
     origin = "ships with Impasto" if is_released(file) else "your own"
+    # Anyone can write the name of a shipped model on a card.
     if display_name(file) != file.card.name:
         origin = f"your own, not the {file.card.name} that ships with Impasto"
     for label, value in (
@@ -151,8 +154,10 @@ def upgrade(
     """Rebuild a model file's graph from its weights, in the current format."""
     if output is not None and output.exists() and not overwrite:
         raise exists_already(output)
+    # Here and below, after the checks: torch and onnx take seconds to import.
     from impasto.export.model_export import upgrade_model
 
+    # Without -o the file itself is meant, so that nothing is replaced unasked.
     replace = overwrite or output is None
     print_result(str(upgrade_model(file, output or file, replace=replace).path))
 
@@ -257,6 +262,7 @@ def quantize(
         min_psnr=quantization.min_psnr,
         report=print_note,
     )
+    # Before anything is printed: what takes minutes is saved, even if stdout is closed.
     write_quantized(quantized, path, replace=overwrite)
     rows = [
         {"photograph": picture.name, "size": picture.size, "psnr": round(decibels, 2)}
@@ -289,6 +295,7 @@ def _print_table(entries: "list[ModelEntry]") -> None:
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
         if entry.card is None:
+            # Listed all the same: a model that vanished would be looked for.
             description = f"cannot be used: {entry.problem}"
         else:
             artist = entry.card.painting.artist if entry.card.painting else None
@@ -302,7 +309,12 @@ def _print_table(entries: "list[ModelEntry]") -> None:
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
-    licences = card.licences
+    licences, architecture = card.licences, card.architecture
+    channels = architecture.channels
+    widths = channels if isinstance(channels, tuple) else (channels,)
+    network = [architecture.kind, "-".join(map(str, widths))]
+    if hasattr(architecture, "num_residual_blocks"):
+        network.append(f"{architecture.num_residual_blocks} residual blocks")
     facts = [("name", card.name), ("title", card.title), ("task", card.task)]
     if card.painting is not None:
         painting = card.painting
@@ -310,7 +322,7 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
     return [
         *facts,
-        ("network", _network_in_words(card)),
+        ("network", ", ".join(network)),
         *([("quantized", _quantization_in_words(card.quantization))] if card.quantization else []),
         *_origin(card),
         ("created", f"{card.created} by impasto {card.impasto_version}"),
@@ -355,13 +367,3 @@ def _quantization_in_words(record: "QuantizationRecord") -> str:
         f"{record.min_psnr:.1f} dB at least, {record.median_psnr:.1f} in the median, "
         f"on {record.checked}; ranges from {record.photographs}"
     )
-
-
-def _network_in_words(card: "ModelCard") -> str:
-    architecture = card.architecture
-    channels = architecture.channels
-    widths = channels if isinstance(channels, tuple) else (channels,)
-    words = [architecture.kind, "-".join(map(str, widths))]
-    if hasattr(architecture, "num_residual_blocks"):
-        words.append(f"{architecture.num_residual_blocks} residual blocks")
-    return ", ".join(words)

@@ -67,6 +67,7 @@ class ObjectiveOptions:
         """
         if self.like is None:
             return
+        # `--preset default` cannot be told from no preset, and changes nothing.
         if self.content_layer or self.style_layers or self.preset != "default":
             raise usage_error("--like takes preset and layers from the model; leave them out")
         if self.style_balance != 1.0:
@@ -186,8 +187,10 @@ def optimize(
     from impasto.optimization.run import optimize_photograph
     from impasto.training.interruption import stop_on_signals
 
+    # Refused here: the photograph is decoded and the loss network loaded further down.
     objective.check()
     check_target(output, overwrite=overwrite)
+    # With the suffix: cat.png and cat.jpg are two searches.
     folder = output.with_name(output.name + ".run")
     checkpoint, stop = folder / "state.safetensors", threading.Event()
     optimization = search.optimization(photo, painting, objective)
@@ -204,6 +207,7 @@ def optimize(
         print_error(f"stopped and saved in {folder}; go on with the same command and --resume")
         raise typer.Exit(EXIT_OF_SIGNALS + signals.first)
     save_or_keep(lambda path: save_picture(picture, path, overwrite=overwrite), output)
+    # After the picture is written: until then --resume can start from it again.
     checkpoint.unlink(missing_ok=True)
     if json:
         print_json({"picture": str(output), **recorder.summary()})
@@ -227,6 +231,7 @@ class _Recorder:
         self._lines = PacedLines(SECONDS_BETWEEN_LINES)
         self._started = time.monotonic()
         self._last: OptimizationProgress | None = None
+        # Level, then count: iterations begin again at each level.
         self._last_save = (0, 0)
 
     def __call__(self, progress: "OptimizationProgress") -> None:
@@ -238,10 +243,8 @@ class _Recorder:
             f"lowest {progress.value:.4g}  {terms}",
             is_last=progress.num_iterations >= self._num_iterations,
         )
-        if self._save_every:
-            self._save_if_due(progress)
-
-    def _save_if_due(self, progress: "OptimizationProgress") -> None:
+        if not self._save_every:
+            return
         from impasto.images.files.io import Picture, save_picture
         from impasto.tensors import to_array
 

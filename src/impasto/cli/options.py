@@ -127,6 +127,7 @@ Quality = Annotated[
 Lossless = Annotated[
     bool, typer.Option("--lossless", help="Write WebP and HEIC without loss, whatever the quality.")
 ]
+# Texts: typer takes no choice between a word and numbers.
 Bits = Annotated[
     Literal["auto", "8", "16"],
     typer.Option(
@@ -166,6 +167,7 @@ def with_option_records(command: Callable[..., None]) -> Callable[..., None]:
     Raises:
         ValueError: two of the flags have one name.
     """
+    # Resolved: annotations may be texts, and `Annotated` carries the options.
     hints = get_type_hints(command, include_extras=True)
     records: dict[str, Any] = {
         name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)
@@ -198,6 +200,7 @@ def _parameters_of_fields(record: Any) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=(
+                # Without a default the flag is required, and click says so.
                 inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
             ),
             annotation=hints[field.name],
@@ -243,6 +246,7 @@ class ComputeOptions:
         """
         from impasto.runtime.compute import Compute
 
+        # `Compute` refuses other words itself, with its own message.
         tile = int(self.tile) if self.tile.isdecimal() else self.tile
         return Compute(**dataclasses.asdict(self) | {"tile": tile})
 

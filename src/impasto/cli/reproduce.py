@@ -23,6 +23,7 @@ from impasto.errors import DataError, ImpastoError, TrainingInterrupted
 if TYPE_CHECKING:
     from impasto.reproduction.claim import Effort, Settings
 
+# In a checkout of the project; the installed package has no examples.
 EXAMPLE_PHOTOS = Path("examples/photos")
 EXAMPLE_PAINTINGS = Path("examples/paintings")
 ALL = "all"
@@ -140,6 +141,7 @@ def reproduce(
     effort = measured.effort()
     names = list(CLAIMS) if ALL in claims else list(dict.fromkeys(claims))
     for name in names:
+        # A misspelt name ends the command before the first claim takes its hours.
         find_claim(name)
     _measure_all(names, material.settings(effort), output, minutes)
 
@@ -174,7 +176,7 @@ def _measure_all(
                 tell=lambda unit: print_note(f"  {unit}"),
             )
         except TrainingInterrupted:
-            raise
+            raise  # Ctrl-C is for all claims, and not a failure of this one
         except ImpastoError as error:
             if len(names) == 1:
                 raise
@@ -198,6 +200,7 @@ def _command(name: str, settings: "Settings") -> str:
         "--boxes": settings.boxes,
     }
     for option, path in paths.items():
+        # `settings` gives the training the folder of --photos, which is said once.
         is_default = option == "--training" and path == paths["--photos"]
         if path is not None and path != EXAMPLE_PHOTOS and not is_default:
             words += [option, path.name]

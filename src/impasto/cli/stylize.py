@@ -47,6 +47,7 @@ def stylize(
     """
 
     def load() -> "Transformation":
+        # Imported when the files are checked, so that a misspelt name is refused at once.
         from impasto.runtime.stylizer import Stylizer
         from impasto.runtime.transformation import Stylization
 

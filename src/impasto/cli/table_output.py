@@ -35,6 +35,7 @@ def publish_table(
         overwrite: a file that is there may be replaced.
         as_json: print the data in place of the text.
     """
+    # The file first: what was measured is saved, even if stdout is closed.
     if output is not None:
         is_json = output.suffix.lower() == ".json"
         written = json.dumps(content, indent=2) + "\n" if is_json else text

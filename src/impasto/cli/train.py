@@ -99,6 +99,7 @@ class TrainingOptions:
         Raises:
             typer.Exit: with status 2, after one line.
         """
+        # A recipe or a run may name the photographs; whether it does is checked when it is read.
         is_new = not self.resume and self.recipe is None
         if is_new and self.photos is None and "photos" not in self.sections:
             raise usage_error(
@@ -132,6 +133,7 @@ class TrainingOptions:
         flags |= {"photos__path": self.photos, "seed": self.seed, "device": self.device}
         if not self.resume:
             return load_recipe(self.recipe, self.settings or [], task=task, **flags)
+        # A recipe that changes half-way would make the checkpoint and the card lie.
         has_flags = any(value is not None for value in (*flags.values(), self.minutes))
         if self.recipe or self.settings or has_flags:
             raise usage_error("--resume goes on with the recipe of the run; give only -o beside it")
@@ -180,6 +182,7 @@ def train_style_command(
             "no painting was given; expected impasto train style PAINTING --photos DIR"
         )
     training.check()
+    # Not over a recipe or --set: these say what they start from, if only by their silence.
     if init is None and training.minutes is not None and not training.chooses_network:
         init = DEFAULT_START
     flags: dict[str, Any] = {

@@ -16,9 +16,10 @@ from PIL import Image
 from impasto.images.resize import resize_lanczos
 
 MARGIN = 6
-"""How many pixels around a window change its result: the kernel's, and those of `_evenness`."""
+"""How many pixels around a window change its result: the kernel's, and those nearby."""
 
 _NEARBY = 3
+# Colours divided by less alpha than this are noise.
 _INVISIBLE = 1e-4
 
 
@@ -79,10 +80,18 @@ def mix_upscaled_with_alpha(
 
     def resized(plane: NDArray[np.float32], kernel: Image.Resampling) -> NDArray[np.float32]:
         image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+        # By the box, and not by a crop: the kernel must see the margin.
         return np.asarray(image.resize(size, kernel, box=box))
 
+    least, most = alpha, alpha
+    for axis in (0, 1):
+        least = _extreme(least, axis, np.minimum)
+        most = _extreme(most, axis, np.maximum)
+    # 1 where alpha is the same nearby or all is invisible, 0 where it drops to half or less.
+    share = least / np.maximum(most, _INVISIBLE)
+    even = np.where(most > _INVISIBLE, 2 * share - 1, 1).astype(np.float32).clip(0, 1)
     visible = resized(alpha, Image.Resampling.BICUBIC)
-    evenness = resized(_evenness(alpha), Image.Resampling.BILINEAR).clip(0, 1)
+    evenness = resized(even, Image.Resampling.BILINEAR).clip(0, 1)
     weights = np.where(visible > _INVISIBLE, 1 - evenness, 0)
     channels = np.empty((*upscaled.shape[:2], 4), np.float32)
     channels[..., 3] = visible.clip(0, 1)
@@ -91,17 +100,6 @@ def mix_upscaled_with_alpha(
         mixed = (weighted / np.maximum(visible, _INVISIBLE)).clip(0, 1)
         channels[..., c] = upscaled[..., c] + weights * (mixed - upscaled[..., c])
     return channels.clip(0, 1)
-
-
-def _evenness(alpha: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 where alpha is the same nearby or all is invisible, 0 where it drops to half or less."""
-    least, most = alpha, alpha
-    for axis in (0, 1):
-        least = _extreme(least, axis, np.minimum)
-        most = _extreme(most, axis, np.maximum)
-    share = least / np.maximum(most, _INVISIBLE)
-    even: NDArray[np.float32] = np.where(most > _INVISIBLE, 2 * share - 1, 1).astype(np.float32)
-    return even.clip(0, 1)
 
 
 def _extreme(plane: NDArray[np.float32], axis: int, of: np.ufunc) -> NDArray[np.float32]:

@@ -73,6 +73,7 @@ def rgb_to_ycbcr(rgb: NDArray[np.floating]) -> NDArray[np.float32]:
     Source: ITU-R BT.601 with full-range quantisation, as in JFIF 1.02.
     """
     check_rgb_shape(rgb, "rgb")
+    # In the picture's own type: a float64 matrix would make large pictures float64.
     return (rgb @ _TO_YCBCR.T.astype(rgb.dtype) + _CENTRE.astype(rgb.dtype)).astype(np.float32)
 
 

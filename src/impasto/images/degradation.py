@@ -17,6 +17,7 @@ from impasto.images.resize import Border, beyond_border, resize_matrix
 BLUR_SIGMA = 1.0
 """Standard deviation of the blur in pixels of the high resolution; Johnson et al. 2016."""
 
+# Beyond four standard deviations lies less than a ten-thousandth of the weight.
 _BLUR_RADIUS = math.ceil(4 * BLUR_SIGMA)
 
 
@@ -83,15 +84,12 @@ def degradation_matrix(
             f"{size} pixels do not shrink by {scale}; expected a multiple of it: crop them first"
         )
     resize = resize_matrix(size, size // scale, border=border)
-    return resize if degradation == "bicubic" else resize @ _blur_matrix(size, border)
-
-
-def _blur_matrix(size: int, border: Border) -> NDArray[np.float64]:
-    """size×size: a Gaussian cut off after four standard deviations."""
+    if degradation == "bicubic":
+        return resize
     offsets = np.arange(-_BLUR_RADIUS, _BLUR_RADIUS + 1)
     weights = np.exp(-0.5 * (offsets / BLUR_SIGMA) ** 2)
     pixels = np.arange(size)
-    matrix = np.zeros((size, size))
+    blur = np.zeros((size, size))
     for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
-        matrix[pixels, beyond_border(pixels + offset, size, border=border)] += weight
-    return matrix
+        blur[pixels, beyond_border(pixels + offset, size, border=border)] += weight
+    return resize @ blur

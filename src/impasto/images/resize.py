@@ -39,6 +39,7 @@ def resize_lanczos(array: NDArray[np.float32], *, width: int, height: int) -> ND
     if array.shape[:2] == (height, width):
         return array
     if array.ndim == 3:
+        # Pillow resizes floats in single planes only, of mode F.
         channels = [
             resize_lanczos(array[..., c], width=width, height=height) for c in range(array.shape[2])
         ]
@@ -163,20 +164,18 @@ def _bicubic_taps(
 ) -> list[tuple[NDArray[np.float64], NDArray[np.int64]]]:
     """What each new pixel takes from where: pairs of weights and indices, one per tap."""
     shrinkage = max(1.0, size / new_size)
+    # Pixels are areas: the first one's centre lies half a pixel from the border, in both sizes.
     centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
     first = np.floor(centres - 2 * shrinkage).astype(np.int64)
+    # Two more than the kernel is wide, as in imresize: its ends fall between pixels. Taps without
+    # any weight are left out below.
     num_taps = math.ceil(4 * shrinkage) + 2
     indices = first[:, np.newaxis] + np.arange(num_taps)
-    weights = _cubic((centres[:, np.newaxis] - indices) / shrinkage)
+    x = np.abs((centres[:, np.newaxis] - indices) / shrinkage)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1  # Keys' kernel with a = -0.5
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    weights = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+    # Sampled, the kernel does not sum to 1 exactly, and flat areas would change.
     weights /= weights.sum(axis=1, keepdims=True)
     sources = beyond_border(indices, size, border=border)
     return [(weights[:, tap], sources[:, tap]) for tap in range(num_taps) if weights[:, tap].any()]
-
-
-def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keys' kernel with a = -0.5."""
-    x = np.abs(distance)
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    weights: NDArray[np.float64] = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
-    return weights

@@ -70,6 +70,7 @@ def grid_peak(luminance: NDArray[np.float32], *, period: int) -> float:
     _check_size(luminance)
     height, width = luminance.shape
     window = np.outer(np.hanning(height), np.hanning(width))
+    # Without the mean, whose own peak the window would spread over the lowest bins.
     energy = np.abs(np.fft.fft2((luminance - luminance.mean()) * window)) ** 2
     return max(_peak(energy.sum(axis=axis), period) for axis in (0, 1))
 
@@ -78,6 +79,7 @@ def _peak(energy: NDArray[np.float64], period: int) -> float:
     place = len(energy) // period
     first, last = _GAP_BINS, _GAP_BINS + _RING_BINS
     ring = np.r_[place - last : place - first, place + first + 1 : place + last + 1]
+    # The spectrum is periodic: a ring that leaves it at one end enters at the other.
     return float(energy[place] / max(np.median(energy[ring % len(energy)]), _TINY))
 
 

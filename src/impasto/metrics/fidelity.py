@@ -182,6 +182,7 @@ def ssim(luminance: Luminance, truth: Luminance) -> float:
         data_range=PEAK,
         gaussian_weights=True,  # truncated after 5 pixels: 11×11
         sigma=SSIM_SIGMA,
+        # Wang et al. weight by the Gaussian alone, without Bessel's correction.
         use_sample_covariance=False,
         K1=SSIM_K1,
         K2=SSIM_K2,

@@ -20,6 +20,7 @@ _HALF_WIDTH = 1 / 64  # cycles per pixel to both sides of a grid's frequency
 _MINIMUM_HALF_WIDTH_BINS = 2  # the width of a peak under a Hann window
 _SURROUNDINGS = 3  # times as far
 _NOISE_MEAN = np.exp(np.euler_gamma)  # over the geometric mean, in the power spectrum of noise
+# Keeps the logarithm finite where a picture is flat.
 _TINY = 1e-9
 
 
@@ -68,6 +69,8 @@ def _peak(power: NDArray[np.float64], at: tuple[float, float]) -> float:
     edge = (len(around) - len(inside)) // 2
     ring = np.ones(around.shape, dtype=bool)
     ring[edge:-edge, edge:-edge] = False
+    # A geometric mean: one strong frequency of the picture would lift an arithmetic mean of the
+    # ring.
     expected = _NOISE_MEAN * np.exp(np.log(around[ring] + _TINY).mean())
     return float((inside.mean() + _TINY) / expected)
 

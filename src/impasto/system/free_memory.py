@@ -22,7 +22,12 @@ def free_memory(root: Path = _ROOT) -> int | None:
     Args:
         root: of the file system.
     """
-    available = _available(root)
+    available: int | None = None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (root / "proc" / "meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                available = int(line.split()[1]) * 1024
+                break
     if available is None:
         with contextlib.suppress(AttributeError, OSError, ValueError):  # no sysconf, or not these
             return int(os.sysconf("SC_PHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE")) // 4
@@ -46,15 +51,6 @@ def _malloc_trim() -> Any:
         return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # Windows has no handle of the process itself
         return None
-
-
-def _available(root: Path) -> int | None:
-    """What Linux calls available: free, or taken by what can be dropped."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in (root / "proc" / "meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def _remaining_in_groups(root: Path) -> Iterator[int]:

@@ -46,6 +46,7 @@ def open_given_file(path: str | os.PathLike[str]) -> BinaryIO:
         path, "rb", opener=lambda name, mode: os.open(name, mode | flags)
     )
     try:
+        # Again, by the open file: the path may lead to another one by now.
         _check_kind(os.fstat(file.fileno()).st_mode, path)
     except OSError:
         file.close()
@@ -64,6 +65,7 @@ def read_given_file(path: str | os.PathLike[str], *, max_bytes: int) -> bytes:
         OSError: as `open_given_file`, or the file is larger.
     """
     with open_given_file(path) as file:
+        # Early, for the message. Files of /proc say 0, so reading counts as well.
         if os.fstat(file.fileno()).st_size > max_bytes:
             raise _too_large(max_bytes)
         return read_given_stream(file, max_bytes=max_bytes).getvalue()

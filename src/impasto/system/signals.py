@@ -51,6 +51,7 @@ def kept_handlers() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
+                # None stands for a handler that C code has set: Python cannot put it back.
                 if handler is not None:
                     signal.signal(number, handler)
 

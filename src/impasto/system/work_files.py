@@ -71,7 +71,17 @@ def work_folder(folder: Path | None = None) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
-    path = _new(Path(tempfile.gettempdir()) if folder is None else folder, "", _opened_folder)
+
+    def make(path: Path) -> int:
+        path.mkdir(mode=0o700)
+        if fcntl is None:
+            return os.open(os.devnull, os.O_RDONLY)
+        try:
+            return os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            raise _SweptError from None
+
+    path = _new(Path(tempfile.gettempdir()) if folder is None else folder, "", make)
     try:
         yield path
     finally:
@@ -197,6 +207,7 @@ def sweep(folder: Path) -> None:
 
 def _new(folder: Path, suffix: str, make: Callable[[Path], int]) -> Path:
     resolved = Path(os.path.realpath(folder))
+    # Once for each process and folder, because a sweep reads the whole folder.
     with _sweeping:
         is_first_here = resolved not in _swept
         _swept.add(resolved)
@@ -218,16 +229,6 @@ def _new(folder: Path, suffix: str, make: Callable[[Path], int]) -> Path:
     raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(folder))
 
 
-def _opened_folder(path: Path) -> int:
-    path.mkdir(mode=0o700)
-    if fcntl is None:
-        return os.open(os.devnull, os.O_RDONLY)
-    try:
-        return os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        raise _SweptError from None
-
-
 class _SweptError(Exception):
     """A folder is gone before it could be locked."""
 
@@ -235,8 +236,10 @@ class _SweptError(Exception):
 def _sweep_one(path: Path) -> None:
     status = path.lstat()
     is_plain = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    # In a shared folder such as /tmp, other users' work is theirs.
     if not is_plain or status.st_uid != os.geteuid():
         return
+    # Something else may have got the name since: a link is not followed, a pipe not waited for.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         if _lock(descriptor, if_unknown=False) and _is_at(descriptor, path):
@@ -265,6 +268,7 @@ def _lock(descriptor: int, *, if_unknown: bool = True) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        # Any other error, such as ENOLCK, says that this disk knows no locks.
         return if_unknown and error.errno not in _HELD_BY_ANOTHER
     return True
 

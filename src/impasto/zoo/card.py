@@ -40,6 +40,7 @@ Line = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00-\x1f\
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME_PATTERN)]
 IsoDate = Annotated[
     str,
+    # `fromisoformat` takes other spellings as well, such as 20240131.
     StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"),
     AfterValidator(lambda text: date.fromisoformat(text).isoformat()),
 ]
@@ -254,7 +255,19 @@ class ModelCard(_CardPart):
             ModelFileError: the text is no JSON, a field is missing, unknown or out of range, or the
                 format is newer.
         """
-        content = _json_object(text)
+        if len(text) > MAX_CARD_BYTES:
+            raise ModelFileError(
+                f"the model card has {len(text)} bytes, at most {MAX_CARD_BYTES} are expected; "
+                f"get the model file again"
+            )
+        try:
+            # JSON has no NaN, but its readers take one unless they are told not to.
+            content = from_json(text, allow_inf_nan=False)
+        except (ValueError, RecursionError):
+            content = None
+        if not isinstance(content, dict):
+            raise ModelFileError("the model card is not a JSON object; get the model file again")
+        # Before the fields: a newer format may have others, and the message must name the format.
         version = content.get("format_version")
         if isinstance(version, int) and version > CARD_FORMAT:
             raise ModelFileError(
@@ -281,22 +294,8 @@ def as_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _json_object(text: str | bytes) -> dict[str, Any]:
-    if len(text) > MAX_CARD_BYTES:
-        raise ModelFileError(
-            f"the model card has {len(text)} bytes, at most {MAX_CARD_BYTES} are expected; "
-            f"get the model file again"
-        )
-    try:
-        content = from_json(text, allow_inf_nan=False)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise ModelFileError("the model card is not a JSON object; get the model file again")
-    return content
-
-
 def _first_problem(error: ValidationError) -> str:
+    # Without the input: a stranger's card would put its texts into our message.
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     location = ".".join(str(part) for part in problem["loc"]) or "the top"
     readable = "".join(letter if letter.isprintable() else "?" for letter in location)

@@ -83,6 +83,7 @@ def download_model(
             headers=hub_authorization() if is_hub_address(location) else None,
             on_progress=on_progress,
         )
+        # Checked before it is kept: the downloads hold models and nothing else.
         model = _checked_model(data, path, address, sha256)
         write_whole(path, data)
     except DownloadError:
@@ -136,7 +137,9 @@ def _split_checksum(address: str) -> tuple[str, str | None]:
 
 def _file_name(location: str) -> str:
     """A file name that begins with the model's name, and that no two addresses share."""
+    # With the server: HF_ENDPOINT may name another one, which has another file of that name.
     key = f"{hub_server()} {location}" if is_hub_address(location) else location
+    # Addresses from the command line may hold bytes that are not UTF-8.
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     last_part = unquote(urlsplit(location.partition("@")[0]).path).rstrip("/").rpartition("/")[2]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", last_part.removesuffix(".onnx")).strip("-")[:40]
@@ -163,6 +166,7 @@ def _checked_model(data: bytes, path: Path, address: str, sha256: str | None) ->
     try:
         return model_from_bytes(data, path=path)
     except ModelFileError as error:
+        # The message names the address; the path is of a file that was never written.
         reason = str(error).removeprefix(f"{path}: ")
         raise DownloadError(
             f"{shown_address(address)}: what is there is no model: {reason}"

@@ -10,7 +10,7 @@ The sizes tried are the smallest that the network takes and large ones, with eve
 strides. That is enough: numbers computed from sizes are sums and quotients with small constants.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import prod
 
 from impasto.errors import ModelFileError
@@ -58,12 +58,22 @@ def check_graph(model: OnnxModel, card: ModelCard) -> None:
         )
     for node in model.nodes:
         check_node(node)
+    # As the last step: nothing behind it can leave the range of a picture again.
     if [n.operator for n in model.nodes if model.outputs[0].name in n.outputs] != ["Clip"]:
         raise ModelFileError(
             "its output is not clipped to the range of a picture; "
             "use a model that was made by 'impasto train'"
         )
-    _check_each_kernel_is_used_once(model.nodes)
+    kernels = [
+        (node.operator, node.inputs[_WITH_A_KERNEL[node.operator]])
+        for node in model.nodes
+        if node.operator in _WITH_A_KERNEL
+    ]
+    if len(set(kernels)) != len(kernels):  # else the size of the file would not bound the work
+        raise ModelFileError(
+            "it uses the same weights several times, which no Impasto model does; "
+            "use a model that was made by 'impasto train'"
+        )
     constants = [constant(tensor) for tensor in model.initializers]
     constants += [infer(node, []) for node in model.nodes if node.operator == "Constant"]
     for value in constants:
@@ -85,26 +95,13 @@ def _check_picture(role: str, value: ValueInfo) -> None:
         )
 
 
-def _check_each_kernel_is_used_once(nodes: Iterable[Node]) -> None:
-    """The size of the file then bounds the work, as every kernel is in the file once."""
-    names = [
-        (node.operator, node.inputs[_WITH_A_KERNEL[node.operator]])
-        for node in nodes
-        if node.operator in _WITH_A_KERNEL
-    ]
-    if len(set(names)) != len(names):
-        raise ModelFileError(
-            "it uses the same weights several times, which no Impasto model does; "
-            "use a model that was made by 'impasto train'"
-        )
-
-
 def check_finite(tensor: Tensor) -> None:
     """Refuse a constant that contains NaN or infinity: a number whose exponent has all bits set.
 
     Raises:
         ModelFileError: it contains one.
     """
+    # `bytes.translate` looks at millions of weights in C; numpy would make listing models slow.
     data, is_finite = bytes(tensor.data), True
     if tensor.data_type == FLOAT16:
         last = data[1::2]
@@ -139,6 +136,7 @@ def sizes_to_try(architecture: Architecture) -> list[Shape]:
     """Shapes N×3×H×W of pictures to try: the smallest that the network takes, and large ones."""
     multiple, least = architecture.size_multiple, architecture.minimum_size
     large = -(-_LARGE // multiple) * multiple
+    # Heights and widths differ, and so do their remainders: exchanged axes do not fit.
     starts = ((least, 0, 1), (least, 2, 3), (large, 1, 0), (large, 3, 2))
     return [
         (1 + (start + row) % 2, 3, start + row * multiple, start + column * multiple)
@@ -157,6 +155,7 @@ def _check_size(
     size = f"for a picture of {width}×{height}"
     most, num_computed = most_values(card.architecture, shape), 0
     for name, value in _infer_all(model, nodes, constants, shape):
+        # Counted on the way: a graph that grows without bounds is left before its end.
         num_computed += prod(value.shape)
         if num_computed > most:
             raise ModelFileError(
@@ -206,6 +205,7 @@ def most_values(architecture: Architecture, shape: Shape) -> int:
         shape: N×3×H×W of the picture.
     """
     num, _, height, width = shape
+    # The paper's network pads its input first, which multiplies the pixels of a small picture.
     pixels = num * (height + 2 * MAX_PADDING) * (width + 2 * MAX_PADDING)
     return int(_VALUES_BEYOND_THE_NETWORKS * values_per_pixel(architecture) * pixels)
 

@@ -50,6 +50,7 @@ def parse_hub_address(address: str) -> HubAddress:
         DownloadError: the address cannot be understood.
     """
     match = _ADDRESS.fullmatch(address)
+    # `..` would lead the URL out of the repository.
     if match is None or ".." in re.split("[/@]", address) or not address.isprintable():
         raise DownloadError(
             f"{shown_address(address)}: cannot be understood; expected hf://USER/NAME, perhaps "
@@ -70,6 +71,7 @@ def hub_url(address: str) -> str:
     parts = parse_hub_address(address)
     file = parts.file or _only_model(address, parts)
     revision = quote(parts.revision, safe="")
+    # A branch may have slashes in its name: there they are quoted, in the file's path they are not.
     return f"{hub_server()}/{parts.repository}/resolve/{revision}/{quote(file)}"
 
 
@@ -108,15 +110,11 @@ def _only_model(address: str, parts: HubAddress) -> str:
         ) from None
     models = sorted(name for name in names if name.endswith(".onnx"))
     if len(models) != 1:
-        listed = ", ".join(map(_printable, models[:8]))
+        short = [name[:200] for name in models[:8]]
+        listed = ", ".join(name if name.isprintable() else ascii(name)[1:-1] for name in short)
         among = f"among {listed}" if models else "and there is no .onnx file"
         raise DownloadError(
             f"{shown_address(address)}: names no file, {among}; expected one model, or "
             f"{HUB_SCHEME}{parts.repository}/FILE.onnx"
         )
     return models[0]
-
-
-def _printable(name: str) -> str:
-    short = name[:200]
-    return short if short.isprintable() else ascii(short)[1:-1]

@@ -83,5 +83,6 @@ def model_from_bytes(data: bytes, *, path: Path | None = None) -> ModelFile:
         card = ModelCard.from_json(model.metadata[MODEL_METADATA_KEY])
         check_graph(model, card)
     except ModelFileError as error:
+        # The checks know bytes and no file, so their messages get its name here.
         raise ModelFileError(f"{path or 'the model'}: {error}") from None
     return ModelFile(path=path, data=data, card=card, sha256=hashlib.sha256(data).hexdigest())

@@ -45,7 +45,10 @@ _MODEL = {1, 2, 3, 4, 5, 6, 7, 8, 14}
 _GRAPH = {1, 2, 5, 10, 11, 12, 16}
 _NODE = {1, 2, 3, 4, 5, 6, 7, 9}
 _ATTRIBUTE = {1, 2, 3, 4, 5, 7, 8, 13, 20}
+# Values come as raw bytes (field 9) alone. With float_data and the like beside them, a runtime and
+# this reader could see different weights.
 _TENSOR = {1, 2, 8, 9, 12, 16}
+# These have a reason to tell. Every other unknown field is refused by its number.
 _REFUSED = {
     "a model": {20: "a training graph", 25: "functions of its own"},
     "a graph": {15: "sparse tensors", 13: "shapes of its own for what it computes"},
@@ -166,6 +169,7 @@ class _OnnxReader:
                 as_bytes(entry), known={1, 2}, name="an entry of the metadata"
             )
             key, value = as_text(one(pair, 1)), as_text(one(pair, 2))
+            # With two cards, one program would show the first and another the second.
             if key in metadata:
                 raise malformed(f"the metadata key {key[:60]!r} appears twice")
             metadata[key] = value
@@ -215,6 +219,8 @@ class _OnnxReader:
                 raise malformed(f"the attribute {name[:60]!r} appears twice")
             attributes[name] = attribute
         return Node(
+            # The domain becomes part of the name, so that the table of operators refuses all
+            # others.
             operator=operator if domain in ("", "ai.onnx") else f"{domain}::{operator}",
             name=as_text(one(fields, 3)),
             inputs=tuple(as_text(name) for name in fields.get(1, [])),
@@ -225,7 +231,10 @@ class _OnnxReader:
     def _attribute(self, buffer: memoryview) -> tuple[str, Attribute]:
         fields = self._read(buffer, _ATTRIBUTE, "an attribute")
         name, kind = as_text(one(fields, 1)), as_integer(one(fields, 20))
+        # From AttributeProto's type to the field of its value: f, i, s, t, floats, ints.
         number = {1: 2, 2: 3, 3: 4, 4: 5, 6: 7, 7: 8}.get(kind)
+        # A value in a second field would count for a reader that goes by fields and not by the
+        # type.
         held = fields.keys() - {1, 13, 20}
         if number is None or held - {number}:
             raise malformed(f"the attribute {name[:60]!r} is of the type {kind}")
@@ -293,6 +302,7 @@ def _check_tensor(tensor: Tensor) -> None:
             f"the constant {name!r} has the shape {shape[: MAX_RANK + 1]}, expected at most "
             f"{MAX_RANK} lengths of 1 or more"
         )
+    # A runtime would read beyond data that are shorter than their shape.
     if len(tensor.data) != prod(shape) * _BYTES_PER_ELEMENT[tensor.data_type]:
         raise malformed(f"the constant {name!r} of shape {shape} has {len(tensor.data)} bytes")
 
@@ -307,6 +317,7 @@ def _check_links(model: OnnxModel) -> None:
     names = [node.name for node in model.nodes if node.name]
     if len(set(names)) != len(names):
         raise malformed("two of its operators have one name")
+    # In the file's order: a step takes only what stands before it, so there is no cycle.
     for node in model.nodes:
         if missing := set(node.inputs) - known:
             raise malformed(f"nothing makes the value {min(missing)[:60]!r}")

@@ -46,6 +46,7 @@ class MessageReader:
         fields: Message = {}
         position, end = 0, len(buffer)
         while position < end:
+            # Over all messages of a file: a limit for each would let many small ones pass.
             self._fields_left -= 1
             if self._fields_left < 0:
                 raise malformed(f"there are more than {MAX_FIELDS} fields")
@@ -75,6 +76,8 @@ def one(fields: Message, number: int) -> Value | None:
     if values is None:
         return None
     if len(values) > 1:
+        # By the standard the last value counts. A reader that takes the first would see another
+        # model.
         raise malformed(f"the field {number} appears {len(values)} times instead of once")
     return values[0]
 
@@ -136,10 +139,13 @@ def as_integers(values: list[Value]) -> tuple[int, ...]:
     Raises:
         ModelFileError: malformed, or more than `MAX_NUMBERS`.
     """
+    # proto2, in which ONNX is written, puts numbers into fields of their own; other writers pack
+    # them. A reader must take both.
     numbers: list[int] = []
     for value in values:
         if isinstance(value, memoryview):
             position = 0
+            # Stops at the limit: a field of megabytes must not become a list of numbers first.
             while position < len(value) and len(numbers) <= MAX_NUMBERS:
                 number, position = _varint(value, position)
                 numbers.append(_signed(number))
@@ -163,6 +169,7 @@ def as_floats(values: list[Value]) -> tuple[float, ...]:
 
 
 def _signed(number: int) -> int:
+    # An int64 travels as the unsigned number of the same bits.
     return number - 2**64 if number >= 2**63 else number
 
 
@@ -175,6 +182,7 @@ def _value(buffer: memoryview, position: int, wire_type: int) -> tuple[Value, in
     elif wire_type in (_FIXED32, _FIXED64):
         length = 4 if wire_type == _FIXED32 else 8
     else:
+        # Types 3 and 4 are groups, which are deprecated and which no ONNX writer uses.
         raise malformed(f"there is a field of the wire type {wire_type}")
     end = position + length
     if end > len(buffer):
@@ -188,6 +196,7 @@ def _varint(buffer: memoryview, position: int) -> tuple[int, int]:
     if position < len(buffer) and buffer[position] < 0x80:  # nearly all of them
         return buffer[position], position + 1
     number = 0
+    # Ten bytes of seven bits: a negative int64 takes all of them.
     for shift in range(0, 70, 7):
         if position >= len(buffer):
             raise malformed("a number runs past its end, so the file is probably cut short")
@@ -198,6 +207,7 @@ def _varint(buffer: memoryview, position: int) -> tuple[int, int]:
             break
     else:
         raise malformed("a number has more than ten bytes")
+    # Some readers cut the upper bits of the tenth byte off: two would see two numbers.
     if number >= 2**64:
         raise malformed("a number has more than 64 bits")
     return number, position

@@ -169,7 +169,16 @@ def add_model(
     """
     model = download_model(path) if is_address(path) else read_model_file(path)
     is_quantized = model.card.quantization is not None
-    name = _checked_name(name if name is not None else model.card.name, may_ship=is_quantized)
+    name = name if name is not None else model.card.name
+    if not re.fullmatch(MODEL_NAME_PATTERN, name) or _DEVICE_NAME.fullmatch(name):
+        raise ModelFileError(
+            f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
+            f"'_' or '-', with a letter or digit first and last"
+        )
+    if not is_quantized and (RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}").exists():
+        raise ModelFileError(
+            f"{name!r} is the name of a model that ships with Impasto; choose another name"
+        )
     target = user_models_folder() / f"{name}{QUANTIZED_SUFFIX if is_quantized else MODEL_SUFFIX}"
     if target.exists() and not overwrite:
         raise OutputExistsError(
@@ -177,6 +186,7 @@ def add_model(
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        # Looked at again when it is renamed: the name may have been taken since.
         write_whole(target, model.data, replace=overwrite)
     except OutputExistsError:
         raise
@@ -206,6 +216,7 @@ def remove_model(name: str) -> Path:
         )
     try:
         path.unlink()
+        # Useless by itself: it is bound to the bytes of this very file.
         int8_path(path).unlink(missing_ok=True)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be deleted ({error.strerror})") from None
@@ -271,16 +282,3 @@ def _path_of(name: str) -> tuple[Path, bool]:
         f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
         f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx"
     )
-
-
-def _checked_name(name: str, *, may_ship: bool = False) -> str:
-    if not re.fullmatch(MODEL_NAME_PATTERN, name) or _DEVICE_NAME.fullmatch(name):
-        raise ModelFileError(
-            f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
-            f"'_' or '-', with a letter or digit first and last"
-        )
-    if not may_ship and (RELEASED_MODELS_FOLDER / f"{name}{MODEL_SUFFIX}").exists():
-        raise ModelFileError(
-            f"{name!r} is the name of a model that ships with Impasto; choose another name"
-        )
-    return name

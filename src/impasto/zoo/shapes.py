@@ -116,6 +116,7 @@ def _elementwise(operator: str) -> _Rule:
             _need(operator in ("Add", "Sub"), "both of its inputs are computed")
             return _sum_of_features(_features(first), _features(second))
         _need(len(constants) == 1, "both of its inputs are constants")
+        # A computed divisor may be 0, and NaN would reach the picture.
         _need(operator != "Div" or constants == [second], "it divides by what is computed")
         shape = _features(second if constants == [first] else first)
         return _features_and_constant(shape, constants[0], is_divisor=operator == "Div")
@@ -133,6 +134,7 @@ def _sum_of_features(first: Shape, second: Shape) -> Value:
         and (first[1] == second[1] or 1 in (first[1], second[1])),
         f"the shapes {first} and {second} do not go together",
     )
+    # The shapes differ in channels alone, so the greater tuple is the wider one.
     return Value(FLOAT32, max(first, second))
 
 
@@ -140,10 +142,12 @@ def _features_and_constant(shape: Shape, other: Value, *, is_divisor: bool) -> V
     """The constant is one number for all channels, or one for each."""
     if other.shape:
         _need(not is_divisor, "it divides by more than one number")
+        # A single channel may also become as many as the constant has: ONNX broadcasts both ways.
         channels = other.shape[1] if len(other.shape) == 4 else 0
         _constant_of(other, FLOAT32, (1, shape[1], 1, 1) if shape[1] != 1 else (1, channels, 1, 1))
         return Value(FLOAT32, (shape[0], channels, *shape[2:]))
     (number,) = _numbers(other, FLOAT32, ())
+    # Processors may take a subnormal divisor for 0.
     _need(not is_divisor or abs(number) >= _SMALLEST_SCALE, "it divides by nothing")
     return Value(FLOAT32, shape)
 
@@ -162,6 +166,7 @@ def _computed_size(operator: str, first: Value, second: Value) -> Value:
     # The sizes that are tried stand for all others only while constants are small beside them.
     _need(abs(right if is_computed[0] else left) <= _LARGEST_CONSTANT, "its constant is too large")
     if operator == "Div":
+        # ONNX cuts quotients off towards 0 and Python rounds them down: they agree from 0 on.
         _need(is_computed[0] and right >= 1 and left >= 0, f"it divides {left} by {right}")
         result = left // right
     else:
@@ -245,6 +250,7 @@ def _reflection_padding(_: _Attributes, inputs: list[Value]) -> Value:
         pads == (0, 0, padding, padding) * 2 and 0 <= padding <= MAX_PADDING,
         f"it pads by {pads}, expected the same at all sides, at most {MAX_PADDING}",
     )
+    # Reflection takes pixels from inside; more of them would be read from outside the features.
     _need(padding < min(sizes), f"it reflects {padding} of {min(sizes)} pixels")
     return Value(FLOAT32, (num, channels, *(size + 2 * padding for size in sizes)))
 
@@ -273,9 +279,11 @@ def _slice(_: _Attributes, inputs: list[Value]) -> Value:
     axis, step = (int(_numbers(value, INT64, (1,))[0]) for value in inputs[3:])
     _need(axis in (-2, -1, 2, 3), f"it cuts along the axis {axis}")
     if step == -1:  # the whole axis, reversed
+        # With a step of -1 the least int64 means: down to the first value.
         _need((start, end) == (-1, -(2**63)), "it turns round a part")
     else:
         _need(
+            # A runtime clamps positions beyond the axis; our exporters write none.
             step == 1 and 0 <= start < end <= shape[axis],
             f"it cuts {start} to {end} by {step} of {shape[axis]}",
         )
@@ -331,6 +339,7 @@ def _constant_node(attributes: _Attributes, _: list[Value]) -> Value:
     if isinstance(value, Tensor):
         return constant(value)
     assert isinstance(value, tuple)
+    # `value_ints` and `value_floats` have no type of their own: these are the standard's.
     data_type, letter = (INT64, "q") if isinstance(value[0], int) else (FLOAT32, "f")
     data = memoryview(struct.pack(f"<{len(value)}{letter}", *value))
     return constant(Tensor("", data_type, (len(value),), data))
@@ -366,6 +375,7 @@ def _dequantize(attributes: _Attributes, inputs: list[Value]) -> Value:
     _need("axis" in attributes, "its scales are not by output channel")
     _check_scales(_constant_of(scales, FLOAT32, quantized.shape[:1]))
     zeros = _constant_of(zero, INT8, quantized.shape[:1])
+    # Our quantization of weights is symmetric.
     _need(not any(zeros.data), "its weights have another zero than 0")
     return Value(FLOAT32, quantized.shape, None, quantized.tensor)
 

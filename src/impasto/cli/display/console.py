@@ -84,6 +84,7 @@ def let_go_of_stdout() -> None:
             sys.stdout.flush()
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
+        # Not closed: the next file to be opened would then get the descriptor of stdout.
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
 
@@ -101,7 +102,10 @@ def silent_libraries() -> Iterator[None]:
         yield
         return
     ours = sys.stderr
-    if _writes_to(ours, 2):
+    is_descriptor_2 = False
+    with contextlib.suppress(OSError, ValueError):  # the stream is no file, such as a test's
+        is_descriptor_2 = ours is not None and ours.fileno() == 2
+    if is_descriptor_2:
         ours.flush()
         sys.stderr = open(  # noqa: SIM115  (a descriptor, closed below)
             copy, "w", buffering=1, encoding=ours.encoding, errors=ours.errors, closefd=False
@@ -114,17 +118,11 @@ def silent_libraries() -> Iterator[None]:
     finally:
         if sys.stderr is not ours:
             with contextlib.suppress(OSError, ValueError):
+                # Before its descriptor is closed; a terminal that is gone is no error here.
                 sys.stderr.flush()
             sys.stderr = ours
         os.dup2(copy, 2)
         os.close(copy)
-
-
-def _writes_to(stream: TextIO | None, descriptor: int) -> bool:
-    try:
-        return stream is not None and stream.fileno() == descriptor
-    except (OSError, ValueError):  # the stream is no file, such as a test's
-        return False
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -134,6 +132,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def print_error(message: str) -> None:
     """Print an error on stderr, in one line even if the message has several."""
+    # File names may have line breaks, and errors of libraries several lines.
     words = " ".join(message.split())
     print_note(f"impasto: {visible(words)}")
 
@@ -154,7 +153,7 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
         except (Exception, KeyboardInterrupt) as error:
             status = explain(error)
             if status is None:
-                raise
+                raise  # a bug of ours, with its traceback; or typer's own Exit, with its status
             raise typer.Exit(status) from None
 
     return wrapped
@@ -162,10 +161,16 @@ def one_line_errors(command: Callable[Arguments, None]) -> Callable[Arguments, N
 
 def explain(error: BaseException) -> int | None:
     """Print one line about an error, and return the exit status; None for a bug of ours."""
+    # Asked first: a library may have wrapped Ctrl-C in an error of its own.
     signal_number = signals.signal_behind(error)
     match error:
-        case _ if signal_number is not None:
-            print_error(_ending(error))
+        case _ if signal_number is not None:  # another error may come first: a terminal is gone
+            ending = "interrupted"
+            if isinstance(error, signals.Terminated):
+                ending = f"ended by {error}"
+            elif isinstance(error, TrainingInterrupted | VideoInterrupted):
+                ending = str(error)
+            print_error(ending)
             return EXIT_OF_SIGNALS + signal_number
         case BrokenPipeError():
             return EXIT_FAILED_FILES  # no reader to print to
@@ -183,25 +188,18 @@ def explain(error: BaseException) -> int | None:
     return EXIT_USER_ERROR
 
 
-def _ending(error: BaseException) -> str:
-    """The message after a signal; another error may come first, where a terminal is gone."""
-    match error:
-        case signals.Terminated():
-            return f"ended by {error}"
-        case TrainingInterrupted() | VideoInterrupted():
-            return str(error)
-    return "interrupted"
-
-
 def _message_of(error: BaseException) -> str | None:
     message: str | None = None
     match error:
         case OutputAppearedError():
             message = str(error)
+        # The library does not know the flag, and messages of commands name it already.
         case OutputExistsError() if "--overwrite" not in str(error):
             message = f"{error} (--overwrite)"
         case ImpastoError():
             message = str(error)
+        # A package in no extra is a bug of ours, or a broken installation: that needs its
+        # traceback.
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] in EXTRAS:
             package = name.partition(".")[0]
             message = str(MissingExtraError(package, extra=EXTRAS[package]))
@@ -211,11 +209,8 @@ def _message_of(error: BaseException) -> str | None:
             subject = "reading or writing" if error.filename is None else error.filename
             message = f"{subject} failed ({reason_of(error)})"
         case _ if isinstance(error, USAGE_ERROR):
-            message = _usage_message(error)
+            usage: Any = error
+            text = usage.format_message().rstrip(".").replace("Value error, ", "")
+            command = usage.ctx.command_path if usage.ctx is not None else "impasto"
+            message = f"{text[:1].lower()}{text[1:]} (see '{command} --help')"
     return message
-
-
-def _usage_message(error: Any) -> str:
-    message = error.format_message().rstrip(".").replace("Value error, ", "")
-    command = error.ctx.command_path if error.ctx is not None else "impasto"
-    return f"{message[:1].lower()}{message[1:]} (see '{command} --help')"

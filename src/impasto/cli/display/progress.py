@@ -71,6 +71,7 @@ class CountProgress:
         if is_terminal(sys.stderr) if has_bar is None else has_bar:
             columns = columns or counts_with_details()
             self._bar = bar_on_stderr(*columns, is_transient=is_transient)
+            # Empty, not missing: the column of details reads the field as soon as the bar is drawn.
             self._task = self._bar.add_task(description, total=None, details="")
 
     def __enter__(self) -> Self:
@@ -109,6 +110,7 @@ class CountProgress:
             print_note(message)
             return
         self._bar.start()
+        # By the bar's console, which puts lines above it; others would cut through it.
         self._bar.console.print(message, highlight=False, markup=False)
 
 
@@ -160,11 +162,13 @@ class PictureProgress:
             self._bar.start()
         if self._tiles is None:
             self._tiles = self._bar.add_task("tiles", total=total)
+        # Hidden at its end, because the next large picture takes the same line again.
         self._bar.update(self._tiles, completed=done, total=total, visible=done < total)
 
     def say(self, path: str) -> None:
         """Print the path of a result on stdout; above the bar where both are on a terminal."""
         if self._bar is not None and is_terminal(sys.stdout):
+            # Not wrapped and not styled: a path is there to be copied.
             self._bar.console.print(
                 visible(path, but=LAYOUT), markup=False, highlight=False, soft_wrap=True
             )
@@ -182,6 +186,7 @@ def video_progress(
         name: of the video.
         beside: the bar of all pictures and videos.
     """
+    # A video that is done in seconds needs no line of its progress.
     lines = PacedLines(SECONDS_BETWEEN_VIDEO_LINES, is_first_due=False)
     has_bar = is_terminal(sys.stderr) and not beside.is_shown
     with CountProgress(name, lines=lines, has_bar=has_bar) as frames:
@@ -205,6 +210,7 @@ def time_left(seconds: float | None) -> str:
     """Time left in words, rounded to seconds; empty where it is unknown."""
     if seconds is None:
         return ""
+    # Rounded up: 0:00 would say that it is done.
     minutes, rest = divmod(math.ceil(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -213,6 +219,7 @@ def time_left(seconds: float | None) -> str:
 
 def counts_with_details() -> "tuple[ProgressColumn, ...]":
     """Columns of a bar: the count, and the details of the last report."""
+    # rich is imported where there is a bar: --help must stay fast.
     from rich.progress import MofNCompleteColumn, TextColumn
 
     return (MofNCompleteColumn(), TextColumn("{task.fields[details]}", markup=False))
@@ -238,6 +245,7 @@ def bar_on_stderr(*columns: "ProgressColumn", is_transient: bool = True) -> "Pro
     from rich.progress import BarColumn, Progress, TextColumn
 
     return Progress(
+        # File names may have brackets, which rich would take for its markup.
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         *columns,

@@ -40,6 +40,7 @@ class Window:
         self._keys: list[str] = []
         self._root.bind("<Key>", lambda event: self._keys.append(event.char))
         self._root.bind("<Escape>", lambda _: self._keys.append("q"))
+        # Else closing destroys the window at once, and the next frame has none to go to.
         self._root.protocol("WM_DELETE_WINDOW", lambda: self._keys.append("q"))
 
     def __enter__(self) -> Self:
@@ -70,5 +71,6 @@ class Window:
     def keys(self) -> list[str]:
         """The keys pressed since the last call; `q` also for Escape and a closed window."""
         self._root.update()
+        # tkinter delivers keys in `update`, since no main loop of its own runs here.
         pressed, self._keys[:] = list(self._keys), []
         return pressed

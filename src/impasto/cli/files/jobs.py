@@ -59,6 +59,7 @@ def plan_jobs(
     """
     if "" in (output, *photos):
         raise PictureFileError("a name is empty; expected a file, a folder, or - for a pipe")
+    # A path that does not exist is taken for a file, whose error comes when it is read.
     if len(photos) == 1 and (photos[0] == PIPE or not Path(photos[0]).is_dir()):
         if output != PIPE and _is_folder(output):
             name = Path("picture.png" if photos[0] == PIPE else photos[0]).name
@@ -67,6 +68,7 @@ def plan_jobs(
     if PIPE in (output, *photos):
         raise PictureFileError("a pipe holds one picture; give files or folders, and a folder -o")
     folder = Path(output)
+    # A new name with a picture's suffix is a file that was meant, and hardly a folder.
     if folder.is_file() or (_is_writable(folder) and not _is_folder(output)):
         raise PictureFileError(
             f"{output} names one file and there are several photographs; "
@@ -77,7 +79,15 @@ def plan_jobs(
         for photo in photos
         for job in _jobs_below(Path(photo), folder, on_unreadable, on_special)
     ]
-    return _without_clashes(jobs)
+    sources: dict[str, str] = {}
+    for job in jobs:
+        other = sources.setdefault(job.output, job.source)
+        if other != job.source:
+            raise PictureFileError(
+                f"{other} and {job.source} would both become {job.output}; rename one of them"
+            )
+    # A photograph that is named twice, or lies in a folder that is named too, is done once.
+    return list(dict.fromkeys(jobs))
 
 
 def check_outputs(jobs: list[Job], *, overwrite: bool) -> None:
@@ -130,7 +140,8 @@ def _identity(path: Path) -> object:
     try:
         status = path.stat()
     except OSError:
-        return path
+        return path  # nothing is there, so no other path leads to it
+    # By the file, not by the name: links, `..` and case-insensitive disks hide that two are one.
     return status.st_dev, status.st_ino
 
 
@@ -157,17 +168,6 @@ def _jobs_below(
     if not names:
         raise PictureFileError(f"there are no pictures in {photo}; give a folder of photographs")
     return [Job(str(photo / name), str(folder / _writable_name(name))) for name in names]
-
-
-def _without_clashes(jobs: list[Job]) -> list[Job]:
-    sources: dict[str, str] = {}
-    for job in jobs:
-        other = sources.setdefault(job.output, job.source)
-        if other != job.source:
-            raise PictureFileError(
-                f"{other} and {job.source} would both become {job.output}; rename one of them"
-            )
-    return list(dict.fromkeys(jobs))
 
 
 def _writable_name(path: Path) -> Path:

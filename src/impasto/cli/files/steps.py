@@ -85,7 +85,7 @@ class JobRunner:
         try:
             return Outcome(job, self.run(job), None)
         except VideoInterrupted:
-            raise
+            raise  # Ctrl-C: the jobs behind this one must not begin
         except ImpastoError as error:
             return Outcome(job, None, error)
 
@@ -115,10 +115,19 @@ class JobRunner:
         from impasto.images.files.io import Animation
 
         started = time.perf_counter()
-        if isinstance(works[0].picture, Animation):
-            return [self._transform_animation(works[0].picture, works[0].seconds)]
+        first = works[0].picture
+        if isinstance(first, Animation):  # its frames are transformed as they are written
+            facts: dict[str, Any] = {"frames": first.num_frames}
+
+            def apply(picture: "Picture") -> "Picture":
+                result = self.transformation.transform(picture)
+                facts.update(self._facts(picture, result))
+                return result
+
+            return [Work(first.transformed(apply), facts, works[0].seconds)]
         pictures = [work.picture for work in works if not isinstance(work.picture, Animation)]
         results = self.transformation.transform_all(pictures)
+        # A batch is computed at once, so each picture has an equal share of its time.
         seconds = (time.perf_counter() - started) / len(works)
         return [
             Work(result, self._facts(picture, result), work.seconds + seconds)
@@ -131,16 +140,6 @@ class JobRunner:
         _write(work.picture, job.output, self.writing)
         seconds = round(work.seconds + time.perf_counter() - started, 3)
         return {"photo": job.source, "picture": job.output, **work.facts, "seconds": seconds}
-
-    def _transform_animation(self, animation: "Animation", seconds: float) -> Work:
-        facts: dict[str, Any] = {"frames": animation.num_frames}
-
-        def apply(picture: "Picture") -> "Picture":
-            result = self.transformation.transform(picture)
-            facts.update(self._facts(picture, result))
-            return result
-
-        return Work(animation.transformed(apply), facts, seconds)
 
     def _facts(self, picture: "Picture", result: "Picture") -> dict[str, Any]:
         precision = self.transformation.predictor.precision_for(picture.bits)
@@ -158,6 +157,7 @@ class JobRunner:
         return error
 
     def _find_large(self, job: Job) -> "LargePicture | None":
+        # A pipe can be read once and written in order; windows need files.
         if PIPE in (job.source, job.output):
             return None
         return self.transformation.find_large(Path(job.source), Path(job.output))
@@ -188,6 +188,7 @@ def _read(job: Job, longer_side: int | None) -> "Picture | Animation":
 
     source = sys.stdin.buffer if job.source == PIPE else job.source
     picture = load_picture_or_animation(source, longer_side=longer_side)
+    # A pipe gets PNG, which holds animations.
     if not isinstance(picture, Animation) or job.output == PIPE:
         return picture
     file_format = format_named(Path(job.output).suffix)
@@ -224,6 +225,7 @@ def _write(result: "Picture | Animation", output: str, writing: WritingOptions) 
     stream = BytesIO()  # a codec would report a broken pipe as an error of its own
     save(stream)
     sys.stdout.buffer.write(stream.getvalue())
+    # Now, where an error still belongs to this job.
     sys.stdout.buffer.flush()
 
 

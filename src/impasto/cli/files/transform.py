@@ -73,9 +73,11 @@ def transform_files(
         raise usage_error("--skip-existing keeps what --overwrite replaces; give only one of them")
     report = Report()
     jobs = plan_jobs(photos, output, on_unreadable=report.note_failure, on_special=note_special)
+    # Existing outputs that are skipped need no leave to be replaced; all else is checked.
     check_outputs(jobs, overwrite=writing.overwrite or writing.skip_existing)
     _check_formats(jobs, writing)
     _check_pipes(jobs, json=writing.json)
+    # A folder inside that could not be listed has failed already: the others must still be done.
     are_many = len(jobs) > 1 or bool(report.failed)
     if writing.skip_existing:
         existing = {job for job in jobs if job.output != PIPE and Path(job.output).exists()}
@@ -113,6 +115,7 @@ def _check_formats(jobs: list[Job], writing: WritingOptions) -> None:
 
     pictures = [job for job in jobs if not is_video(job.source)]
     suffixes = {".png" if job.output == PIPE else Path(job.output).suffix for job in pictures}
+    # Sorted, so that of several errors always the same one is reported.
     for suffix in sorted(suffixes):
         check_encoding(
             format_named(suffix),
@@ -124,6 +127,7 @@ def _check_formats(jobs: list[Job], writing: WritingOptions) -> None:
 
 def _check_pipes(jobs: list[Job], *, json: bool) -> None:
     for job in jobs:
+        # Python has no stdin or stdout where the descriptor was closed at the start.
         if job.source == PIPE and (sys.stdin is None or is_terminal(sys.stdin)):
             raise usage_error("- reads a photograph from a pipe, and there is none; add < PHOTO")
         if job.output == PIPE and json:
@@ -167,6 +171,7 @@ def _outcomes(
     """The outcomes of jobs, in order; pictures that fit into memory overlap in a pipeline."""
     from impasto.runtime.pipeline import run_pipeline
 
+    # Groups of neighbours, so that outcomes keep the order of the jobs.
     for goes_by_file, group in groupby(jobs, runner.goes_by_file):
         if goes_by_file:
             yield from map(runner.outcome_of, group)
@@ -189,6 +194,7 @@ def _note_done(job: Job, result: dict[str, Any], report: Report, runner: JobRunn
 def _check_writable(folder: Path) -> None:
     make_folder(folder)
     try:
+        # By writing: permissions do not tell of a read-only disk or a quota.
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -161,6 +161,7 @@ def load_training_rgb(source: Source, *, short_side: int | None = None) -> Image
         if image.mode == "LA" and is_sixteen_bit(image):  # Pillow cannot decode it
             return _eight_bits_on_white(_picture_in(image, stream, name, None))
         if short_side is not None:
+            # Before any call that decodes: the decoder takes its scale from the draft.
             image.draft(image.mode, (short_side, short_side))
         check_rows(image, stream)
         if image.mode in DEEP_GREY_MODES:
@@ -260,6 +261,7 @@ def _picture_in(
 
 def _decoded(image: Image.Image, stream: BinaryIO, name: str, longer_side: int | None) -> Picture:
     with reading(name):
+        # Of an APNG libvips reads the still in front, which need not be one of its frames.
         sixteen_bits = is_sixteen_bit(image) and not is_animated(image)
     if sixteen_bits:
         return picture_from_sixteen_bits(_whole(stream, name), image, name=name)
@@ -328,6 +330,7 @@ def _stream_and_name(
         path = Path(source)
         file = stack.enter_context(_open_file(path, takes_pipes=takes_pipes))
         is_file = special_kind(path) is None
+        # Pillow seeks, which no pipe can.
         return (file if is_file else _held(file, shown_path(path))), shown_path(path)
     stream_name = getattr(source, "name", None)
     name = shown_path(stream_name) if isinstance(stream_name, str) else "the stream"

@@ -50,6 +50,7 @@ def list_pictures(
     suffixes = READABLE_SUFFIXES.union(also)
     try:
         for parent, folders, files in os.walk(folder, onerror=failed):
+            # In place: `os.walk` goes down into those that this list still has.
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in files:
                 if name.startswith(".") or Path(name).suffix.lower() not in suffixes:

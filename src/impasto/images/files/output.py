@@ -88,7 +88,7 @@ def save_or_keep(save: Callable[[Path], None], target: Path) -> None:
     try:
         save(target)
     except OutputAppearedError:
-        raise
+        raise  # the writer has put the result beside the output already
     except OutputExistsError:
         saved_path = next(path for path in names_beside(target) if not path.exists())
         save(saved_path)

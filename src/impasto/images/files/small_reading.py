@@ -41,6 +41,7 @@ def read_small(
         return None
     if image.format not in ("PNG", "TIFF", "WEBP") or image.width * image.height < LARGE_PIXELS:
         return None
+    # Not beside the picture, whose folder may be read-only.
     with TemporaryDirectory(prefix="impasto-") as folder:
         path = _path_of(stream, Path(folder))
         if bits_by_windows(path) is None:

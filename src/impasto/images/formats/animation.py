@@ -18,6 +18,7 @@ from impasto.images.formats.pillow_errors import MAX_PIXELS, check_size, reading
 from impasto.images.picture import Picture
 
 _USUAL_DURATION_MS = 100.0
+# A WebP begins with RIFF's 12 bytes, then the name and length of VP8X: its flags are byte 20.
 _WEBP_FLAGS, _WEBP_ALPHA = 20, 0x10
 _ANIMATED_FORMATS = ("GIF", "PNG", "WEBP", "AVIF")
 
@@ -88,9 +89,13 @@ def animation_from_file(data: bytes, image: Image.Image, *, name: str) -> Animat
         first = 1 if image.info.get("default_image") else 0  # a still for those without APNG
         num_frames = int(getattr(image, "n_frames", 1)) - first
         check_all_frames(image.width, image.height, num_frames, name)
+        loop = image.info.get("loop")
+        num_plays = int(loop or 0)
+        if image.format == "GIF":  # counts repeats, and says nothing where there are none
+            num_plays = 1 if loop is None else num_plays + 1 if num_plays else 0
         return Animation(
             num_frames,
-            _num_plays(image),
+            num_plays,
             lambda: _frames(data, range(first, first + num_frames), image.size, name),
         )
 
@@ -123,6 +128,7 @@ def _frames(data: bytes, positions: range, size: tuple[int, int], name: str) -> 
     if data[8:12] == b"WEBP":
         data = with_alpha_flag(data)
     with reading(name):
+        # Each pass opens the file anew: an image has one position, and two passes may be under way.
         image = open_image(io.BytesIO(data), _ANIMATED_FORMATS)
     with image:
         for position in positions:
@@ -130,9 +136,13 @@ def _frames(data: bytes, positions: range, size: tuple[int, int], name: str) -> 
                 image.seek(position)
                 image.load()
                 picture = picture_from_pil(_cut(image, size), name=name)
+                # `with_alpha_flag` makes every WebP frame RGBA. An opaque frame gets no alpha, or
+                # it would be resized and written with one.
                 if picture.alpha is not None and picture.alpha.min() == 1:
                     picture = dataclasses.replace(picture, alpha=None)
                 duration_ms = float(image.info.get("duration") or _USUAL_DURATION_MS)
+            # Outside `reading`: it holds Pillow's warnings back in the whole process, and the
+            # consumer may take long over a frame.
             yield Frame(picture, duration_ms)
 
 
@@ -146,11 +156,3 @@ def _cut(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     if image.format != "GIF" or image.width < size[0] or image.height < size[1]:
         raise ValueError(f"a frame is {image.width}×{image.height}")
     return image.crop((0, 0, *size))
-
-
-def _num_plays(image: Image.Image) -> int:
-    """GIF counts repeats, and says nothing where there are none; the others count plays."""
-    loop = image.info.get("loop")
-    if image.format == "GIF":
-        return 1 if loop is None else int(loop) + 1 if loop else 0
-    return int(loop or 0)

@@ -18,6 +18,7 @@ MAX_SCANS = 100
 """The most scans of a JPEG: each is decoded over the whole picture. Encoders write ten; libvips
 stops at a hundred, too."""
 
+# A match of 258 bytes takes two bits at least: one for its length, one for its distance.
 _DEFLATE_RATIO = 1032
 _LZW_RATIO = 4096 * 8 // 12
 """No code of 12 bits stands for more than 4096 values."""
@@ -29,11 +30,16 @@ _TIFF_RATIOS = {1: 1, 5: _LZW_RATIO, 8: _DEFLATE_RATIO, 32_946: _DEFLATE_RATIO, 
 """Largest ratios of plain, LZW, deflate and PackBits; other compressions have no useful limit."""
 
 _TIFF_JPEG = 7
+# ITU-T T.81, table B.1. C4, C8 and CC lie among the markers of frames, but begin tables or are
+# reserved.
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+# Arithmetic coding spends less than a bit on what is likely, so its bytes bound no pixels.
 _ARITHMETIC = frozenset(range(0xC9, 0xD0))
 _SCAN, _END = 0xDA, 0xD9
 _MAX_SEGMENTS = 100_000
+# Neither FF00 (a data byte FF) nor FFD0 to FFD7 (restarts), which stand within coded data, nor FFFF
+# (padding before a marker).
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _READ_AT_ONCE = 2**20
 
@@ -58,6 +64,7 @@ def check_bomb(image: Image.Image, stream: BinaryIO, name: str) -> None:
                 f"{name} is damaged or cut short ({image.width:,}×{image.height:,} pixels cannot "
                 f"be in {num_bytes:,} bytes); get the file again"
             )
+        # MPO is Pillow's name for a JPEG with more pictures behind the first, as phones write them.
         if image.format in ("JPEG", "MPO") and _has_many_scans(stream):
             raise PictureFileError(
                 f"{name} has more than {MAX_SCANS} scans, which no encoder writes; "
@@ -115,6 +122,7 @@ def _has_many_scans(stream: BinaryIO) -> bool:
         content = walk.step_over()
         if marker in _FRAMES:
             is_progressive = marker in _PROGRESSIVE
+            # Behind the precision, the height and the width (T.81, B.2.2).
             num_channels = content[5] if len(content) > 5 else 0
         elif marker == _SCAN:
             num_scans += 1
@@ -136,6 +144,7 @@ class _Walk:
     def next(self) -> int:
         """The next marker; 0 at the end of the file."""
         while (found := _MARKER.search(self._held, self._at)) is None:
+            # A marker's two bytes may come in two reads.
             last = self._held[-1:] if self._held.endswith(b"\xff") else b""
             more = self._stream.read(_READ_AT_ONCE)
             if not more:

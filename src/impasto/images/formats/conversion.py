@@ -17,6 +17,7 @@ from impasto.images.picture import LARGE_PIXELS, Bits, Picture
 from impasto.images.profiles.stated_colour import stated_profile
 from impasto.images.resize import reduction
 
+# Modes whose values are amounts. The mean of two palette indices would be any colour.
 _MEAN_MODES = frozenset({"L", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB"})
 
 
@@ -44,7 +45,13 @@ def picture_from_pil(
         sideways = orientation_of(image) in SIDEWAYS  # which a TIFF forgets when it is decoded
         image_upright = upright(image)
         if longer_side is not None:
-            image_upright = _reduced(image_upright, longer_side)
+            times = reduction(*image_upright.size, longer_side)
+            is_large = image_upright.width * image_upright.height >= LARGE_PIXELS
+            # A transparent colour is one exact value, which the mean of a block would miss.
+            is_keyed = "transparency" in image_upright.info
+            has_means = image_upright.mode in _MEAN_MODES and not is_keyed
+            if times >= 2 and is_large and has_means:
+                image_upright = image_upright.reduce(times)
         rgb, alpha = float_rgb_and_alpha(image_upright, profile)
         return _with_metadata(image, rgb, alpha, sideways=sideways, bits=bits)
 
@@ -108,16 +115,6 @@ def _with_metadata(
         bits=bits,
         texts=metadata.texts,
     )
-
-
-def _reduced(image: Image.Image, longer_side: int) -> Image.Image:
-    """A large image with blocks of pixels averaged, in modes whose values can be averaged."""
-    times = reduction(*image.size, longer_side)
-    if times < 2 or image.width * image.height < LARGE_PIXELS or image.mode not in _MEAN_MODES:
-        return image
-    if "transparency" in image.info:  # one colour is transparent, and means would change it
-        return image
-    return image.reduce(times)
 
 
 def _bits(image: Image.Image) -> Bits:

@@ -22,10 +22,13 @@ from impasto.system.visible_text import one_line
 AskedBits = Literal["auto", 8, 16]
 """Bits per channel to write; `auto` is what the picture came with, if the format holds them."""
 
+# A segment's length has 16 bits and counts itself; `Exif` or the name of XMP come off as well.
 _JPEG_MARKER_BYTES = 65_000
+# From here on chroma keeps its full resolution, as libvips too chooses for JPEG.
 FULL_CHROMA_QUALITY = 90
 _XMP_TAG = 700
 _WITH_DPI = ("JPEG", "PNG", "TIFF", "BMP")
+# Of 256: one index is left for transparency.
 _GIF_COLOURS = 255
 
 
@@ -52,6 +55,7 @@ class FileFormat:
     loses: Literal["always", "unless asked", "never"] = "never"
 
 
+# 65,500 is libjpeg's limit, 32,768 libavif's. WebP stores a side in 14 bits, GIF in 16.
 FILE_FORMATS = (
     FileFormat("JPEG", (".jpg", ".jpeg", ".jfif"), False, longest_side=65_500, loses="always"),
     FileFormat("PNG", (".png", ".apng"), most_bits=16, is_animated=True),
@@ -124,7 +128,11 @@ def encode(
     with _encoding(picture, file_format):
         options = _options_for(picture, file_format, quality, lossless=lossless)
         if (picture.bits if bits == "auto" else bits) == 16 and file_format.most_bits == 16:
-            data = _encode_sixteen_bits(picture, file_format, options)
+            # Pillow cannot write these pixels: it writes the metadata, around a single pixel.
+            shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
+            is_png = file_format.name == "PNG"
+            encode_words = encode_sixteen_bit_png if is_png else encode_sixteen_bit_tiff
+            data = encode_words(picture_to_sixteen_bits(picture), shell)
         else:
             data = _saved(_image_for(picture, file_format), file_format, options)
         if file_format.name != "TIFF":
@@ -161,6 +169,8 @@ def encode_animation(
             _check_sides(picture, file_format)
             check_all_frames(picture.width, picture.height, animation.num_frames, "the result")
             first = picture
+        # At 8 bits, not as floats: Pillow encodes when it has all frames, so all are held until
+        # then.
         images.append(_image_for(picture, file_format))
         durations_ms.append(frame.duration_ms)
     has_alpha = any(image.has_transparency_data for image in images)
@@ -210,31 +220,16 @@ def _saved(image: Image.Image, file_format: FileFormat, options: dict[str, Any])
     return buffer.getvalue()
 
 
-def _encode_sixteen_bits(
-    picture: Picture, file_format: FileFormat, options: dict[str, Any]
-) -> bytes:
-    """Pillow cannot write these pixels; the metadata are taken from a pixel that it did write."""
-    values = picture_to_sixteen_bits(picture)
-    shell = _saved(Image.new("RGB", (1, 1)), file_format, options)
-    if file_format.name == "PNG":
-        return encode_sixteen_bit_png(values, shell)
-    return encode_sixteen_bit_tiff(values, shell)
-
-
 def _image_for(picture: Picture, file_format: FileFormat) -> Image.Image:
     image = picture_to_pil(picture)
     if picture.alpha is None:
         return image
     if not file_format.has_alpha:
         return flatten_on_white(image)
-    return _gif_image(image) if file_format.name == "GIF" else image
-
-
-def _gif_image(image: Image.Image) -> Image.Image:
-    """An RGBA image in 255 colours, and one more for what is mostly transparent.
-
-    Quantised with its alpha, colours would be spent on what nobody sees.
-    """
+    if file_format.name != "GIF":
+        return image
+    # 255 colours, and one more for what is mostly transparent. Quantised with its alpha, an image
+    # would spend colours on what nobody sees.
     alpha = image.getchannel("A")
     few = flatten_on_white(image).quantize(_GIF_COLOURS)
     few.paste(_GIF_COLOURS, mask=alpha.point(lambda opacity: 255 * (opacity < 128)))
@@ -244,10 +239,12 @@ def _gif_image(image: Image.Image) -> Image.Image:
 
 def _timing(animation: Animation, name: str, durations_ms: list[float]) -> dict[str, Any]:
     """Durations and number of plays, as each format's encoder wants them."""
+    # Milliseconds. Viewers differ over a frame of 0 ms, so none is written.
     whole = [max(1, round(duration)) for duration in durations_ms]
     plays = animation.num_plays
     match name:
         case "GIF":
+            # In hundredths of a second. GIF's loop counts repeats, so a single play has none.
             own: dict[str, Any] = {"duration": [max(10, round(d / 10) * 10) for d in durations_ms]}
             return own if plays == 1 else own | {"loop": max(0, plays - 1)}
         case "PNG":
@@ -269,6 +266,7 @@ def metadata_shell(
     metadata: Metadata, file_format: FileFormat, *, width: int, height: int
 ) -> bytes:
     """A file of a single pixel that says all that one of this size would say of its picture."""
+    # Any quality will do: only the metadata of this file are used.
     options = _options(metadata, (width, height), file_format.name, 92, lossless=False)
     return _saved(Image.new("RGB", (1, 1)), file_format, options)
 
@@ -293,10 +291,14 @@ def _options(
         case "WEBP":
             own = {"quality": quality, "lossless": lossless, **blocks}
         case "TIFF":
+            # EXIF is appended by `add_exif_to_tiff`: Pillow would decode each value and encode it
+            # anew.
             own = {"tiffinfo": {_XMP_TAG: blocks["xmp"]}} if "xmp" in blocks else {}
         case "AVIF":
             own = {"quality": quality, "subsampling": sampling, **blocks}
         case "HEIF" if lossless:
+            # Lossless takes all three: the encoder's own mode, full chroma, and RGB as it is
+            # (matrix 0 of H.273), because 8-bit YCbCr rounds.
             own = {"quality": -1, "chroma": 444, "matrix_coefficients": 0, **blocks}
         case "HEIF":
             own = {"quality": quality, "chroma": int(sampling.replace(":", "")), **blocks}

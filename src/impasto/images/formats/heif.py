@@ -18,6 +18,8 @@ def is_heif(head: bytes) -> bool:
     if head[4:8] != b"ftyp":
         return False
     length = min(int.from_bytes(head[:4]), HEAD_BYTES)
+    # The major brand, four bytes of its version, then the compatible brands (ISO/IEC 14496-12).
+    # AVIF files name `mif1` among theirs, hence the second test.
     brands = {head[start : start + 4] for start in (8, *range(16, length, 4))}
     return bool(brands & _BRANDS) and not brands & {b"avif", b"avis"}
 

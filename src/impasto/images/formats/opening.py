@@ -30,6 +30,7 @@ _PHOTOMETRICS = {
     **{32_844: "LogL", 32_845: "LogLuv", 34_892: "linear raw values"},
 }
 _HEAD_BYTES = 64
+# ImageMagick writes EXIF as a text: its name, its length and hexadecimal lines.
 _RAW_PROFILE = "Raw profile type exif"
 _TIFF_BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -98,6 +99,7 @@ def _open(
     for name in formats:  # the plugins themselves do not check the size, only `Image.open` does
         factory, accepts = Image.OPEN[name]
         stream.seek(0)
+        # `Image.open` takes the same errors to mean: another format.
         with contextlib.suppress(SyntaxError, IndexError, TypeError, KeyError, EOFError):
             if not accepts or accepts(head) is True:
                 return factory(stream, "")

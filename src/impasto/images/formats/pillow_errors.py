@@ -109,6 +109,7 @@ class _QuietPillow:
             if self._num_inside == 0:
                 self._filters = warnings.catch_warnings()
                 self._filters.__enter__()
+                # By module: warnings of ours and of the caller's code must still show.
                 warnings.filterwarnings("ignore", module=r"PIL\.")
             self._num_inside += 1
 

@@ -17,6 +17,7 @@ GREY_MODES = frozenset({"1", "L", "LA", "La", *DEEP_GREY_MODES})
 """Modes with one channel of colour."""
 
 _FULL_SCALES = (255.0, 65_535.0, 2_147_483_647.0)
+# CMYK and LAB are missing: LittleCMS converts these, by the file's profile.
 _MODE_WITHOUT_ALPHA = {"1": "L", "P": "RGB", "RGBX": "RGB", "YCbCr": "RGB", "HSV": "RGB"}
 _MODE_WITH_ALPHA = {
     **{"1": "LA", "L": "LA", "La": "LA"},
@@ -61,6 +62,7 @@ def byte_rgb_and_alpha(
     plain = image.convert(mode_of_pixels(image))
     if plain.mode not in ("LA", "RGBA"):
         return image_to_srgb(plain, profile), None
+    # Alpha goes around the profile: LittleCMS's transforms are built for modes without it.
     return image_to_srgb(plain.convert(plain.mode[:-1]), profile), plain.getchannel("A")
 
 
@@ -73,8 +75,24 @@ def mode_of_pixels(image: Image.Image) -> str:
 def _deep_grey(
     image: Image.Image, profile: bytes | None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Greys as [0, 1], through the curve of their profile.
+
+    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
+    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
+    """
     values = np.asarray(image)
-    grey = _scaled(values, image.mode)
+    if not np.isfinite(values).all():
+        raise ValueError("it holds floats that are not finite")
+    # float32 has 24 bits, fewer than the numbers of mode `I`.
+    numbers = values.astype(np.float64)
+    peak = float(numbers.max())
+    if image.mode.startswith("I;16"):
+        scale = 65_535.0
+    else:
+        usual = (1.0, *_FULL_SCALES) if image.mode == "F" else _FULL_SCALES
+        scale = next((full for full in usual if peak <= full), peak)
+    grey: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
+    # Pillow inverts such TIFFs of 8 bits, and leaves deeper ones as they lie in the file.
     if getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
         grey = 1 - grey
     curve = grey_curve(profile)
@@ -84,22 +102,3 @@ def _deep_grey(
         rgb = curve[np.rint(grey * np.float32(len(curve) - 1)).astype(np.int32)]
     hidden = image.info.get("transparency")
     return rgb, (values != hidden).astype(np.float32) if isinstance(hidden, int) else None
-
-
-def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.float32]:
-    """Grey values as [0, 1].
-
-    The full scale of 16-bit modes is known. For `I` and `F` it is the smallest usual one that holds
-    the largest value: 1 for floats, 255, 65535, 2³¹−1, or else the largest value itself.
-    """
-    if not np.isfinite(values).all():
-        raise ValueError("it holds floats that are not finite")
-    numbers = values.astype(np.float64)
-    peak = float(numbers.max())
-    if mode.startswith("I;16"):
-        scale = 65_535.0
-    else:
-        usual = (1.0, *_FULL_SCALES) if mode == "F" else _FULL_SCALES
-        scale = next((full for full in usual if peak <= full), peak)
-    scaled: NDArray[np.float32] = np.clip(numbers / scale, 0, 1).astype(np.float32)
-    return scaled

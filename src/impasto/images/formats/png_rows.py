@@ -41,7 +41,10 @@ def num_pixel_bytes(stream: BinaryIO) -> int:
         for left, top, right, down in passes
     ]
     return sum(
-        rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 < rows
+        # Each row begins with the number of its filter. A pass without columns has no rows either.
+        rows * (1 + (columns * bits + 7) // 8)
+        for columns, rows in sizes
+        if columns > 0 < rows
     )
 
 
@@ -59,6 +62,7 @@ def check_rows(image: Image.Image, stream: BinaryIO) -> None:
         return
     image.load()
     # Pillow fills missing rows with 0, so only a picture that ends in 0 needs the slow check.
+    # Two rows: even and odd ones of an interlaced PNG come in passes of their own.
     rows = [
         image.crop((0, row, image.width, row + 1)).tobytes().strip(b"\0")
         for row in range(max(0, image.height - 2), image.height)
@@ -71,6 +75,7 @@ def _inflates_to(num_expected: int, stream: BinaryIO) -> bool:
     position, inflater, num_bytes = stream.tell(), zlib.decompressobj(), 0
     try:
         for chunk in every_chunk(stream):
+            # fdAT does not count: it has the other frames of an animation.
             num_left = chunk.length if chunk.name == b"IDAT" else 0
             stream.seek(chunk.start + _CHUNK_HEAD_BYTES)
             while num_left > 0 and (data := stream.read(min(num_left, _READ_AT_ONCE))):

@@ -37,6 +37,8 @@ def is_sixteen_bit(image: Image.Image) -> bool:
         image: not decoded yet, not animated.
     """
     if image.format == "PNG":
+        # The mode does not tell: Pillow opens 16-bit colour as RGB, and only the decoder's raw mode
+        # names the depth.
         return any("16" in str(tile.args) for tile in getattr(image, "tile", ()))
     if image.format != "TIFF":
         return False
@@ -78,11 +80,13 @@ def sixteen_bit_channels(decoded: Any, image: Image.Image, profile: bytes | None
     tags = getattr(image, "tag_v2", {})
     width = tags.get(TiffImagePlugin.IMAGEWIDTH, image.width)
     height = tags.get(TiffImagePlugin.IMAGELENGTH, image.height)
+    # Pillow read the head, libvips the pixels. Where the two disagree, the file is damaged.
     if (decoded.width, decoded.height, decoded.format) != (width, height, "ushort"):
         raise ValueError(f"its pixels are {decoded.width}×{decoded.height} of {decoded.format}")
     num_colours = 3 if decoded.bands >= 3 else 1
     colours = decoded[:num_colours] if num_colours == 3 else decoded[0]
     rgb = words_to_srgb(colours, profile)
+    # A further band that the header does not call alpha has no meaning, and is left out.
     if decoded.bands == num_colours or not image.has_transparency_data:
         return rgb
     return rgb.bandjoin(decoded[num_colours])
@@ -116,25 +120,12 @@ def encode_sixteen_bit_tiff(values: NDArray[np.uint16], shell: bytes) -> bytes:
         values: H×W×3 or H×W×4.
         shell: a TIFF of any size that Pillow wrote, whose profile and XMP are taken over.
     """
-    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
-        for tag, value in image.getexif().items():
-            directory[tag] = value
-    for tag, value in _layout_tags(values.shape).items():
-        directory[tag] = value
-    file = io.BytesIO()
-    file.write(b"II" + struct.pack("<HL", 42, 8))
-    directory.save(file)  # it moves the offsets to behind itself, where the pixels come
-    file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
-    return file.getvalue()
-
-
-def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
-    height, width, num_channels = shape
+    height, width, num_channels = values.shape
     row_bytes = width * num_channels * 2
+    # Strips of a megabyte, so that readers need not hold the whole picture.
     rows = max(1, _STRIP_BYTES // row_bytes)
     starts = range(0, height, rows)
-    tags: dict[int, Any] = {
+    layout: dict[int, Any] = {
         TiffImagePlugin.IMAGEWIDTH: width,
         TiffImagePlugin.IMAGELENGTH: height,
         TiffImagePlugin.BITSPERSAMPLE: (16,) * num_channels,
@@ -145,7 +136,20 @@ def _layout_tags(shape: tuple[int, ...]) -> dict[int, Any]:
         TiffImagePlugin.STRIPBYTECOUNTS: tuple(min(rows, height - y) * row_bytes for y in starts),
         TiffImagePlugin.STRIPOFFSETS: tuple(y * row_bytes for y in starts),
     }
-    return tags if num_channels == 3 else tags | {TiffImagePlugin.EXTRASAMPLES: _UNASSOCIATED_ALPHA}
+    if num_channels == 4:
+        layout[TiffImagePlugin.EXTRASAMPLES] = _UNASSOCIATED_ALPHA
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    with Image.open(io.BytesIO(shell), formats=("TIFF",)) as image:
+        for tag, value in image.getexif().items():
+            directory[tag] = value
+    # After the shell's tags, because these replace what it says of its single pixel.
+    for tag, value in layout.items():
+        directory[tag] = value
+    file = io.BytesIO()
+    file.write(b"II" + struct.pack("<HL", 42, 8))
+    directory.save(file)  # it moves the offsets to behind itself, where the pixels come
+    file.write(np.ascontiguousarray(values, dtype="<u2").tobytes())
+    return file.getvalue()
 
 
 def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:

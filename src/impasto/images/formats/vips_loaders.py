@@ -46,25 +46,24 @@ def open_with_libvips(
 
     # pyvips logs each damage that it also raises.
     logging.getLogger("pyvips").setLevel(logging.CRITICAL)
+    # By default libvips reads on over damage. To stop at warnings would refuse sound files.
     settings: dict[str, Any] = {"fail_on": "error"}
     if sequential:
         settings["access"] = "sequential"
     if shrink > 1:
         settings["shrink"] = shrink
     if isinstance(source, bytes):
-        loader = f"{_loader_for(source[:HEAD_BYTES])}_buffer"
-        return getattr(pyvips.Image, loader)(source, **settings)
-    if not source.is_file():
-        raise ValueError("it is no regular file")
-    with source.open("rb") as file:
-        loader = _loader_for(file.read(HEAD_BYTES))
-    return getattr(pyvips.Image, loader)(str(source), **settings)
-
-
-def _loader_for(head: bytes) -> str:
+        head, ending = source[:HEAD_BYTES], "_buffer"
+    else:
+        # Asked first: to open a pipe would wait for its writer.
+        if not source.is_file():
+            raise ValueError("it is no regular file")
+        with source.open("rb") as file:
+            head, ending = file.read(HEAD_BYTES), ""
+    loaders = [loader for start, loader in _LOADERS_BY_HEAD if head.startswith(start)]
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webpload"
-    for start, loader in _LOADERS_BY_HEAD:
-        if head.startswith(start):
-            return loader
-    raise ValueError("expected JPEG, PNG, TIFF or WebP")
+        loaders = ["webpload"]
+    if not loaders:
+        raise ValueError("expected JPEG, PNG, TIFF or WebP")
+    load = getattr(pyvips.Image, loaders[0] + ending)
+    return load(source if isinstance(source, bytes) else str(source), **settings)

@@ -48,6 +48,7 @@ def image_over(
     image = pyvips.Image.new_from_memory(
         memory, width, height, num_channels, "uchar" if bits == 8 else "ushort"
     )
+    # libvips takes any three bands for sRGB of 8 bits; white would be 255 at 16 bits too.
     return image.copy(interpretation="srgb" if bits == 8 else "rgb16")
 
 
@@ -88,12 +89,18 @@ def words_to_srgb(colours: "pyvips.Image", profile: bytes | None) -> "pyvips.Ima
         colours: grey or RGB, without alpha.
         profile: the ICC profile of its values; None is sRGB.
     """
+    import pyvips
+
     if not profile or is_srgb(profile, "L" if colours.bands == 1 else "RGB"):
         return _three_bands(colours).cast("ushort")
     curve = grey_curve(profile) if colours.bands == 1 and profile[16:20] == b"GRAY" else None
     if curve is not None:
-        return colours.maplut(_table(curve)).cast("ushort")
+        # libvips itself reads the profiles of greys too coarsely.
+        values = np.rint(curve * FULL_SCALE).astype(np.uint16)
+        table = pyvips.Image.new_from_memory(values.tobytes(), len(values), 1, 3, "ushort")
+        return colours.maplut(table).cast("ushort")
     colours = _three_bands(colours).copy(interpretation="rgb16")
+    # Intent and black point are those of `colour_profile`: 8 and 16 bits must look alike.
     srgb = with_profile(colours, profile).icc_transform(
         "srgb", embedded=True, depth=16, intent="relative", black_point_compensation=True
     )
@@ -133,15 +140,8 @@ def resize_vips(image: "pyvips.Image", size: tuple[int, int] | None) -> "pyvips.
         white = white_of(image)
         weighted = image.premultiply(max_alpha=white).resize(scale, **settings)
         resized = weighted.unpremultiply(max_alpha=white)
+    # Premultiplied values are floats, and a cast alone would cut their fractions off.
     return resized.rint().cast(image.format)
-
-
-def _table(curve: NDArray[np.float32]) -> "pyvips.Image":
-    """The colour of each grey; libvips itself reads the profiles of greys too coarsely."""
-    import pyvips
-
-    values = np.rint(curve * FULL_SCALE).astype(np.uint16)
-    return pyvips.Image.new_from_memory(values.tobytes(), len(values), 1, 3, "ushort")
 
 
 def _three_bands(colours: "pyvips.Image") -> "pyvips.Image":

@@ -124,6 +124,7 @@ def add_to_tiff(file: BinaryIO, block: ExifBlock, *, has_resolution: bool = True
     order = _order(head)
     if order is None or struct.unpack(order + "H", head[2:4])[0] != 42:
         return
+    # Without the usual limit: the offsets of a large picture's strips are long lists.
     own = _directory(file, order, struct.unpack(order + "L", head[4:])[0], _Plain, limit=2**31)
     if not has_resolution:
         own = {tag: entry for tag, entry in own.items() if tag not in _RESOLUTION}
@@ -131,11 +132,15 @@ def add_to_tiff(file: BinaryIO, block: ExifBlock, *, has_resolution: bool = True
     main = {
         tag: entry
         for tag, entry in added.main.items()
+        # Lower tags describe the pixels of the file that they came from.
         if tag > _LAST_PIXEL_TAG or tag in _TOLD_AMONG_PIXEL_TAGS
     }
     place = file.seek(0, io.SEEK_END)
+    # A directory begins at an even offset (TIFF 6.0, section 2).
     place += file.write(bytes(place % 2))
+    # Where both have a tag, the TIFF's own value counts: its pixels lie as it says.
     file.write(_directories(added, main | own, at=place))
+    # The header turns to the new directory last; up to here the file is the TIFF that it was.
     file.seek(4)
     file.write(struct.pack(order + "L", place))
 
@@ -193,17 +198,21 @@ def _directory(
     size, total = file.seek(0, io.SEEK_END), 0
     head_bytes = struct.calcsize("=" + layout.head)
     entry_bytes = struct.calcsize("=" + layout.entry)
+    # An offset of 64 bits may be more than `seek` takes.
     file.seek(min(offset, size))
     head = file.read(head_bytes)
     if len(head) < head_bytes:
         return found
     (num_entries,) = struct.unpack(order + layout.head, head)
+    # The count is a claim, of up to 64 bits in a BigTIFF; memory is not taken for it.
     listed = file.read(min(num_entries, _MAX_ENTRIES) * entry_bytes)
     for place in range(0, len(listed) - entry_bytes + 1, entry_bytes):
         tag, kind, count, value = struct.unpack(
             order + layout.entry, listed[place : place + entry_bytes]
         )
         num_bytes = (_SIZES | _BIG_SIZES).get(kind, 0) * count
+        # The sum is limited too: all entries may point to the same bytes, and a small file would
+        # become gigabytes.
         if not 0 < num_bytes <= limit or (total + num_bytes > _MAX_BLOCK_BYTES and limit < 2**31):
             continue
         total += num_bytes
@@ -216,6 +225,7 @@ def _directory(
             data = file.read(num_bytes)
         if kind in _SIZES:
             found.setdefault(tag, Entry(kind, data))
+        # BigTIFF has types for pointers that EXIF does not know. `_read` takes their bytes alone.
         elif tag in (CAMERA_POINTER, PLACE_POINTER):
             found[tag] = Entry(UNDEFINED, data)
     return found
@@ -247,6 +257,8 @@ def _directories(block: ExifBlock, main: dict[int, Entry], *, at: int) -> bytes:
     below = [(CAMERA_POINTER, block.camera), (PLACE_POINTER, block.place)]
     below = [(pointer, entries) for pointer, entries in below if entries]
     pointers = {pointer: block.number(LONG, 0) for pointer, _ in below}
+    # Laid out twice: the pointers stand before what they point to, and take the same room with
+    # zeros in them.
     place, made = at + len(_laid_out(main | pointers, block.order, at)), b""
     for pointer, entries in below:
         pointers[pointer] = block.number(LONG, place + len(made))
@@ -258,6 +270,8 @@ def _laid_out(entries: dict[int, Entry], order: str, at: int) -> bytes:
     """A directory with its values behind it."""
     listed, values = struct.pack(order + "H", len(entries)), b""
     behind = at + 2 + 12 * len(entries) + 4
+    # Ascending by tag, values of up to four bytes in the entry itself, others at even offsets (TIFF
+    # 6.0, section 2).
     for tag, entry in sorted(entries.items()):
         data = entry.data
         if len(data) > 4:
@@ -265,4 +279,5 @@ def _laid_out(entries: dict[int, Entry], order: str, at: int) -> bytes:
             values += data + bytes(len(data) % 2)
             data = where
         listed += struct.pack(order + "HHL", tag, entry.kind, entry.count) + data.ljust(4, b"\0")
+    # No next directory: in old files it holds the thumbnail.
     return listed + bytes(4) + values

@@ -29,9 +29,11 @@ def nclx_of_file(stream: BinaryIO) -> Cicp | None:
         length, name, header = _box(head, size - position)
         if length < header:
             break
+        # All other boxes are stepped over, such as `mdat` with the pixels.
         if name in (b"meta", b"moov") and length <= _MAX_HEAD_BYTES:
             stream.seek(position + header)
             body = stream.read(length - header)
+            # A full box: version and flags come before the boxes in it.
             if name == b"meta" and (cicp := _of_primary_item(body[4:])):
                 return cicp
             if name == b"moov":
@@ -46,6 +48,7 @@ def _of_primary_item(meta: bytes) -> Cicp | None:
     properties = dict(_boxes(boxes.get(b"iprp", b"")))
     if len(primary) < 6 or b"ipco" not in properties or b"ipma" not in properties:
         return None
+    # Items are numbered with 32 bits from version 1 of `pitm` on, with 16 before.
     item = int.from_bytes(primary[4:8] if primary[0] else primary[4:6])
     listed = list(_boxes(properties[b"ipco"]))
     for index in _properties_of(item, properties[b"ipma"]):
@@ -65,6 +68,7 @@ def _properties_of(item: int, ipma: bytes) -> list[int]:
         number = int.from_bytes(ipma[position : position + width])
         num_properties, position = ipma[position + width], position + width + 1
         step = 2 if is_wide else 1
+        # The first bit says that the property is essential.
         mask = 0x7FFF if is_wide else 0x7F
         numbers = [
             int.from_bytes(ipma[position + step * k : position + step * (k + 1)]) & mask
@@ -77,6 +81,7 @@ def _properties_of(item: int, ipma: bytes) -> list[int]:
 
 
 _INSIDE = (b"trak", b"mdia", b"minf", b"stbl")
+# The fixed fields of a visual sample entry, before the boxes in it.
 _ENTRY_BYTES = 78
 
 
@@ -86,7 +91,10 @@ def _of_track(moov: bytes) -> Cicp | None:
             cicp = _of_track(body)
         elif name == b"stsd":
             inside = [
-                part for _, entry in _boxes(body[8:]) for part in _boxes(entry[_ENTRY_BYTES:])
+                # Behind version, flags and the number of entries.
+                part
+                for _, entry in _boxes(body[8:])
+                for part in _boxes(entry[_ENTRY_BYTES:])
             ]
             cicp = next((_nclx(part) for name, part in inside if name == b"colr"), None)
         else:

@@ -27,6 +27,7 @@ _TRANSPOSITIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# By a search, not by XML: a broken packet may still say how the pixels lie.
 _XMP_ORIENTATION = re.compile(rb"""(?<!/)tiff:Orientation(?:\s*=\s*["']|>\s*)([0-9])""")
 
 

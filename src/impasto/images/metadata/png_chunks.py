@@ -29,6 +29,7 @@ MAX_PROFILE_BYTES = 16 * 2**20
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 _MOVED_AHEAD = _TEXTS | {b"eXIf"}
 _PIXELS = frozenset({b"IDAT", b"fdAT"})
+# Of a chunk: its length, name and checksum.
 _FRAME = 12
 _MAX_CHUNKS = 1_000_000
 _CICP_BYTES = 4
@@ -66,6 +67,8 @@ def every_chunk(stream: BinaryIO) -> Iterator[Chunk]:
             return
         stream.seek(position)
         length, name = struct.unpack(">I4s", stream.read(8))
+        # Names are four letters (PNG, 5.3); anything else is damage, and no length behind it
+        # counts.
         if not name.isalpha():
             return
         chunk = Chunk(name, position, length)
@@ -86,6 +89,7 @@ def _whole_chunks(stream: BinaryIO) -> Iterator[Chunk]:
     for chunk in every_chunk(stream):
         if chunk.stop > size:
             break
+        # Encoders cut pixels into IDATs of some kilobytes: a large file has tens of thousands.
         if pixels is not None and pixels.name == chunk.name:
             pixels = Chunk(chunk.name, pixels.start, chunk.stop - pixels.start - _FRAME)
             continue
@@ -128,10 +132,12 @@ def shown_png(stream: BinaryIO) -> ShownPng:
             if text_bytes > MAX_TEXT_BYTES or num_text_bytes > MAX_ALL_TEXT_BYTES:
                 left_out.append(chunk)
                 continue
+        # Pillow limits profiles as it limits texts, and refuses the whole picture.
         elif chunk.name == b"iCCP" and _text_bytes(stream, chunk) > MAX_TEXT_BYTES:
             extra["profile"] = _profile(stream, chunk)
             left_out.append(chunk)
             continue
+        # One behind the pixels does not count: cICP stands before them (PNG, 11.3).
         elif chunk.name == b"cICP" and chunk.length == _CICP_BYTES and not behind:
             extra["cicp"] = tuple(_content(stream, chunk))
         if behind and chunk.name in _MOVED_AHEAD:
@@ -144,6 +150,7 @@ def shown_png(stream: BinaryIO) -> ShownPng:
     if not moved and not left_out:
         return ShownPng(stream, **extra)
     ranges = [(0, len(SIGNATURE)), *((c.start, c.stop) for c in (*before, *moved, *behind))]
+    # The rest goes along: a chunk that is cut short, which the decoder has to notice.
     ranges.append((max(c.stop for c in (*before, *moved, *behind, *left_out)), _size(stream)))
     return ShownPng(io.BufferedReader(_Pieces(stream, ranges)), **extra)
 
@@ -180,6 +187,7 @@ class _Pieces(io.RawIOBase):
             inside = self._place - at
             if 0 <= inside < length:
                 self._stream.seek(start + inside)
+                # Up to the end of a piece; the buffered reader asks again for what lies behind it.
                 data = self._stream.read(min(len(buffer), length - inside))
                 buffer[: len(data)] = data
                 self._place += len(data)
@@ -208,6 +216,7 @@ def _packed(name: bytes, content: bytes) -> bytes | None:
     if name in (b"zTXt", b"iCCP"):
         return rest[1:]
     if name == b"iTXt" and rest[:1] == b"\x01":
+        # Flag and method, then a language and a translated keyword that a 0 ends each.
         return rest[2:].partition(b"\0")[2].partition(b"\0")[2]
     return None
 

@@ -5,6 +5,7 @@ old file are dropped: its layout, previews, and the maker's notes, whose offsets
 `formats.encoding` writes the new pixel size. Broken metadata are dropped, never an error.
 """
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -50,10 +51,11 @@ _STALE_CAMERA_TAGS = (
     *(ExifTags.Base.MakerNote, ExifTags.Base.RelatedImageWidth),
 )
 _SRGB_COLOR_SPACE = 1
-_INCH = 2
+_INCH, _CENTIMETRE = 2, 3
 _CENTIMETRES_PER_INCH = 2.54
 
 _TEXT_CHARACTERS = 1_000_000
+# XMP and raw profiles are kept as what they are, and thumbnails show the old picture.
 _STALE_TEXTS = re.compile(r"XML:com\.adobe\.xmp|Raw profile type .*|Thumb::.*", re.IGNORECASE)
 
 
@@ -113,7 +115,14 @@ def kept_exif(image: Image.Image) -> bytes | None:
     Returns:
         Bytes that begin with `Exif`, or None where there is nothing to keep.
     """
-    block = _exif_block(image)
+    info, block = image.info, None
+    if TIFF_EXIF in info:
+        block = dataclasses.replace(info[TIFF_EXIF])
+    elif isinstance(info.get("exif"), bytes):
+        block = read_block(info["exif"])
+    else:
+        with contextlib.suppress(Exception):  # of damaged EXIF; the pixels may still be good
+            block = read_block(exif_at_hand(image).tobytes())
     if block is None:
         return None
     block.main = {
@@ -129,20 +138,6 @@ def kept_exif(image: Image.Image) -> bytes | None:
         block.camera[ExifTags.Base.ColorSpace] = block.number(SHORT, _SRGB_COLOR_SPACE)
     block.main[ExifTags.Base.Orientation] = block.number(SHORT, 1)
     return block_bytes(block)
-
-
-def _exif_block(image: Image.Image) -> ExifBlock | None:
-    """All that an image's EXIF says."""
-    info = image.info
-    if TIFF_EXIF in info:
-        block: ExifBlock = info[TIFF_EXIF]
-        return dataclasses.replace(block)
-    if isinstance(info.get("exif"), bytes):
-        return read_block(info["exif"])
-    try:
-        return read_block(exif_at_hand(image).tobytes())
-    except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
-        return None
 
 
 def exif_for_file(
@@ -188,7 +183,13 @@ def kept_dpi(image: Image.Image, *, sideways: bool) -> tuple[float, float] | Non
     """
     stated = getattr(image, "tag_v2", {ExifTags.Base.XResolution: None})
     dpi = image.info.get("dpi") if ExifTags.Base.XResolution in stated else None  # or Pillow's 1
-    dpi = dpi or _exif_dpi(image)
+    if not dpi:
+        with contextlib.suppress(Exception):  # of damaged EXIF; the pixels may still be good
+            exif = exif_at_hand(image)
+            is_metric = exif.get(ExifTags.Base.ResolutionUnit) == _CENTIMETRE
+            per_inch = _CENTIMETRES_PER_INCH if is_metric else 1.0
+            tags = (ExifTags.Base.XResolution, ExifTags.Base.YResolution)
+            dpi = tuple(float(exif[tag]) * per_inch for tag in tags)
     if not isinstance(dpi, tuple) or len(dpi) != 2:
         return None
     try:
@@ -233,19 +234,6 @@ def kept_texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
         for keyword, text in texts.items()
         if text and len(text) <= _TEXT_CHARACTERS and not _STALE_TEXTS.fullmatch(keyword)
     )
-
-
-def _exif_dpi(image: Image.Image) -> tuple[float, float] | None:
-    """Where no other place says the resolution, EXIF may."""
-    try:
-        exif = exif_at_hand(image)
-        across, down = (
-            float(exif[tag]) for tag in (ExifTags.Base.XResolution, ExifTags.Base.YResolution)
-        )
-        per_inch = _CENTIMETRES_PER_INCH if exif.get(ExifTags.Base.ResolutionUnit) == 3 else 1.0
-    except Exception:  # damaged EXIF raises nearly anything, and the pixels may still be good
-        return None
-    return across * per_inch, down * per_inch
 
 
 def xmp_at_hand(image: Image.Image) -> bytes:

@@ -53,6 +53,7 @@ _PANORAMA_DOWN = re.compile(
     r"|LargestValidInteriorRect(Top|Height)"
 )
 
+# expat says where a tag begins, but neither where it ends nor where its attributes lie.
 _TAG = re.compile(rb"""<[^\s/>"']+(?:\s+[^\s=/>]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
 
@@ -188,9 +189,12 @@ class _Editor:
     _namespaces: list[dict[str, str]] = field(default_factory=lambda: [_USUAL_PREFIXES])
 
     def __post_init__(self) -> None:
+        def refuse(*_declared: object) -> None:
+            raise ValueError("a document type, which no XMP has")
+
         parser = self._parser = expat.ParserCreate()
         parser.buffer_text = True
-        parser.StartDoctypeDeclHandler = _refuse
+        parser.StartDoctypeDeclHandler = refuse
         parser.StartElementHandler = self._started
         parser.EndElementHandler = self._ended
         parser.CharacterDataHandler = self._told
@@ -200,6 +204,7 @@ class _Editor:
         start = self._parser.CurrentByteIndex
         tag = _TAG.match(self.packet, start)
         if tag is None:
+            # expat reads UTF-16 as well, where byte positions are not those of these patterns.
             raise ValueError("a tag that is written otherwise than in UTF-8")
         if self._open:
             self._open[-1].text = None
@@ -211,13 +216,18 @@ class _Editor:
         outside = self._namespaces[-1]
         self._namespaces.append(outside | declared if declared else outside)
         name = self._resolved(raw_name)
+        # What lies in a removed element goes with it, by one edit: edits must not overlap.
         is_inside = bool(self._open) and self._open[-1].is_gone
         is_gone = is_inside or (name is not None and self.decide(name, "") is None)
         self._open.append(_Element(name, start, tag.end(), tag[0].endswith(b"/>"), is_gone))
-        if not is_gone:
-            self._add_beside_element(name, tag[0], start)
-            for found in _ATTRIBUTE.finditer(self.packet, start, tag.end()):
-                self._edit_attribute(found, attributes)
+        if is_gone:
+            return
+        prefix = tag[0][1:].partition(b":")[0].decode()
+        for local, value in () if name is None else self._added(name):
+            written = f"<{prefix}:{local}>{escape(value)}</{prefix}:{local}>".encode()
+            self.edits.append((start, start, written))
+        for found in _ATTRIBUTE.finditer(self.packet, start, tag.end()):
+            self._edit_attribute(found, attributes)
 
     def _ended(self, _raw_name: str) -> None:
         self._namespaces.pop()
@@ -239,6 +249,7 @@ class _Editor:
 
     def _edit_attribute(self, found: re.Match[bytes], attributes: dict[str, str]) -> None:
         raw_name = found[1].decode()
+        # expat's value has its entities resolved; the bytes of the match have not.
         value, name = attributes[raw_name], self._resolved(raw_name)
         if raw_name.startswith("xmlns:"):
             if self.decide(f"{value} ", "") is None:
@@ -261,20 +272,7 @@ class _Editor:
         namespace = self._namespaces[-1].get(prefix) if is_prefixed else None
         return None if namespace is None else f"{namespace} {local}"
 
-    def _add_beside_element(self, name: str | None, tag: bytes, start: int) -> None:
-        if name is None:
-            return
-        prefix = tag[1:].partition(b":")[0].decode()
-        for local, value in self._added(name):
-            named = f"{prefix}:{local}"
-            written = f"<{named}>{escape(value)}</{named}>".encode()
-            self.edits.append((start, start, written))
-
     def _added(self, beside: str) -> list[tuple[str, str]]:
         namespace = beside.rpartition(" ")[0]
         names = [name for name in self.add if name.rpartition(" ")[0] == namespace]
         return [(name.rpartition(" ")[2], self.add.pop(name)) for name in names]
-
-
-def _refuse(*_declared: object) -> None:
-    raise ValueError("a document type, which no XMP has")

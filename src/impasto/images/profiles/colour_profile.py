@@ -27,6 +27,8 @@ _WORKING_MODES = {
 def srgb_profile() -> bytes:
     """The sRGB profile that saved pictures carry; the same bytes on every call and every day."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # LittleCMS dates a profile by the clock (ICC.1, 7.2, bytes 24 to 35). With that, equal pictures
+    # would become different files.
     return profile[:24] + _PROFILE_DATE + profile[36:]
 
 
@@ -88,6 +90,7 @@ def _between_steps(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
     rising = np.maximum.accumulate(levels)
     steps = np.flatnonzero(np.diff(rising))
     heights = (rising[steps].astype(np.float64) + rising[steps + 1]) / 2
+    # Rounding steps where the curve passes the middle between two levels, so there it is known.
     positions = np.concatenate([[0], steps + 0.5, [_GREYS[-1]]])
     return np.interp(_GREYS, positions, np.concatenate([rising[:1], heights, rising[-1:]]) / 255)
 
@@ -97,6 +100,7 @@ def _grey_ramp(mode: str) -> Image.Image:
     return Image.fromarray(ramp[np.newaxis])
 
 
+# The strips of a picture, and the pictures of a camera, share one profile.
 @functools.lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransform | None]:
     """The mode to convert to first and the transform from there; None where none is needed."""
@@ -115,6 +119,7 @@ def _transform(profile: bytes, mode: str) -> tuple[str, ImageCms.ImageCmsTransfo
         )
         return working_mode, None if _is_srgb(transform, working_mode) else transform
     except (ImageCms.PyCMSError, KeyError, OSError, TypeError, ValueError):
+        # KeyError: the profile is for another kind of picture, such as CMYK beside RGB.
         return mode, None
 
 

@@ -22,6 +22,7 @@ CICP = "cicp"
 """Where an image's `info` keeps primaries, transfer function, matrix and range; see `opening`."""
 
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
+# cICP, gAMA and EXIF speak of RGB or grey, never of these.
 _OTHER_MODES = frozenset({"CMYK", "LAB"})
 _D65, _C, _E = (0.3127, 0.329), (0.31, 0.316), (1 / 3, 1 / 3)
 _SRGB_PRIMARIES = (_D65, (0.64, 0.33), (0.3, 0.6), (0.15, 0.06))
@@ -44,11 +45,13 @@ _LIKE_SRGB = (1, 6, 7, 11, 12, 14, 15, _SRGB_TRANSFER)
 """Cameras' curves, which screens show as they show sRGB; so do browsers."""
 
 _ADOBE_RGB: Chromaticities = (_D65, (0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
+# Adobe RGB (1998): 2 and 51/256.
 _ADOBE_GAMMA = 563 / 256
 _UNCALIBRATED, _ADOBE_COLOR_SPACE = 65_535, 2
 _INTEROPERABILITY_INDEX = 1
 
 _SRGB_GAMMA, _GAMMA_TOLERANCE, _PRIMARIES_TOLERANCE = 1 / 2.2, 0.005, 0.002
+# Beyond these, primaries nearly in a line or white nearly black would make huge matrices.
 _LEAST_AREA, _LEAST_WHITE, _LARGEST_CHROMATICITY = 0.005, 0.05, 2.0
 _GAMMAS = (0.05, 10.0)
 

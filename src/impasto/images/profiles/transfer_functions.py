@@ -37,8 +37,10 @@ def transfer_curve(code: int, *, full: bool) -> NDArray[np.float64] | None:
     if code in _POWERS:
         return np.asarray(values ** _POWERS[code])
     if code == _CINEMA:
+        # SMPTE ST 428-1: white is 48 cd/m², and the largest value 52.37.
         return np.asarray((values**2.6 * 52.37 / 48).clip(0, 1))
     if code == _PQ:
+        # BT.2100, table 4, from signal to light.
         root = values ** (1 / _PQ_M2)
         light = (np.maximum(root - _PQ_C1, 0) / (_PQ_C2 - _PQ_C3 * root)) ** (1 / _PQ_M1)
         return _tone_mapped(light * _PQ_NITS)

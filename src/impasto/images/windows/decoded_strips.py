@@ -20,6 +20,7 @@ _STRIP_PIXELS = 2**20
 _JPEGS = ("JPEG", "MPO")
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _CMYK = 0, 1, 2, 5
 _BITS, _UNSIGNED, _UNASSOCIATED_ALPHA, _HIGH_BIT_FIRST = 8, 1, 2, 1
+# Measured: of other TIFFs the two readers give other numbers, up to 255 levels in YCbCr.
 _PIXEL_KINDS = (
     *((_MIN_IS_WHITE, ()), (_MIN_IS_BLACK, ()), (_MIN_IS_BLACK, (_UNASSOCIATED_ALPHA,))),
     *((_RGB, ()), (_RGB, (_UNASSOCIATED_ALPHA,)), (_CMYK, ())),
@@ -75,6 +76,7 @@ def byte_strips(
         decoded = open_with_libvips(path, sequential=True, shrink=shrink)
         mode = mode_of_pixels(image)
         num_channels = len(Image.new(mode, (1, 1)).getbands())
+        # Palettes and transparent colours are resolved by one reader and not by the other.
         if decoded.format == "uchar" and decoded.bands == num_channels:
             return _decoded_strips(decoded, mode, remaining), remaining, orientation
     if shrink > 1:
@@ -100,6 +102,7 @@ def _cut(image: Image.Image, times: int) -> Iterator[Image.Image]:
 
 def _strips(width: int, height: int, times: int) -> Iterator[tuple[int, int]]:
     """Top and height of each strip; all heights but the last are multiples of `times`."""
+    # So no block that becomes one pixel crosses two strips.
     rows = max(1, _STRIP_PIXELS // width // times) * times
     for top in range(0, height, rows):
         yield top, min(rows, height - top)

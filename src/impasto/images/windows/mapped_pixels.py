@@ -42,6 +42,7 @@ class MappedPixels:
 
     def let_go(self) -> None:
         """Release the memory of all pages that were read."""
+        # Nothing is lost: pages of a read-only mapping are read from the file again.
         if hasattr(mmap, "MADV_DONTNEED"):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 

@@ -139,8 +139,10 @@ def _bits(image: Image.Image) -> int | None:
         return None
     if is_sixteen_bit(image):
         return 16
+    # Their white may depend on the largest value of the whole picture.
     if image.mode in DEEP_GREY_MODES:
         return None
+    # Pillow would decode it whole, so its limit holds.
     by_pillow = not is_decoded_alike(image)
     return None if by_pillow and image.width * image.height > MAX_PIXELS else 8
 
@@ -175,13 +177,19 @@ def open_windows(
             if bits == 16:
                 decoded = open_with_libvips(path, sequential=True)
                 channels = sixteen_bit_channels(decoded, image, stated_profile(image))
+                # Before it is turned upright: a sequential image is read by rows, once, and turning
+                # takes columns.
                 channels = resize_vips(channels, _size_in_file(fitted, orientation))
                 spooled = _saved(channels, folder / "picture.raw")
             else:
                 spooled, orientation = _spool_bytes(
                     path, image, stream, folder, (times, orientation)
                 )
-        spooled = _resized_on_disk(spooled, _size_in_file(fitted, orientation), folder)
+        resized = resize_vips(spooled.image, _size_in_file(fitted, orientation))
+        if resized is not spooled.image:
+            spooled.let_go_while_read(resized)  # or the whole mapped file would count as memory
+            spooled = _saved(resized, folder / "resized.raw")
+            (folder / "picture.raw").unlink()
         return PictureWindows(spooled, orientation, metadata)
     except ImpastoError:
         raise
@@ -230,7 +238,12 @@ def _spool_bytes(
     spool, width, height, num_channels = folder / "picture.raw", 0, 0, 0
     with spool.open("wb") as file:
         for strip in strips:
-            channels = _srgb_bytes(strip, profile, times)
+            colour, alpha = byte_rgb_and_alpha(strip, profile)
+            if alpha is None:  # `times`² pixels become their mean, which saves disk space
+                channels = np.asarray(colour.reduce(times))
+            else:
+                colour.putalpha(alpha)
+                channels = np.asarray(colour)
             try:
                 file.write(channels.tobytes())
             except OSError as error:  # of the disk, and not of the picture
@@ -242,27 +255,6 @@ def _spool_bytes(
             height += channels.shape[0]
     pixels = MappedPixels(spool, width=width, height=height, num_channels=num_channels, bits=8)
     return pixels, orientation
-
-
-def _srgb_bytes(strip: Image.Image, profile: bytes | None, times: int) -> NDArray[np.uint8]:
-    """A strip in sRGB. Without alpha, `times`² pixels become their mean and save disk space."""
-    colour, alpha = byte_rgb_and_alpha(strip, profile)
-    if alpha is None:
-        return np.asarray(colour.reduce(times))
-    colour.putalpha(alpha)
-    return np.asarray(colour)
-
-
-def _resized_on_disk(
-    spooled: MappedPixels, size: tuple[int, int] | None, folder: Path
-) -> MappedPixels:
-    resized = resize_vips(spooled.image, size)
-    if resized is spooled.image:
-        return spooled
-    spooled.let_go_while_read(resized)  # or the whole mapped file would count as memory
-    saved = _saved(resized, folder / "resized.raw")
-    (folder / "picture.raw").unlink()
-    return saved
 
 
 def _saved(pixels: Any, path: Path) -> MappedPixels:

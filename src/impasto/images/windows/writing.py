@@ -36,8 +36,10 @@ FORMATS_BY_WINDOWS = ("JPEG", "PNG", "TIFF")
 BIG_TIFF_BYTES = 3 * 2**30
 """TIFF files with more bytes of pixels are written as BigTIFF; a plain one ends at 4 GiB."""
 
+# Tiles let readers decode a part without the whole rows around it.
 _TIFF_TILE = 256
 _HEAD_BYTES = 64
+# Signature and IHDR; pHYs, with its frame.
 _PNG_HEADER_BYTES, _PNG_RESOLUTION_BYTES = 33, 21
 _FIRST_METADATA_SEGMENT = 0xE0
 """Markers of a JPEG from here on are application segments and comments; below are tables."""
@@ -140,12 +142,24 @@ def _encode(
         return
     shell = metadata_shell(metadata, file_format, width=width, height=height)
     if file_format.name == "PNG":
-        _stream_to(path, image, ".png[keep=none]", lambda head: _with_metadata_of_png(head, shell))
+
+        def with_metadata(head: bytes) -> bytes:
+            rest = head[_PNG_HEADER_BYTES:]
+            if rest[4:8] == b"pHYs":  # libvips writes a resolution of its own
+                rest = rest[_PNG_RESOLUTION_BYTES:]
+            return head[:_PNG_HEADER_BYTES] + metadata_chunks(shell) + rest
+
+        _stream_to(path, image, ".png[keep=none]", with_metadata)
         return
+    # The shell's metadata lie between the file's first marker and its first table. They go to the
+    # same place, as readers look for EXIF there.
+    position = 2
+    while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
+        position += 2 + int.from_bytes(shell[position + 2 : position + 4])
     mode = "off" if quality >= FULL_CHROMA_QUALITY else "on"
     ending = f".jpg[Q={quality},subsample_mode={mode},keep=none]"
     flat = bytes_on_white(image)
-    _stream_to(path, flat, ending, lambda head: head[:2] + _metadata_segments(shell) + head[2:])
+    _stream_to(path, flat, ending, lambda head: head[:2] + shell[2:position] + head[2:])
 
 
 def _encode_tiff(image: "pyvips.Image", path: Path, metadata: Metadata) -> None:
@@ -211,19 +225,3 @@ def _stream_to(
             raise
         if held_back:  # a file shorter than the head
             file.write(changed(held_back))
-
-
-def _with_metadata_of_png(head: bytes, shell: bytes) -> bytes:
-    """The head of a PNG with the metadata chunks of another, and without libvips' resolution."""
-    rest = head[_PNG_HEADER_BYTES:]
-    if rest[4:8] == b"pHYs":
-        rest = rest[_PNG_RESOLUTION_BYTES:]
-    return head[:_PNG_HEADER_BYTES] + metadata_chunks(shell) + rest
-
-
-def _metadata_segments(shell: bytes) -> bytes:
-    """The metadata segments of a JPEG, which come before its tables."""
-    position = 2
-    while shell[position + 1] >= _FIRST_METADATA_SEGMENT:
-        position += 2 + int.from_bytes(shell[position + 2 : position + 4])
-    return shell[2:position]
