@@ -77,6 +77,8 @@ class TrainingRecord(_CardPart):
         dataset: the photographs, in words.
         num_photographs: usable ones; none where shards were not read to their end.
         steps: optimiser steps.
+        planned_steps: of the recipe, where a time limit stopped the training before; none for a
+            training that took them all, and then not written, so that older cards stay as they are.
         minutes: wall-clock time of the training.
         seed: of weights, shuffling and crops.
         hardware: processor or device, in words.
@@ -91,6 +93,7 @@ class TrainingRecord(_CardPart):
     dataset: Line
     num_photographs: Annotated[int, Field(ge=0)] | None
     steps: Annotated[int, Field(ge=0)]
+    planned_steps: Annotated[int, Field(ge=1)] | None = None
     minutes: Annotated[float, Field(ge=0)]
     seed: int
     hardware: Line
@@ -234,7 +237,12 @@ class ModelCard(_CardPart):
 
     def to_json(self) -> str:
         """The card as one line of JSON, which `from_json` reads back to an equal card."""
-        return self.model_dump_json(exclude={"own_loop"} if self.own_loop is None else None)
+        unwritten: dict[str, Any] = {}
+        if self.own_loop is None:
+            unwritten["own_loop"] = True
+        if self.training is not None and self.training.planned_steps is None:
+            unwritten["training"] = {"planned_steps"}
+        return self.model_dump_json(exclude=unwritten)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
