@@ -110,3 +110,4 @@ def stop_after(seconds: float, stop_requested: threading.Event) -> Iterator[thre
         yield is_over
     finally:
         timer.cancel()
+        timer.join()
