@@ -153,6 +153,8 @@ def test_unfit_output_is_one_line(train, tmp_path):
         (("--minutes", "0"), "--minutes was given 0; expected a number above 0"),
         (("--minutes", "nan"), "--minutes was given nan; expected a number above 0"),
         (("--minutes", "1", "--set", "stages.0.steps=5"), "--minutes plans the stages; leave"),
+        (("--time-limit", "0"), "--time-limit was given 0; expected a number above 0"),
+        (("--time-limit", "inf"), "--time-limit was given inf; expected a number above 0"),
         (("--seed", "-1"), "recipe: seed: input should be greater than or equal to 0"),
         (("--seed", "one"), "invalid value for '--seed'"),
         (("--device", "tpu"), "recipe: device: input should be 'auto', 'cpu' or 'cuda'"),
@@ -231,6 +233,21 @@ def test_super_resolution_is_trained_as_asked(impasto, photos, tmp_path):
     assert (card.scale, card.degradation) == (2, "blur-bicubic")
     assert card.training.recipe["objective"]["loss"] == "pixel"
     assert f"impasto upscale PHOTO --model {output}" in said.stderr
+
+
+def test_a_time_limit_ends_a_training_with_its_model_and_it_goes_on(impasto, photos, tmp_path):
+    output = tmp_path / "sr.onnx"
+    endless = ("--set", "stages=[{steps=1000000, crop_size=32, batch_size=2}]")
+    limit = ("--time-limit", "0.02")
+    for words in (("--photos", photos, *TINY_NETWORK, *endless), ("--resume",)):
+        said = impasto("train", "sr", "-o", output, *words, *limit)
+        assert said.status == 0, said.stderr
+        assert said.lines == [str(output)]
+        (line,) = [line for line in said.stderr.splitlines() if line.startswith("stopped at ")]
+        steps = read_model_file(output).card.training.steps
+        assert line.startswith(f"stopped at step {steps} of 1000000 after ")
+        assert line.endswith(f"go on with: impasto train sr --resume -o {output}")
+    assert f"{steps} of 1000000 steps" in impasto("models", "show", output).stdout.decode()
 
 
 @pytest.mark.parametrize(

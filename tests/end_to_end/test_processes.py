@@ -57,6 +57,32 @@ def test_two_processes_share_the_photographs_and_write_one_log(trained):
     assert len(list((folder / "both.run" / "tensorboard").iterdir())) == 1
 
 
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory, painting, photos):
+    """Two processes that a time limit stops, and that go on until another one does."""
+    folder = tmp_path_factory.mktemp("limited")
+    settings = (*TINY_SETTINGS, "stages=[{steps=1000000, crop_size=32, batch_size=2}]")
+    flags = [word for setting in settings for word in ("--set", setting)]
+    command = ("-m", "impasto", "train", "style", "-o", "both.onnx", "--time-limit", "0.4")
+    first = run_command(
+        torchrun_command(*command, painting, "--photos", photos, *flags), folder=folder
+    )
+    return folder, first, run_command(torchrun_command(*command, "--resume"), folder=folder)
+
+
+def test_a_time_limit_stops_both_processes_at_the_same_step(limited):
+    folder, *calls = limited
+    for done in calls:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "both.onnx\n"
+        assert done.stderr.count("; model written; go on with: ") == 1
+    state = load_checkpoint(folder / "both.run" / "checkpoint.safetensors").state
+    training = read_model_file(folder / "both.onnx").card.training
+    assert (training.steps, training.planned_steps) == (state.step, 1_000_000)
+    assert f"stopped at step {state.step} of 1000000 after " in calls[1].stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["both.onnx", "both.run"]
+
+
 def test_two_processes_say_nothing_but_our_lines(trained):
     _, done = trained
     beginnings = (

@@ -348,11 +348,13 @@ def _origin(card: "ModelCard") -> list[tuple[str, str]]:
         ]
     training = card.training
     assert training is not None
-    number = training.num_photographs
+    number, steps = training.num_photographs, str(training.steps)
+    if training.planned_steps is not None:
+        steps += f" of {training.planned_steps}"
     return [
         ("photographs", training.dataset),
         *([] if number is None else [("usable photographs", str(number))]),
-        ("trained for", f"{training.steps} steps, {training.minutes:g} minutes"),
+        ("trained for", f"{steps} steps, {training.minutes:g} minutes"),
         ("trained with", training.hardware),
         ("losses reached", ", ".join(f"{k} {v:.4g}" for k, v in training.losses.items())),
         ("seed", str(training.seed)),

@@ -4,6 +4,7 @@ Flags, checks and progress live here; the training is `impasto.training.run`'s.
 """
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,13 @@ class TrainingOptions:
         float | None,
         typer.Option(metavar="NUMBER", help="Plan the steps for this time on this machine."),
     ] = None
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            help="Stop before the last step if need be, with the model written by then.",
+        ),
+    ] = None
     seed: Annotated[
         int | None, typer.Option(metavar="NUMBER", help="Seed of weights, order and crops.")
     ] = None
@@ -105,13 +113,12 @@ class TrainingOptions:
             raise usage_error(
                 "no photographs were given; add --photos DIR, a folder of photographs"
             )
-        if self.minutes is None:
-            return
-        if not 0 < self.minutes < math.inf:
-            raise usage_error(
-                f"--minutes was given {self.minutes:g}; expected a number above 0, such as 30"
-            )
-        if "stages" in self.sections:
+        for flag, minutes in (("--minutes", self.minutes), ("--time-limit", self.time_limit)):
+            if minutes is not None and not 0 < minutes < math.inf:
+                raise usage_error(
+                    f"{flag} was given {minutes:g}; expected a number above 0, such as 30"
+                )
+        if self.minutes is not None and "stages" in self.sections:
             raise usage_error("--minutes plans the stages; leave it out, or the --set of stages")
 
     def load_recipe(self, output: Path, task: "Task", flags: dict[str, Any]) -> "Recipe":
@@ -136,7 +143,10 @@ class TrainingOptions:
         # A recipe that changes half-way would make the checkpoint and the card lie.
         has_flags = any(value is not None for value in (*flags.values(), self.minutes))
         if self.recipe or self.settings or has_flags:
-            raise usage_error("--resume goes on with the recipe of the run; give only -o beside it")
+            raise usage_error(
+                "--resume goes on with the recipe of the run; give only -o and --time-limit "
+                "beside it"
+            )
         recipe = resumed_recipe(output)
         if recipe.task != task:
             raise usage_error(f"{output} is a training of {recipe.task}; resume it as that")
@@ -176,6 +186,7 @@ def train_style_command(
 
     Ctrl-C saves the training; --resume continues it.
     """
+    started = time.monotonic()
     is_new = not training.resume and training.recipe is None
     if is_new and painting is None and "painting" not in training.sections:
         raise usage_error(
@@ -191,7 +202,8 @@ def train_style_command(
         "initialise_from": None if init is None else fetched(init),
     }
     recipe = training.load_recipe(output, "style-transfer", flags)
-    _train_model(recipe, output, training, try_it="impasto stylize PHOTO --style")
+    try_it = "impasto stylize PHOTO --style"
+    _train_model(recipe, output, training, started=started, try_it=try_it)
 
 
 @app.command("sr", no_args_is_help=True)
@@ -225,6 +237,7 @@ def train_super_resolution_command(
 
     Ctrl-C saves the training; --resume continues it.
     """
+    started = time.monotonic()
     training.check()
     flags: dict[str, Any] = {
         "network__kind": None if network is None else NETWORK_KINDS.get(network, network),
@@ -234,10 +247,13 @@ def train_super_resolution_command(
         "initialise_from": None if init is None else fetched(init),
     }
     recipe = training.load_recipe(output, "super-resolution", flags)
-    _train_model(recipe, output, training, try_it="impasto upscale PHOTO --model")
+    try_it = "impasto upscale PHOTO --model"
+    _train_model(recipe, output, training, started=started, try_it=try_it)
 
 
-def _train_model(recipe: "Recipe", output: Path, options: TrainingOptions, *, try_it: str) -> None:
+def _train_model(
+    recipe: "Recipe", output: Path, options: TrainingOptions, *, started: float, try_it: str
+) -> None:
     from impasto.training.run import train_model
 
     with training_progress() as on_progress:
@@ -245,6 +261,8 @@ def _train_model(recipe: "Recipe", output: Path, options: TrainingOptions, *, tr
             recipe,
             output,
             minutes=options.minutes,
+            time_limit_minutes=options.time_limit,
+            started=started,
             resume=options.resume,
             overwrite=options.overwrite,
             on_progress=on_progress,
@@ -252,6 +270,8 @@ def _train_model(recipe: "Recipe", output: Path, options: TrainingOptions, *, tr
         )
     if outcome.model is None:  # only the main process of several has one
         return
+    if outcome.stopped:
+        print_note(outcome.stopped)
     if options.json:
         card = outcome.model.card.model_dump(mode="json")
         print_json({"model": str(output), "run": str(outcome.folder), "card": card})

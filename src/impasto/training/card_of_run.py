@@ -73,7 +73,7 @@ def trained_card(
     num_photographs: int | None,
     hardware: str,
 ) -> ModelCard:
-    """Return the card of a finished training."""
+    """Return the card of a training that is finished, or was stopped by its time limit."""
     return ModelCard(
         name=facts.name,
         title=facts.title,
@@ -88,6 +88,7 @@ def trained_card(
             dataset=facts.dataset,
             num_photographs=num_photographs,
             steps=state.step,
+            planned_steps=recipe.num_steps if state.step < recipe.num_steps else None,
             minutes=round(state.seconds / 60, 1),
             seed=recipe.seed,
             hardware=as_line(hardware),

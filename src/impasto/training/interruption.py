@@ -14,10 +14,12 @@ class HeardSignals:
 
     Attributes:
         first: number of the first signal; Ctrl-C's while there was none.
+        is_asked: whether there was one.
     """
 
     def __init__(self) -> None:
         self.first: int = signal.SIGINT
+        self.is_asked = False
 
 
 @contextlib.contextmanager
@@ -33,10 +35,11 @@ def stop_on_signals(stop_requested: threading.Event) -> Iterator[HeardSignals]:
         return
 
     def ask(number: int, _: FrameType | None) -> None:
-        if stop_requested.is_set() and number == signal.SIGINT:
+        # Not `stop_requested`: a time limit sets it too, and the first Ctrl-C after that saves.
+        if heard.is_asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not stop_requested.is_set():
-            heard.first = number
+        if not heard.is_asked:
+            heard.first, heard.is_asked = number, True
         stop_requested.set()
 
     heeded = filter(is_heeded, (signal.SIGINT, *ENDING))

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,9 +27,8 @@ from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import refuse_second_run
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
-from impasto.training.checkpoint import Checkpoint, load_checkpoint
+from impasto.training.checkpoint import Checkpoint, load_checkpoint, restore_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric
-from impasto.training.interruption import stop_on_signals
 from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
 from impasto.training.plan import measured_pace
@@ -38,6 +38,12 @@ from impasto.training.sheet import sheet_photographs
 from impasto.training.style_task import StyleTask
 from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.task import TrainingTask
+from impasto.training.time_limit import TimeLimit, fit_within
+from impasto.training.written_model import (
+    forget_model,
+    is_own_model,
+    record_model,
+)
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 
@@ -64,11 +70,14 @@ class TrainingOutcome:
         model: the file written; None in every process but the first.
         folder: where checkpoint, logs and contact sheets are.
         skipped: photographs passed over, and why.
+        stopped: where the time limit stopped it and how to go on, in one line; empty for a
+            training that took all its steps.
     """
 
     model: ModelFile | None
     folder: Path
     skipped: tuple[SkippedPhotograph, ...]
+    stopped: str = ""
 
 
 def run_folder(output: Path) -> Path:
@@ -96,6 +105,8 @@ def train_model(
     output: Path,
     *,
     minutes: float | None = None,
+    time_limit_minutes: float | None = None,
+    started: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
@@ -107,7 +118,9 @@ def train_model(
         recipe: what to train; when resuming, the one of the checkpoint.
         output: the model file to write; the run's folder lies beside it.
         minutes: plan the stages to fill this time on this machine, in place of the recipe's.
-        resume: continue from the checkpoint in that folder.
+        time_limit_minutes: stop in time to have written checkpoint and model by then.
+        started: `time.monotonic()` from which the time limit counts; None is now.
+        resume: continue from the checkpoint in that folder, and replace the model that it wrote.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
         on_skipped: called with the photographs passed over, also when the training stops early.
@@ -119,7 +132,7 @@ def train_model(
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
         ImpastoError: for any other problem, in one line.
     """
-    folder = run_folder(output)
+    folder, limit = run_folder(output), _limit_of(time_limit_minutes, started)
     _check_paths(output, folder, resume=resume, overwrite=overwrite)
     with launched_fabric(recipe) as fabric, _alone_in(folder, fabric):
         checkpoint = _checkpoint_of(folder) if resume else None
@@ -133,18 +146,27 @@ def train_model(
             fabric, task, recipe, source, folder, checkpoint=checkpoint, on_progress=on_progress
         )
         try:
-            with stop_on_signals(trainer.stop_requested) as heard:
-                trainer.fit()
+            stopped = fit_within(trainer, limit)
         except TrainingInterrupted as stop:
-            how = _how_to_go_on(stop, recipe, output, overwrite=overwrite)
-            raise TrainingInterrupted(how, signal_number=heard.first) from None
+            how = f"saved in {folder}; {_how_to_go_on(recipe, output, overwrite=overwrite)}"
+            raise TrainingInterrupted(f"{stop}; {how}", signal_number=stop.signal_number) from None
         finally:
             if on_skipped is not None:
                 on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
-            model = _finish(trainer, recipe, facts, source, output, overwrite=overwrite)
-    return TrainingOutcome(model, folder, trainer.skipped)
+            replace = overwrite or (resume and is_own_model(output, folder))
+            model = _finish(trainer, recipe, facts, source, output, replace=replace)
+        if stopped and limit is not None:
+            stopped += f" after {limit.minutes_used:.1f} minutes; model written; "
+            stopped += _how_to_go_on(recipe, output, overwrite=False)
+    return TrainingOutcome(model, folder, trainer.skipped, stopped)
+
+
+def _limit_of(minutes: float | None, started: float | None) -> TimeLimit | None:
+    if minutes is None:
+        return None
+    return TimeLimit(minutes, time.monotonic() if started is None else started)
 
 
 def _checkpoint_of(folder: Path) -> Checkpoint:
@@ -180,11 +202,12 @@ def _check_paths(output: Path, folder: Path, *, resume: bool, overwrite: bool) -
         raise RecipeError(f"{output} is a folder; give the name of a file to write")
     if special_kind(output) is not None:
         raise RecipeError(f"{output} is a device or pipe; give the name of a file to write")
-    if output.exists() and not overwrite:
+    is_unfinished = (folder / CHECKPOINT_NAME).exists()
+    if output.exists() and not (overwrite or (is_unfinished and is_own_model(output, folder))):
         raise exists_already(output)
     if resume:
         _check_resumable(folder / CHECKPOINT_NAME)
-    if not (resume or overwrite) and (folder / CHECKPOINT_NAME).exists():
+    if is_unfinished and not (resume or overwrite):
         raise OutputExistsError(
             f"{folder} holds an unfinished training; go on with --resume, or begin anew with "
             "--overwrite"
@@ -276,11 +299,12 @@ def make_trainer(
 
 
 def _prepare(folder: Path, *, anew: bool) -> None:
-    """Create a run's folder; for a new run, remove an older one's checkpoint and sheets."""
+    """Create a run's folder; for a new run, remove an older one's checkpoint, record and sheets."""
     try:
         (folder / CONTACT_SHEETS_FOLDER).mkdir(parents=True, exist_ok=True)
         if anew:
             (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+            forget_model(folder)
             for sheet in (folder / CONTACT_SHEETS_FOLDER).glob("step-*.jpg"):
                 sheet.unlink()
     except OSError as error:
@@ -294,14 +318,13 @@ def _no_folder(folder: Path, error: OSError) -> RecipeError:
     )
 
 
-def _how_to_go_on(
-    stop: TrainingInterrupted, recipe: Recipe, output: Path, *, overwrite: bool
-) -> str:
-    replace = " --overwrite" if overwrite and output.exists() else ""
-    command = (
-        f"impasto train {SUBCOMMANDS[recipe.task]} --resume{replace} -o {shlex.quote(str(output))}"
+def _how_to_go_on(recipe: Recipe, output: Path, *, overwrite: bool) -> str:
+    is_foreign = output.exists() and not is_own_model(output, run_folder(output))
+    replace = " --overwrite" if overwrite and is_foreign else ""
+    return (
+        f"go on with: impasto train {SUBCOMMANDS[recipe.task]} --resume{replace} "
+        f"-o {shlex.quote(str(output))}"
     )
-    return f"{stop}; saved in {run_folder(output)}; go on with: {command}"
 
 
 def _finish(
@@ -311,9 +334,15 @@ def _finish(
     source: PhotoSource,
     output: Path,
     *,
-    overwrite: bool,
+    replace: bool,
 ) -> ModelFile:
-    """Write the model and draw the curve."""
+    """Write the model and draw the curve; an unfinished run remembers which model it wrote."""
+    began = time.monotonic()
+    is_finished = trainer.state.step == recipe.num_steps
+    if not is_finished:
+        # The network may have left the finite numbers since; the checkpoint never does.
+        saved = load_checkpoint(trainer.folder / CHECKPOINT_NAME)
+        trainer.state = restore_checkpoint(saved, trainer.task.network, trainer.optimizer)
     card = trained_card(
         facts,
         recipe,
@@ -322,4 +351,9 @@ def _finish(
         hardware=", then ".join(trainer.state.hardware) or describe_hardware(trainer.fabric),
     )
     draw_curve(trainer.folder, trainer.folder / CURVE_NAME, title=card.title)
-    return export_model(trainer.task.network, card, output, replace=overwrite)
+    model = export_model(trainer.task.network, card, output, replace=replace)
+    if is_finished:
+        forget_model(trainer.folder)
+    else:
+        record_model(trainer.folder, output, export_seconds=time.monotonic() - began)
+    return model

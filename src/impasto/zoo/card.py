@@ -6,7 +6,7 @@ data. Field names are part of the file format: a change of meaning raises `CARD_
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -51,6 +51,17 @@ Task = Literal["style-transfer", "super-resolution"]
 class _CardPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Written only where they are set: cards of before these fields stay as they are, byte for byte.
+    unwritten_if_none: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        for name in self.unwritten_if_none:
+            if getattr(self, name) is None:
+                fields.pop(name, None)
+        return fields
+
 
 class Painting(_CardPart):
     """The painting whose style a model has learned.
@@ -80,6 +91,8 @@ class TrainingRecord(_CardPart):
         dataset: the photographs, in words.
         num_photographs: usable ones; none where shards were not read to their end.
         steps: optimiser steps.
+        planned_steps: of the recipe, where a time limit stopped the training before; none for a
+            training that took them all, and then not written, so that older cards stay as they are.
         minutes: wall-clock time of the training.
         seed: of weights, shuffling and crops.
         hardware: processor or device, in words.
@@ -94,6 +107,8 @@ class TrainingRecord(_CardPart):
     dataset: Line
     num_photographs: Annotated[int, Field(ge=0)] | None
     steps: Annotated[int, Field(ge=0)]
+    planned_steps: Annotated[int, Field(ge=1)] | None = None
+    unwritten_if_none: ClassVar[frozenset[str]] = frozenset({"planned_steps"})
     minutes: Annotated[float, Field(ge=0)]
     seed: int
     hardware: Line
@@ -215,6 +230,7 @@ class ModelCard(_CardPart):
     training: TrainingRecord | None = None
     imported: ImportRecord | None = None
     own_loop: OwnLoopRecord | None = None
+    unwritten_if_none: ClassVar[frozenset[str]] = frozenset({"own_loop"})
     licences: Licences
     scores: dict[str, Any] = {}
     quantization: QuantizationRecord | None = None
@@ -238,14 +254,6 @@ class ModelCard(_CardPart):
     def to_json(self) -> str:
         """The card as one line of JSON, which `from_json` reads back to an equal card."""
         return self.model_dump_json()
-
-    @model_serializer(mode="wrap")
-    def _without_own_loop(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The fields; `own_loop` only where it is set, so that older cards stay as they are."""
-        fields: dict[str, Any] = dump(self)
-        if self.own_loop is None:
-            fields.pop("own_loop", None)
-        return fields
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
