@@ -114,6 +114,7 @@ class ResizeConvolutionBlock(nn.Module):
     def forward(self, features: Features, height: int, width: int) -> LayerFeatures:
         """Return N×C'×height×width features; height and width are 2H or 2H − 1 of the input."""
         doubled = F.interpolate(features, scale_factor=2.0, mode="nearest")
+        # Halving rounds odd sizes up, so doubling gives a row or column too many.
         result: Tensor = self.block(doubled[..., :height, :width])
         return result
 
@@ -124,6 +125,7 @@ class FractionalStrideBlock(nn.Module):
     def __init__(self, num_inputs: int, num_outputs: int) -> None:
         """Build the block as the paper's networks have it."""
         super().__init__()
+        # Without output_padding the size would be 2H − 1.
         self.convolution = nn.ConvTranspose2d(
             num_inputs, num_outputs, 3, stride=2, padding=1, output_padding=1
         )

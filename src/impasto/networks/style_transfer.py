@@ -68,6 +68,7 @@ class StyleTransferNetwork(nn.Module):
         full = self.encode_full(pictures)
         half = self.encode_half(full)
         quarter = self.residual_blocks(self.encode_quarter(half))
+        # The sizes on the way down: doubling alone cannot tell 2H from 2H − 1.
         decoded = self.decode_half(quarter, half.shape[2], half.shape[3])
         decoded = self.decode_full(decoded, full.shape[2], full.shape[3])
         output: Tensor = 0.5 + OUTPUT_AMPLITUDE * self.to_rgb(decoded).tanh()
@@ -112,6 +113,8 @@ class PaperStyleTransferNetwork(nn.Module):
         """
         check_picture_shape(pictures)
         height, width = pictures.shape[2:]
+        # Fractional strides double exactly, so a size that 4 does not divide would not come back;
+        # and a reflection is shorter than the picture that it mirrors.
         if height % 4 or width % 4 or min(height, width) <= PAPER_PADDING:
             raise PictureError(
                 f"the paper's network was given {width}×{height}; "
