@@ -77,6 +77,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
         process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
         )
-    except OSError:
+    except OSError:  # there is no git
         return None
     return process.stdout.strip() if process.returncode == 0 else None

@@ -44,6 +44,7 @@ class Crop:
         Raises:
             SettingError: the text is none, or the numbers are out of range.
         """
+        # From the right: a name may hold a colon, the numbers do not.
         name, _, numbers = text.rpartition(":")
         try:
             left, top, width, height = (int(number) for number in numbers.split(","))

@@ -99,7 +99,7 @@ def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = Non
     pictures = tuple(
         _files_of(name, path, paired.get(name), scale) for name, path in truths.items()
     )
-    return PictureSet(folder.resolve().name, pictures)
+    return PictureSet(folder.resolve().name, pictures)  # `.` has no name of its own
 
 
 def pictures_of(name: str, truths: Sequence[Path], *, scale: int) -> PictureSet:

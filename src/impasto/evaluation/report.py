@@ -106,6 +106,7 @@ def _protocol(evaluation: Evaluation) -> str:
     counts = ", ".join(f"{s.name} ({s.num_pictures} pictures)" for s in evaluation.sets)
     lines = [f"- Sets: {counts}; means over pictures.", f"- {_low_resolution(evaluation)}."]
     lines += [f"- {line}." for line in _columns(evaluation)]
+    # By name, because a model has a row in every set and one protocol.
     models = {model.name: model for scores in evaluation.sets for model in scores.models}
     lines += [f"- {_about(model)}." for model in models.values() if model.precision is not None]
     lines += [f"- **{warning}.**" for warning in evaluation.warnings]
@@ -116,6 +117,7 @@ def _columns(evaluation: Evaluation) -> list[str]:
     """Return how the columns were measured, grouped by protocol; the luminance once, as Y."""
     titles_by_protocol: dict[str, list[str]] = {}
     for column in evaluation.columns:
+        # Without the unit, which the protocol states.
         titles_by_protocol.setdefault(column.protocol, []).append(column.title.split(",")[0])
     luminance = evaluation.protocol.luminance
     return [f"Y: {luminance}"] + [

@@ -89,6 +89,7 @@ def style_sheet(evaluation: StyleEvaluation, *, cell_size: int = 256) -> NDArray
         H×W×3 float32 in [0, 1].
     """
     names = list(evaluation.shown)
+    # The empty name stands for the photographs themselves.
     labels = ["photograph" if name == "" else visible(name) for name in names]
     pictures = [evaluation.shown[name] for name in names]
     return contact_sheet(pictures, cell_size=cell_size, row_labels=labels)

@@ -85,6 +85,8 @@ def export_model(
 def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
     """Return the bytes of a model file, not yet compared with torch.
 
+    Float32 weights are stored as float16, with a cast to float32 in front of their use.
+
     Raises:
         ExportError: when a weight does not fit float16.
     """
@@ -93,7 +95,29 @@ def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
         if value.is_floating_point() and not bool(torch.isfinite(value.half()).all()):
             raise ExportError(f"the weights {name} do not fit float16; train the network again")
     model = _graph_of(network)
-    _store_in_half_precision(model)
+    graph = model.graph
+    # Constants that the exporter made have other names, and stay float32: they are no weights.
+    names = {
+        tensor.name: tensor.name.removeprefix(NETWORK_PREFIX)
+        for tensor in graph.initializer
+        if tensor.name.startswith(NETWORK_PREFIX) and tensor.data_type == TensorProto.FLOAT
+    }
+    for tensor in graph.initializer:
+        if tensor.name in names:
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, names[tensor.name]))
+    for node in graph.node:
+        inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
+        del node.input[:]
+        node.input.extend(inputs)
+    # ONNX wants nodes in the order of their inputs, so the casts come first.
+    casts = [
+        helper.make_node("Cast", [name], [f"{name}:f32"], to=TensorProto.FLOAT)
+        for name in names.values()
+    ]
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
     entry = model.metadata_props.add()
     entry.key, entry.value = MODEL_METADATA_KEY, card.to_json()
     onnx.checker.check_model(model, full_check=True)
@@ -146,33 +170,6 @@ def build_like(network: nn.Module) -> nn.Module:
     copy = build_network(network.architecture)  # type: ignore[arg-type]
     copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
     return copy.eval()
-
-
-def _store_in_half_precision(model: onnx.ModelProto) -> None:
-    """Keep float32 weights as float16 with a cast to float32 in front of their use."""
-    graph = model.graph
-    # Constants that the exporter made have other names, and stay float32: they are no weights.
-    names = {
-        tensor.name: tensor.name.removeprefix(NETWORK_PREFIX)
-        for tensor in graph.initializer
-        if tensor.name.startswith(NETWORK_PREFIX) and tensor.data_type == TensorProto.FLOAT
-    }
-    for tensor in graph.initializer:
-        if tensor.name in names:
-            half = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(half, names[tensor.name]))
-    for node in graph.node:
-        inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
-        del node.input[:]
-        node.input.extend(inputs)
-    casts = [
-        helper.make_node("Cast", [name], [f"{name}:f32"], to=TensorProto.FLOAT)
-        for name in names.values()
-    ]
-    # ONNX wants nodes in the order of their inputs, so the casts come first.
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 def check_parity(network: nn.Module, data: bytes) -> float:

@@ -95,6 +95,7 @@ class ResidualBlock(nn.Module):
         residual = F.relu(self.norm1(self.convolution1(features)))
         residual = self.norm2(self.convolution2(residual))
         height, width = features.shape[2:]
+        # Unpadded convolutions take two pixels off every side, so the identity loses them too.
         identity = features[..., self.crop : height - self.crop, self.crop : width - self.crop]
         result: Tensor = identity + residual
         return result

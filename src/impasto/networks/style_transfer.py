@@ -88,6 +88,7 @@ class PaperStyleTransferNetwork(nn.Module):
             kind="paper", channels=(32, 64, 128)
         )
         full, half, quarter = self.architecture.channels
+        # Zeros inside: the paper reflects the picture alone, at the start (supplement, table 1).
         self.encode = nn.Sequential(
             ConvolutionBlock(3, full, 9, norm="batch", padding_mode="zeros"),
             ConvolutionBlock(full, half, 3, stride=2, norm="batch", padding_mode="zeros"),

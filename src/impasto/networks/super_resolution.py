@@ -97,6 +97,8 @@ class SubpixelNetwork(nn.Module):
             *(ResidualConvolutions(channels) for _ in range(architecture.num_residual_blocks))
         )
         self.tail = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
+        # The tail learns from its first step, since its input is not zero; the layers before it
+        # follow once its weights are not.
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
@@ -194,7 +196,7 @@ class PaperSuperResolutionNetwork(nn.Module):
             middle[colours, 3 * group + colours] = steep / 4
         state["to_rgb.bias"].fill_(-MIDDLE_SLOPE / 2)
         self._batch_norm_is_frozen = True
-        self.train(self.training)
+        self.train(self.training)  # the norms change their mode now, not at the next call
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, but of batch norm's only where its statistics may change."""
