@@ -116,14 +116,9 @@ class ComparisonSheet:
         rows = [row for *_, row in sorted(self._rows, reverse=True)]
         cells: list[list[NDArray[np.float32]]] = []
         for row in rows:
-            times = [max(1, CELL_SIZE // max(crop.shape[:2])) for crop in row.pictures]
+            times = max(1, CELL_SIZE // max(row.pictures[0].shape[:2]))  # all are of one size
             # Repeated, not interpolated: the sheet shows the methods' pixels and no filter's.
-            cells.append(
-                [
-                    crop.repeat(n, axis=0).repeat(n, axis=1)
-                    for crop, n in zip(row.pictures, times, strict=True)
-                ]
-            )
+            cells.append([crop.repeat(times, 0).repeat(times, 1) for crop in row.pictures])
         size = max(max(picture.shape[:2]) for row in cells for picture in row)
         return contact_sheet(
             cells,

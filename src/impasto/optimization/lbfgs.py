@@ -123,8 +123,8 @@ class Lbfgs:
                 return True
             # The parabola through both values and the slope has its minimum here.
             lowest = -slope / (2 * (value - self.value - slope)) if value < float("inf") else 0.1
-            # Kept within a tenth and a half: where the parabola is a poor guess, the search would
-            # give up at once, or hardly move.
+            # Between a tenth and a half of the length before: where the parabola is a poor guess,
+            # the search would give up at once, or hardly shorten its step.
             length *= min(max(lowest, 0.1), 0.5)
         return False
 

@@ -109,8 +109,7 @@ class QuadraticModel:
         products = pairs.products
         # θ, the curvature along the newest pair, is the best guess for directions no pair covers.
         self.theta = float(products[-1, -1] / products[-2, -1])
-        # Theorem 2.3: M = [[-D, Lᵀ], [L, θSᵀS]], where D is the diagonal of SᵀY, and L its part
-        # below.
+        # Theorem 2.3: M = [[-D, Lᵀ], [L, θSᵀS]]; D is the diagonal of SᵀY, and L the part below it.
         across = products[0::2, 1::2]
         lower = torch.tril(across, -1)
         upper_rows = torch.cat([-torch.diag(torch.diag(across)), lower.T], dim=1)
