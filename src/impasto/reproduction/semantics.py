@@ -243,7 +243,7 @@ def _inside(plane: Plane, box: Box) -> Plane:
     return plane[top:bottom, left:right]
 
 
-@cache  # photographs come one by one out of the journal, or not at all
+@cache  # once for all photographs, and not at all where the journal has them
 def _loss_network() -> LossNetwork:
     return LossNetwork((CONTENT_LAYER,), padding="reflect")
 
