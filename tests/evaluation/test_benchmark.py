@@ -70,11 +70,11 @@ def test_a_model_of_another_scale_is_refused(repeating):
 def test_matching_takes_back_a_shift_of_brightness(truths, repeating):
     models = [repeating(), repeating("brighter", bias=0.1)]
     (scores,) = evaluation_of(truths, models, matches_histogram=True).sets
-    found = {model.name: model.means["psnr"] for model in scores.models}
-    assert found["brighter"] < found["repeating"] - 1
+    psnr = {model.name: model.means["psnr"] for model in scores.models}
+    assert psnr["brighter"] < psnr["repeating"] - 1
     # Repeated pixels have the histogram of the low resolution already.
-    assert found["repeating, matched"] == pytest.approx(found["repeating"], abs=0.01)
-    assert found["brighter, matched"] == pytest.approx(found["repeating"], abs=0.3)
+    assert psnr["repeating, matched"] == pytest.approx(psnr["repeating"], abs=0.01)
+    assert psnr["brighter, matched"] == pytest.approx(psnr["repeating"], abs=0.3)
 
 
 def test_a_model_given_another_degradation_than_its_own_is_told_of(truths, repeating):
@@ -111,8 +111,8 @@ def test_a_report_says_the_protocol_of_every_column(truths, repeating):
     text = to_markdown(evaluation, per_picture=True)
     assert "| set | model | PSNR, dB | SSIM | energy at 2 px |" in text
     assert "| nested/grey | repeating |" in text
-    for said in ("- PSNR: dB, peak 255, on Y.", "- SSIM: Wang", "- Y: luminance by MATLAB", "f32"):
-        assert said in text
+    for line in ("- PSNR: dB, peak 255, on Y.", "- SSIM: Wang", "- Y: luminance by MATLAB", "f32"):
+        assert line in text
     content = json.loads(json.dumps(to_json(evaluation), allow_nan=False))
     keys = {"psnr", "ssim", "energy_2", "energy_4", "peak_2", "peak_4"}
     assert keys < set(content["protocol"])

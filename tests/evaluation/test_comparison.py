@@ -29,10 +29,12 @@ def test_the_crop_shown_is_where_detail_is_lost():
     sheet.add("Set", noisy, {"bicubic": flat, "other": flat})
     drawn = sheet.draw()
     # Every pixel of the crop three times each way: the noise itself is there, and whole.
-    shown = drawn[-4 - 3 * CROP_SIZE : -4, :, :]
+    strip = drawn[-4 - 3 * CROP_SIZE : -4, :, :]
     expected = noisy.truth[40:136, 80:176].repeat(3, axis=0).repeat(3, axis=1)
-    places = [x for x in range(drawn.shape[1] - 288) if np.array_equal(shown[:, x], expected[:, 0])]
-    assert np.array_equal(shown[:, places[0] : places[0] + 288], expected)
+    columns = [
+        x for x in range(drawn.shape[1] - 288) if np.array_equal(strip[:, x], expected[:, 0])
+    ]
+    assert np.array_equal(strip[:, columns[0] : columns[0] + 288], expected)
 
 
 def test_no_more_than_four_pictures_are_shown_those_that_lose_most_first():

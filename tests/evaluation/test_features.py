@@ -25,8 +25,8 @@ def as_picture(truth):
 def test_the_distance_is_worked_out_by_hand():
     # Truth (3, 4), length² 25; difference (0, 2), length² 4.
     truth = {"a": torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)}
-    found = {"a": torch.tensor([3.0, 6.0]).view(1, 2, 1, 1)}
-    assert feature_distance(found, truth, ["a"]) == (pytest.approx(4 / 25),)
+    features = {"a": torch.tensor([3.0, 6.0]).view(1, 2, 1, 1)}
+    assert feature_distance(features, truth, ["a"]) == (pytest.approx(4 / 25),)
     assert feature_distance(truth, truth, ["a"]) == (0.0,)
     assert feature_distance({"a": 0 * truth["a"]}, truth, ["a"]) == (1.0,)
 
@@ -56,11 +56,11 @@ def test_the_layers_are_those_of_the_loss_network():
     truth, upscaled = noise(24, 28), noise(24, 28, seed=1)
     measure = feature_measure(PROTOCOL)
     assert [column.key for column in measure.columns] == [f"feature_{x}" for x in FEATURE_LAYERS]
-    found = measure.scorer_for(as_picture(truth))(upscaled)
+    distances = measure.scorer_for(as_picture(truth))(upscaled)
     network = LossNetwork(FEATURE_LAYERS)
     pictures = torch.from_numpy(np.stack([upscaled, truth])).permute(0, 3, 1, 2)[..., 2:-2, 2:-2]
     features = network(pictures.contiguous())
-    for layer, distance in zip(FEATURE_LAYERS, found, strict=True):
+    for layer, distance in zip(FEATURE_LAYERS, distances, strict=True):
         one, other = features[layer]
         expected = float(((one - other) ** 2).sum() / (other**2).sum())
         assert distance == pytest.approx(expected, rel=1e-4)

@@ -25,11 +25,11 @@ def made_up():
     for entry in LAYOUT:
         if entry == "M":
             continue
-        place, num = entry
+        position, num = entry
         spread = (2 / (9 * num_inputs)) ** 0.5  # keeps activations alive
         shape = (num, num_inputs, 3, 3)
-        tensors[f"features.{place}.weight"] = spread * torch.randn(shape, generator=generator)
-        tensors[f"features.{place}.bias"] = 0.1 * torch.randn(num, generator=generator)
+        tensors[f"features.{position}.weight"] = spread * torch.randn(shape, generator=generator)
+        tensors[f"features.{position}.bias"] = 0.1 * torch.randn(num, generator=generator)
         num_inputs = num
     for head, num in enumerate((64, 128, 256, 512, 512)):
         tensors[f"lin{head}.model.1.weight"] = torch.rand((1, num, 1, 1), generator=generator)
@@ -45,7 +45,7 @@ def by_definition(one, other, tensors):
     """Zhang et al. 2018, equation 1, picture by picture and place by place in double precision."""
     mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64).view(3, 1, 1)
     deviation = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64).view(3, 1, 1)
-    found = []
+    by_picture = []
     for picture in (one, other):
         activations = ((picture.double() - mean) / deviation)[None]
         layers = []
@@ -59,9 +59,9 @@ def by_definition(one, other, tensors):
             activations = F.conv2d(activations, weight, bias, padding=1).clamp(min=0)
             if entry[0] in LAST_OF_BLOCK:
                 layers.append(F.normalize(activations[0], dim=0, eps=1e-10))
-        found.append(layers)
+        by_picture.append(layers)
     total = 0.0
-    for block, (a, b) in enumerate(zip(*found, strict=True)):
+    for block, (a, b) in enumerate(zip(*by_picture, strict=True)):
         weights = tensors[f"lin{block}.model.1.weight"].double().view(-1)
         total += float(torch.einsum("c,chw->hw", weights, (a - b) ** 2).mean())
     return total
@@ -73,10 +73,10 @@ def pictures(height=36, width=41):
 
 def test_lpips_is_its_definition(tensors):
     one, other = pictures()
-    found = float(Lpips(tensors)(one[None], other[None]))
+    distance = float(Lpips(tensors)(one[None], other[None]))
     # (2x - 1 - shift) / spread is (x - mean) / deviation with mean 0.485, 0.456, 0.406 exactly.
-    assert found == pytest.approx(by_definition(one, other, tensors), rel=1e-4)
-    assert found > 0.01
+    assert distance == pytest.approx(by_definition(one, other, tensors), rel=1e-4)
+    assert distance > 0.01
 
 
 def test_equal_pictures_have_no_distance_and_a_batch_is_its_pictures(tensors):

@@ -44,19 +44,19 @@ def test_every_contender_is_measured_on_every_photograph(photos, scorer):
         Contender("as it is", "waves", lambda _, photograph: photograph),
         Contender("flat", "stars", lambda _, photograph: np.full_like(photograph, 0.5)),
     ]
-    found = evaluate_styles(contenders, photos, scorer, size=64, on_progress=seen.append)
-    assert seen == [photo.name for photo in photos] == found.photographs
-    assert [len(row.scores) for row in found.rows] == [3, 3]
-    assert all(scores.content == 0 for scores in found.rows[0].scores)
-    assert all(scores.content > 0 for scores in found.rows[1].scores)
+    evaluation = evaluate_styles(contenders, photos, scorer, size=64, on_progress=seen.append)
+    assert seen == [photo.name for photo in photos] == evaluation.photographs
+    assert [len(row.scores) for row in evaluation.rows] == [3, 3]
+    assert all(scores.content == 0 for scores in evaluation.rows[0].scores)
+    assert all(scores.content > 0 for scores in evaluation.rows[1].scores)
 
 
 def test_pictures_of_another_program_are_found_by_name(photos, scorer, tmp_path):
     for photo in photos:
         Image.open(photo).resize((160, 144)).save(tmp_path / f"{photo.stem}.jpg", quality=95)
     contender = folder_contender("theirs", tmp_path, painting="waves")
-    found = evaluate_styles([contender], photos, scorer, size=64)
-    assert all(scores.structure_distance < 0.1 for scores in found.rows[0].scores)
+    evaluation = evaluate_styles([contender], photos, scorer, size=64)
+    assert all(scores.structure_distance < 0.1 for scores in evaluation.rows[0].scores)
     (tmp_path / "photo_1.jpg").unlink()
     with pytest.raises(DataError, match=r"has no picture called photo_1; expected one for each"):
         evaluate_styles([contender_of(tmp_path)], photos, scorer, size=64)
@@ -68,25 +68,25 @@ def contender_of(folder):
 
 def test_a_model_is_run_in_f32(photos, scorer):
     model = model_from_bytes(make_model_bytes(card=make_card(name="inverse")))
-    found = evaluate_styles(
+    evaluation = evaluate_styles(
         [model_contender("inverse", model, painting="stars")], photos[:1], scorer, size=64
     )
-    assert found.rows[0].scores[0].content > 0
+    assert evaluation.rows[0].scores[0].content > 0
 
 
 def test_the_report_has_medians_and_counts(photos, scorer):
     same = Contender("a|b", "waves", lambda _, photograph: photograph)
-    found = evaluate_styles([same], photos, scorer, size=64, num_shown=2)
-    text = styles_to_markdown(found)
-    hits = sum(scores.nearest == "waves" for scores in found.rows[0].scores)
+    evaluation = evaluate_styles([same], photos, scorer, size=64, num_shown=2)
+    text = styles_to_markdown(evaluation)
+    hits = sum(scores.nearest == "waves" for scores in evaluation.rows[0].scores)
     assert f"| {hits} of 3 |" in text
     assert "a\\|b" in text
     assert "| 1.0 |" in text  # style, times lower
-    content = styles_to_json(found)
+    content = styles_to_json(evaluation)
     assert content["styles"][0]["num_nearest"] == hits
     assert content["styles"][0]["medians"]["style_fall"] == pytest.approx(1)
-    assert [p["name"] for p in content["styles"][0]["photographs"]] == found.photographs
-    height, width, _ = style_sheet(found, cell_size=32).shape
+    assert [p["name"] for p in content["styles"][0]["photographs"]] == evaluation.photographs
+    height, width, _ = style_sheet(evaluation, cell_size=32).shape
     assert height >= 2 * 32
     assert width >= 2 * 32
 

@@ -117,9 +117,9 @@ def test_the_model_file_paints_as_the_checkpoint_does(reference, imported):
     picture = photograph(48, 100)
     with torch.no_grad():
         expected = reference(torch.from_numpy(picture) * 255).clamp(0, 255).numpy()
-    found = 255 * OpenVinoBackend(imported.data, precision="f32").run(picture)
+    output = 255 * OpenVinoBackend(imported.data, precision="f32").run(picture)
     assert expected.std() > 30
-    assert np.abs(found - expected).max() < 1
+    assert np.abs(output - expected).max() < 1
 
 
 def test_the_network_is_exactly_the_reference(reference):
@@ -211,7 +211,7 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "reason"),
     [
         (lambda state: state.pop("res5.in2.bias"), r"lacks res5\.in2\.bias"),
         (lambda state: state.update(extra=torch.ones(1)), "has 'extra' besides"),
@@ -224,12 +224,12 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
         (lambda state: state.update({"in1.bias": torch.full((32,), float("nan"))}), "holds NaN"),
     ],
 )
-def test_a_checkpoint_of_another_network_is_refused(reference, tmp_path, change, said):
+def test_a_checkpoint_of_another_network_is_refused(reference, tmp_path, change, reason):
     state = OrderedDict(reference.state_dict())
     change(state)
     path = tmp_path / "other.pth"
     torch.save(state, path)
-    assert re.search(said, refused(path, tmp_path))
+    assert re.search(reason, refused(path, tmp_path))
 
 
 def test_a_whole_network_or_a_list_is_refused(reference, tmp_path):
@@ -254,6 +254,6 @@ def test_the_command_keeps_what_is_there(imported, checkpoint, capsys):
 
 def test_the_card_is_shown(imported, capsys):
     assert run(["models", "show", str(imported.path)]) == 0
-    shown = capsys.readouterr().out
-    assert "trained by              fast_neural_style of pytorch/examples\n" in shown
-    assert "network                 fast-neural-style, 32-64-128, 5 residual blocks\n" in shown
+    printed = capsys.readouterr().out
+    assert "trained by              fast_neural_style of pytorch/examples\n" in printed
+    assert "network                 fast-neural-style, 32-64-128, 5 residual blocks\n" in printed

@@ -61,9 +61,9 @@ def test_a_quantized_file_is_a_sound_model_file(quantized, tmp_path):
 
 def test_the_check_photographs_may_be_others(blur, photographs, tmp_path):
     Image.new("RGB", (64, 64), (200, 100, 50)).save(tmp_path / "flat.png")
-    found = quantize_model(blur, photographs, check=tmp_path)
-    assert [picture.name for picture, _ in found.checked] == ["flat.png", "flat.png"]
-    assert found.record.photographs == f"7 of {photographs.name}, 256×256"
+    quantized = quantize_model(blur, photographs, check=tmp_path)
+    assert [picture.name for picture, _ in quantized.checked] == ["flat.png", "flat.png"]
+    assert quantized.record.photographs == f"7 of {photographs.name}, 256×256"
 
 
 def test_what_cannot_be_near_enough_is_refused(blur, photographs):

@@ -51,8 +51,12 @@ def two_layers():
 
 
 def test_a_convolution_is_found_behind_its_padding_and_its_cast(blurring):
-    (found,) = find_convolutions(blurring)
-    assert (found.name, found.source, found.num_products) == ("kernel_half", "image", 27)
+    (convolution,) = find_convolutions(blurring)
+    assert (convolution.name, convolution.source, convolution.num_products) == (
+        "kernel_half",
+        "image",
+        27,
+    )
 
 
 def test_what_is_measured_are_the_extremes_of_all_batches_and_the_work(two_layers):

@@ -35,8 +35,8 @@ def test_a_caller_with_the_graph_alone_gets_the_whole_pictures_tiles(tmp_path):
         for start, stop, left, right in tiles:
             statistics = np.stack([mean, variance]).astype(np.float32)
             core = np.array([0, 20, left, right])
-            result, found = run([image[..., start:stop], statistics, core]).values()
-            moments = moments + found.astype(np.float64)
+            result, sums = run([image[..., start:stop], statistics, core]).values()
+            moments = moments + sums.astype(np.float64)
             parts.append(result[..., left:right])
         shift, square = moments[:2] / moments[2]
         mean, variance = mean + shift, np.maximum(square - shift**2, 0)

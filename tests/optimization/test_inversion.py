@@ -21,27 +21,27 @@ def settings(iterations):
 
 def test_a_shallow_layer_gives_the_picture_back():
     picture = target()
-    found = invert_features(picture, "relu1_1", settings(60), smoothness=0)
+    inversion = invert_features(picture, "relu1_1", settings(60), smoothness=0)
     # Noise is a third away on average.
-    assert (found - picture).abs().mean() < 0.06
+    assert (inversion - picture).abs().mean() < 0.06
 
 
 def test_gram_matrices_come_near_while_the_picture_does_not():
     picture = target()
-    found = invert_style(picture, ("relu1_2", "relu2_2"), settings(60), smoothness=0)
+    inversion = invert_style(picture, ("relu1_2", "relu2_2"), settings(60), smoothness=0)
     network = LossNetwork(("relu1_2",), padding="reflect")
     noise = torch.rand(picture.shape, generator=torch.Generator().manual_seed(0))
     gram, reached, at_start = (
-        gram_matrix(network(pictures)["relu1_2"]) for pictures in (picture, found, noise)
+        gram_matrix(network(pictures)["relu1_2"]) for pictures in (picture, inversion, noise)
     )
     assert (reached - gram).norm() < 0.1 * (at_start - gram).norm()
-    assert (found - picture).abs().mean() > 0.1
+    assert (inversion - picture).abs().mean() > 0.1
 
 
 def test_smoothness_takes_noise_away():
     def roughness(smoothness):
-        found = invert_features(target(), "relu3_1", settings(15), smoothness=smoothness)
-        return float((found[..., 1:] - found[..., :-1]).square().mean())
+        inversion = invert_features(target(), "relu3_1", settings(15), smoothness=smoothness)
+        return float((inversion[..., 1:] - inversion[..., :-1]).square().mean())
 
     assert roughness(5.0) < 0.5 * roughness(0.0)
 

@@ -22,7 +22,7 @@ def photograph(width=48, height=40, *, alpha=False):
 
 
 @pytest.fixture
-def wanted(painting):
+def optimization(painting):
     return StyleOptimization(
         photograph=photograph(),
         painting=painting,
@@ -33,23 +33,23 @@ def wanted(painting):
     )
 
 
-def test_the_objective_falls_and_the_photograph_keeps_size_and_alpha(wanted, tmp_path):
-    wanted = dataclasses.replace(wanted, photograph=photograph(alpha=True))
+def test_the_objective_falls_and_the_photograph_keeps_size_and_alpha(optimization, tmp_path):
+    optimization = dataclasses.replace(optimization, photograph=photograph(alpha=True))
     values = []
     picture = optimize_photograph(
-        wanted,
+        optimization,
         checkpoint=tmp_path / "state",
         on_progress=lambda progress: values.append(progress.value),
     )
     assert (picture.width, picture.height) == (48, 40)
-    assert np.array_equal(picture.alpha, wanted.photograph.alpha)
+    assert np.array_equal(picture.alpha, optimization.photograph.alpha)
     assert values[-1] < values[0] / 5
 
 
-def test_a_start_from_the_photograph_begins_without_content_loss(wanted, tmp_path):
+def test_a_start_from_the_photograph_begins_without_content_loss(optimization, tmp_path):
     terms = []
     optimize_photograph(
-        dataclasses.replace(wanted, start="content"),
+        dataclasses.replace(optimization, start="content"),
         checkpoint=tmp_path / "state",
         on_progress=lambda progress: terms.append(progress.terms),
     )
@@ -58,44 +58,44 @@ def test_a_start_from_the_photograph_begins_without_content_loss(wanted, tmp_pat
 
 
 @pytest.mark.parametrize("method", ["lbfgs", "adam"])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(wanted, tmp_path, method):
-    wanted = dataclasses.replace(
-        wanted, settings=OptimizationSettings(num_iterations=12, method=method)
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(optimization, tmp_path, method):
+    optimization = dataclasses.replace(
+        optimization, settings=OptimizationSettings(num_iterations=12, method=method)
     )
-    unbroken = optimize_photograph(wanted, checkpoint=tmp_path / "unbroken")
+    unbroken = optimize_photograph(optimization, checkpoint=tmp_path / "unbroken")
     asked = iter([False] * 4)
     checkpoint = tmp_path / "folder" / "state"
     stopped = optimize_photograph(
-        wanted, checkpoint=checkpoint, stop_requested=lambda: next(asked, True)
+        optimization, checkpoint=checkpoint, stop_requested=lambda: next(asked, True)
     )
     assert stopped is None
-    resumed = optimize_photograph(wanted, checkpoint=checkpoint, resume=True)
+    resumed = optimize_photograph(optimization, checkpoint=checkpoint, resume=True)
     assert np.array_equal(resumed.rgb, unbroken.rgb)
 
 
-def test_resuming_with_other_settings_is_refused(wanted, tmp_path):
+def test_resuming_with_other_settings_is_refused(optimization, tmp_path):
     checkpoint = tmp_path / "state"
-    optimize_photograph(wanted, checkpoint=checkpoint, stop_requested=lambda: True)
+    optimize_photograph(optimization, checkpoint=checkpoint, stop_requested=lambda: True)
     with pytest.raises(CheckpointError, match="begun with other settings or pictures"):
         optimize_photograph(
-            dataclasses.replace(wanted, start="content"), checkpoint=checkpoint, resume=True
+            dataclasses.replace(optimization, start="content"), checkpoint=checkpoint, resume=True
         )
 
 
-def test_resuming_nothing_is_refused(wanted, tmp_path):
+def test_resuming_nothing_is_refused(optimization, tmp_path):
     with pytest.raises(CheckpointError, match=r"nothing to resume in .*nowhere"):
-        optimize_photograph(wanted, checkpoint=tmp_path / "nowhere", resume=True)
+        optimize_photograph(optimization, checkpoint=tmp_path / "nowhere", resume=True)
 
 
-def test_a_photograph_that_is_too_small_is_refused(wanted, tmp_path):
-    small = dataclasses.replace(wanted, photograph=photograph(60, 20))
+def test_a_photograph_that_is_too_small_is_refused(optimization, tmp_path):
+    small = dataclasses.replace(optimization, photograph=photograph(60, 20))
     with pytest.raises(SettingError, match="60×20; expected 32 pixels or more"):
         optimize_photograph(small, checkpoint=tmp_path / "state")
 
 
-def test_bf16_computes_the_same_but_for_its_rounding(wanted, tmp_path):
+def test_bf16_computes_the_same_but_for_its_rounding(optimization, tmp_path):
     picture = optimize_photograph(
-        dataclasses.replace(wanted, bf16=True), checkpoint=tmp_path / "state"
+        dataclasses.replace(optimization, bf16=True), checkpoint=tmp_path / "state"
     )
     assert picture.rgb.dtype == np.float32
     assert torch.isfinite(torch.from_numpy(picture.rgb)).all()

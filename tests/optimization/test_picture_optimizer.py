@@ -41,13 +41,13 @@ def settings(**changes):
 def test_a_picture_is_recovered_from_noise(method):
     target = picture()
     rate = {"learning_rate": 0.05} if method == "adam" else {}
-    found = optimize_picture(
+    result = optimize_picture(
         lambda _: towards(target),
         [(12, 10)],
         white_noise(12, 10, seed=0),
         settings(method=method, **rate),
     )
-    assert (found - target).abs().mean() < 0.01
+    assert (result - target).abs().mean() < 0.01
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -113,14 +113,14 @@ def test_each_size_begins_with_what_the_one_before_ended_with():
     def objective_at(size):
         return towards(resized(target, size))
 
-    found = optimize_picture(
+    result = optimize_picture(
         objective_at,
         [(16, 12), (32, 24)],
         white_noise(16, 12, seed=0),
         settings(),
         on_progress=watch,
     )
-    assert found.shape == (1, 3, 32, 24)
+    assert result.shape == (1, 3, 32, 24)
     shapes = {level: tuple(shape) for level, shape, _ in seen}
     assert shapes == {0: (16, 12), 1: (32, 24)}
     first_of_second = next(value for level, _, value in seen if level == 1)

@@ -22,8 +22,8 @@ def negative_style(tmp_path_factory, painting, photos):
             "scales": {"content": 1e5, "style": 1e5, "total_variation": 1e7},
         }
     )
-    told = Painting(title="Blotches", sha256=digest, short_side=32)
-    card = card.model_copy(update={"training": training, "painting": told})
+    record = Painting(title="Blotches", sha256=digest, short_side=32)
+    card = card.model_copy(update={"training": training, "painting": record})
     path = tmp_path_factory.mktemp("negative-style") / "negative.onnx"
     path.write_bytes(make_model_bytes(card=card))
     return path

@@ -26,12 +26,12 @@ def search(style, photograph, folder, num_iterations=6):
 
 def test_a_curve_never_rises_and_ends_at_its_pictures_objective(style, tiny_settings, tmp_path):
     photograph = square(tiny_settings.photos[0], 32)
-    found = search(style, photograph, tmp_path)
-    assert len(found.curve) == 6
-    assert found.curve == sorted(found.curve, reverse=True)
-    assert terms_of(style.objective_for(photograph), found.picture)["total"] == pytest.approx(
-        found.curve[-1], rel=1e-4
-    )
+    optimization = search(style, photograph, tmp_path)
+    assert len(optimization.curve) == 6
+    assert optimization.curve == sorted(optimization.curve, reverse=True)
+    assert terms_of(style.objective_for(photograph), optimization.picture)[
+        "total"
+    ] == pytest.approx(optimization.curve[-1], rel=1e-4)
     assert not list(tmp_path.glob("*.safetensors"))
 
 

@@ -17,9 +17,9 @@ from impasto.zoo import registry
 
 def measured(name, settings, folder, **changes):
     """The JSON of a claim, and the names of its pictures."""
-    told = []
+    lines = []
     settings = dataclasses.replace(settings, **changes)
-    files = reproduce(name, settings, folder, command=f"reproduce {name}", tell=told.append)
+    files = reproduce(name, settings, folder, command=f"reproduce {name}", tell=lines.append)
     content = json.loads((folder / f"{name}.json").read_text())
     text = (folder / f"{name}.md").read_text()
     assert CLAIMS[name].STATEMENT in text
@@ -29,15 +29,15 @@ def measured(name, settings, folder, **changes):
         assert f"]({picture})" in text
         with Image.open(folder / picture) as image:
             assert min(image.size) > 32
-    return content, pictures, told
+    return content, pictures, lines
 
 
 def test_objective_counts_the_iterations_that_a_network_equals(tiny_settings, tmp_path):
-    content, pictures, told = measured("objective", tiny_settings, tmp_path)
+    content, pictures, lines = measured("objective", tiny_settings, tmp_path)
     (row,) = content["rows"]
     assert len(row["curve"]) == content["num_iterations"] == 4
     assert row["num_photographs"] == 2
-    assert len(told) == 4  # a photograph is optimised, and judged as the network has it
+    assert len(lines) == 4  # a photograph is optimised, and scored as the network stylizes it
     reached = [k for k, value in enumerate(row["curve"], 1) if value <= row["network"]]
     assert row["equals"] == (reached[0] if reached else 5)
     for photograph in row["by_photograph"]:
@@ -46,8 +46,8 @@ def test_objective_counts_the_iterations_that_a_network_equals(tiny_settings, tm
         assert terms["total"] == pytest.approx(math.fsum(parts), rel=1e-5)
         assert photograph["content"]["content"] == 0
     assert pictures == ["objective.jpg"]
-    again, _, told = measured("objective", tiny_settings, tmp_path)
-    assert (again, told) == (content, [])
+    again, _, lines = measured("objective", tiny_settings, tmp_path)
+    assert (again, lines) == (content, [])
 
 
 def test_objective_optimises_once_for_all_networks_of_one_objective(
@@ -55,19 +55,19 @@ def test_objective_optimises_once_for_all_networks_of_one_objective(
 ):
     before, _, _ = measured("objective", tiny_settings, tmp_path)
     monkeypatch.setattr(TrainedStyle, "digest", property(lambda _: "another"))
-    after, _, told = measured("objective", tiny_settings, tmp_path)
-    assert len(told) == 2
+    after, _, lines = measured("objective", tiny_settings, tmp_path)
+    assert len(lines) == 2
     assert after["rows"][0]["curve"] == before["rows"][0]["curve"]
     monkeypatch.setattr(TrainedStyle, "objective_digest", property(lambda _: "another"))
-    _, _, told = measured("objective", tiny_settings, tmp_path)
-    assert len(told) == 2  # the photographs are optimised anew
+    _, _, lines = measured("objective", tiny_settings, tmp_path)
+    assert len(lines) == 2  # the photographs are optimised anew
 
 
 def test_objective_goes_on_at_all_sizes_alike(tiny_settings, tmp_path, monkeypatch):
     amount = objective.Amount(2, {32: 2, 40: 1})
     monkeypatch.setattr(objective, "AMOUNTS", {"tiny": amount})
-    content, _, told = measured("objective", tiny_settings, tmp_path)
-    assert [line.split()[1] for line in told] == ["32", "32", "40", "40", "32", "32"]
+    content, _, lines = measured("objective", tiny_settings, tmp_path)
+    assert [line.split()[1] for line in lines] == ["32", "32", "40", "40", "32", "32"]
     assert [(row["size"], row["num_photographs"]) for row in content["rows"]] == [(32, 2), (40, 1)]
 
 
@@ -83,20 +83,20 @@ def test_speed_multiplies_an_iteration_and_divides_by_a_pass(tiny_settings, tmp_
 
 
 def test_inversions_say_how_alike_what_was_found_is(tiny_settings, tmp_path):
-    content, pictures, told = measured("inversions", tiny_settings, tmp_path)
+    content, pictures, lines = measured("inversions", tiny_settings, tmp_path)
     assert [unit["loss"] for unit in content["units"]] == ["feature"] * 2 + ["style"] * 2
     assert all(0 < unit["loss_left"] < 1 and -1 <= unit["ssim"] <= 1 for unit in content["units"])
     assert pictures == ["inversions.jpg"]
-    assert len(told) == 4
+    assert len(lines) == 4
     assert measured("inversions", tiny_settings, tmp_path)[2] == []
 
 
 def test_comparisons_show_both_and_larger_pictures(tiny_settings, tmp_path):
-    content, pictures, told = measured("comparisons", tiny_settings, tmp_path)
+    content, pictures, lines = measured("comparisons", tiny_settings, tmp_path)
     (row,) = content["rows"]
     assert row["photograph"]["content"] == 0 < row["network"]["content"]
     assert pictures == ["comparisons.jpg", "comparisons-larger.jpg"]
-    assert len(told) == 1
+    assert len(lines) == 1
 
 
 def test_shift_compares_at_equal_pixel_loss(tiny_settings, tmp_path):
@@ -112,9 +112,9 @@ def test_shift_compares_at_equal_pixel_loss(tiny_settings, tmp_path):
 
 @pytest.mark.slow
 def test_architecture_trains_and_costs_every_variant(tiny_settings, tmp_path):
-    content, pictures, told = measured("architecture", tiny_settings, tmp_path)
+    content, pictures, lines = measured("architecture", tiny_settings, tmp_path)
     rows = {row["variant"]: row for row in content["rows"]}
-    assert len(rows) == len(told) == 5
+    assert len(rows) == len(lines) == 5
     assert rows["no downsampling"]["receptive_field"] < rows["default"]["receptive_field"]
     assert all(row["objective"]["total"] > 0 for row in rows.values())
     assert pictures == ["architecture.jpg"]
@@ -122,19 +122,19 @@ def test_architecture_trains_and_costs_every_variant(tiny_settings, tmp_path):
 
 @pytest.mark.slow
 def test_loss_network_trains_against_both_and_judges_alike(tiny_settings, tmp_path):
-    content, pictures, told = measured("loss-network", tiny_settings, tmp_path)
+    content, pictures, lines = measured("loss-network", tiny_settings, tmp_path)
     assert set(content["rows"]) == {"photograph", "trained", "untrained"}
     assert content["rows"]["trained"] != content["rows"]["untrained"]
     assert pictures == ["loss-network.jpg"]
-    assert len(told) == 2
+    assert len(lines) == 2
 
 
 def test_semantics_measures_boxes_and_equal_ones_elsewhere(tiny_settings, tmp_path):
     boxes = tmp_path / "boxes.json"
     names = [photo.name for photo in tiny_settings.photos[:3]]
-    found = {name: {"boxes": [[0, 0, 24, 24], [0, 0, 79, 59]]} for name in names[:2]}
-    found[names[2]] = {"boxes": [[40, 20, 64, 50]], "others": [[0, 0, 16, 60]]}
-    boxes.write_text(json.dumps({"photographs": found}))
+    entries = {name: {"boxes": [[0, 0, 24, 24], [0, 0, 79, 59]]} for name in names[:2]}
+    entries[names[2]] = {"boxes": [[40, 20, 64, 50]], "others": [[0, 0, 16, 60]]}
+    boxes.write_text(json.dumps({"photographs": entries}))
     content, pictures, _ = measured("semantics", tiny_settings, tmp_path, boxes=boxes)
     assert [row["transformation"] for row in content["rows"]][1:] == ["blur", "noise"]
     # The box of 79×59 has no equal elsewhere, and where it lies the other one has none either.
@@ -173,8 +173,8 @@ def test_super_resolution_measures_the_models_given(
     )
     (row,) = content["rows"]
     assert row["set"] == "Pair"
-    found = {name: unit["means"]["psnr"] for name, unit in row["models"].items()}
-    assert found["repeating"] < found["bicubic"]
+    psnr = {name: unit["means"]["psnr"] for name, unit in row["models"].items()}
+    assert psnr["repeating"] < psnr["bicubic"]
     assert "missing" not in (out / "super-resolution.md").read_text().split("Ours")[0]
     assert pictures == ["super-resolution-x4.jpg"]
 

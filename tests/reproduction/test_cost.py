@@ -48,10 +48,10 @@ def test_every_variant_makes_pictures_of_the_same_size(name):
     torch.manual_seed(0)
     pictures = torch.rand(1, 3, 48, 64)
     with torch.no_grad():
-        made = VARIANTS[name]((2, 2, 4)).eval()(pictures)
-    assert made.shape == pictures.shape
-    assert made.min() > -0.11
-    assert made.max() < 1.11
+        outputs = VARIANTS[name]((2, 2, 4)).eval()(pictures)
+    assert outputs.shape == pictures.shape
+    assert outputs.min() > -0.11
+    assert outputs.max() < 1.11
 
 
 def test_residual_connections_are_all_that_a_variant_loses():

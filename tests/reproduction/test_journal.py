@@ -17,8 +17,8 @@ def test_a_unit_is_computed_once(tmp_path):
 
 def test_the_order_of_a_keys_entries_does_not_matter(tmp_path):
     journal = Journal(tmp_path)
-    journal.unit({"a": 1, "b": 2}, lambda: "found")
-    assert journal.unit({"b": 2, "a": 1}, refuse) == "found"
+    journal.unit({"a": 1, "b": 2}, lambda: "value")
+    assert journal.unit({"b": 2, "a": 1}, refuse) == "value"
 
 
 def test_a_line_that_a_crash_cut_off_costs_only_its_own_unit(tmp_path):

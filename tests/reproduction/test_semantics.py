@@ -9,23 +9,23 @@ from impasto.reproduction.semantics import STEP, Subjects, elsewhere, load_subje
 def test_the_boxes_of_the_package_are_on_at_least_twenty_photographs():
     subjects = load_subjects(None)
     assert len(subjects) >= 20
-    for found in subjects.values():
-        assert found.boxes
-        for left, top, right, bottom in (*found.boxes, *found.others):
+    for entry in subjects.values():
+        assert entry.boxes
+        for left, top, right, bottom in (*entry.boxes, *entry.others):
             assert 0 <= left < right <= 384
             assert 0 <= top < bottom <= 384
 
 
 def test_equal_boxes_elsewhere_touch_nobody_and_stay_inside():
     box, other = (0, 0, 16, 16), (32, 0, 40, 8)
-    places = elsewhere(box, Subjects((box,), (other,)), (32, 48))
-    assert places
-    assert all(right - left == bottom - top == 16 for left, top, right, bottom in places)
-    assert all(place[2] <= 48 and place[3] <= 32 for place in places)
-    assert not any(place[0] < 16 and place[1] < 16 for place in places)
-    assert (16, 0, 32, 16) in places  # it touches both without overlap
-    assert (24, 0, 40, 16) not in places
-    assert all(left % STEP == top % STEP == 0 for left, top, _, _ in places)
+    boxes = elsewhere(box, Subjects((box,), (other,)), (32, 48))
+    assert boxes
+    assert all(right - left == bottom - top == 16 for left, top, right, bottom in boxes)
+    assert all(other_box[2] <= 48 and other_box[3] <= 32 for other_box in boxes)
+    assert not any(other_box[0] < 16 and other_box[1] < 16 for other_box in boxes)
+    assert (16, 0, 32, 16) in boxes  # it touches both without overlap
+    assert (24, 0, 40, 16) not in boxes
+    assert all(left % STEP == top % STEP == 0 for left, top, _, _ in boxes)
 
 
 def test_a_box_without_room_elsewhere_has_no_equals():

@@ -39,6 +39,8 @@ def cut_photograph(
         pixels = pixels[:, ::-1]
     if rotate:
         pixels = np.rot90(pixels, int(rng.integers(4)))
+    # Mirrored and rotated pixels are views; they are copied here, in a worker, and not while the
+    # training waits for its batch.
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -53,6 +55,7 @@ def scaled_crop(
     scale = 1.0 if short_side is None else min(1.0, short_side / min(image.size))
     # Rounding may make the window a fraction of a pixel larger than the photograph.
     window = min(crop_size / scale, *image.size)
+    # Left before top: in another order, every seed would cut other crops.
     left = int(rng.integers(int(image.width - window) + 1))
     top = int(rng.integers(int(image.height - window) + 1))
     return image.resize(

@@ -62,10 +62,15 @@ class PhotoShards:
                 to_skip %= self._num_items
             num_items = num_damaged = 0
             damage = ""
-            for photo in self._epoch(epoch):
+            rng = np.random.default_rng([self._seed, ORDER_STREAM, epoch])
+            order = rng.permutation(len(self._shards))
+            walks = (walk_shard(self._shards[index], name=self._names[index]) for index in order)
+            photos = (photo for walk in walks for photo in walk)
+            for photo in _shuffled(photos, rng, self._shuffle_buffer):
                 num_items += 1
                 num_damaged += bool(photo.damage)
                 damage = damage or photo.damage
+                # Items before `position` are walked too: the buffer's draws depend on all of them.
                 if to_skip:
                     to_skip -= 1
                 else:
@@ -77,13 +82,6 @@ class PhotoShards:
                 )
             self._num_items, self._num_photographs = num_items, num_items - num_damaged
             epoch += 1
-
-    def _epoch(self, epoch: int) -> Iterator[EncodedPhoto]:
-        rng = np.random.default_rng([self._seed, ORDER_STREAM, epoch])
-        order = rng.permutation(len(self._shards))
-        walks = (walk_shard(self._shards[index], name=self._names[index]) for index in order)
-        photos = (photo for walk in walks for photo in walk)
-        return _shuffled(photos, rng, self._shuffle_buffer)
 
 
 def list_shards(folder: Path) -> list[Path]:
@@ -130,6 +128,7 @@ def _walk_members(shard: Path) -> Iterator[tarfile.TarInfo]:
         while (member := tar.next()) is not None:
             # tarfile would keep every header of the shard
             tar.members = []  # type: ignore[attr-defined]
+            # Before it is handed out: tarfile notices a cut only on the way to the next header.
             if member.offset_data + member.size > num_bytes:
                 raise tarfile.ReadError(f"the file ends within {member.name}")
             if member.isfile():

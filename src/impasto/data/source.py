@@ -11,6 +11,7 @@ from typing import Protocol
 from impasto.errors import PictureFileError
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 
+# Without these, the order of epoch k and the crop of sample k would draw the same numbers.
 ORDER_STREAM = 0
 """The second word of every seed that orders photographs: (seed, ORDER_STREAM, epoch)."""
 

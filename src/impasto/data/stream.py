@@ -130,6 +130,7 @@ class CropStream:
             batch_size >= 1 and batch_size % self._num_ranks == 0,
             f"batch_size is {batch_size}; give a multiple of the {self._num_ranks} processes",
         )
+        # A generator of its own: in one, the checks above would wait for the first batch.
         return self._generate(position, batch_size, crop_size)
 
     def _generate(
@@ -138,6 +139,7 @@ class CropStream:
         lookahead = _Lookahead(self._source, position)
         pending: deque[list[Future[NDArray[np.float32]]]] = deque()
         submitted = position
+        # Threads, because Pillow decodes and resizes without holding the interpreter's lock.
         workers = ThreadPoolExecutor(self._settings.num_workers, "impasto-photographs")
         sample = partial(self._sample, lookahead, crop_size)
         try:
@@ -162,6 +164,7 @@ class CropStream:
         """Sample `position` of all, 3×crop_size×crop_size."""
         # A generator of the sample's own: threads and ranks cannot change what it draws.
         rng = np.random.default_rng([self._settings.seed, SAMPLE_STREAM, position])
+        # Drawn for every sample, so that another share leaves the other samples' crops as they are.
         is_synthetic = rng.random() < self._settings.synthetic_share
         photograph = partial(self._photograph, lookahead, crop_size, position, rng)
         if is_synthetic:
@@ -174,6 +177,8 @@ class CropStream:
         """A crop of the first usable photograph from `position` on."""
         unusable: list[SkippedPhotograph] = []
         while len(unusable) < MAX_UNUSABLE_IN_A_ROW:
+            # The next one stands in, and has its own turn as well: were all later ones moved up, a
+            # sample would depend on every photograph before it.
             photo = lookahead.item(position + len(unusable))
             try:
                 return cut_photograph(

@@ -82,14 +82,21 @@ def darkened(rng: np.random.Generator, photograph: Pixels) -> Pixels:
 def blurred(rng: np.random.Generator, photograph: Pixels) -> Pixels:
     """The photograph far out of focus, by 1/32 to 1/8 of its side: a soft background.
 
-    Three box blurs in a row are close to a Gaussian.
+    Three box blurs in a row are close to a Gaussian; edges are repeated.
     """
     size = photograph.shape[-1]
     radius = max(1, round(size * rng.uniform(1 / 32, 1 / 8) / 2))
+    window = 2 * radius + 1
+    # In float64, because running sums of float32 lose digits; by running sums, because a wide box
+    # then costs no more than a narrow one.
     soft = photograph.astype(np.float64)
     for axis in (1, 2):
+        margin = [(0, 0), (0, 0), (0, 0)]
+        margin[axis] = (radius + 1, radius)
         for _ in range(3):
-            soft = _box_blurred(soft, radius, axis)
+            sums = np.cumsum(np.pad(soft, margin, mode="edge"), axis=axis)
+            last = np.take(sums, range(window, window + size), axis=axis)
+            soft = (last - np.take(sums, range(size), axis=axis)) / window
     return _clipped(soft)
 
 
@@ -126,23 +133,10 @@ def _grid(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _shaded(rng: np.random.Generator, ramp: NDArray[np.float64]) -> Pixels:
     """Two colours mixed by `ramp`, H×W, stretched to [0, 1]."""
-    span = float(np.ptp(ramp)) or 1.0
+    span = float(np.ptp(ramp)) or 1.0  # a picture of one pixel
     mix = (ramp - ramp.min()) / span
     first, second = _random_color(rng), _random_color(rng)
     return _clipped(first[:, None, None] * (1.0 - mix) + second[:, None, None] * mix)
-
-
-def _box_blurred(picture: NDArray[np.float64], radius: int, axis: int) -> NDArray[np.float64]:
-    """Each value replaced by the mean of the 2·radius + 1 around it; edges are repeated."""
-    width = [(0, 0)] * picture.ndim
-    width[axis] = (radius + 1, radius)
-    sums = np.cumsum(np.pad(picture, width, mode="edge"), axis=axis)
-    window = 2 * radius + 1
-    length = picture.shape[axis]
-    last = np.take(sums, range(window, window + length), axis=axis)
-    first = np.take(sums, range(length), axis=axis)
-    mean: NDArray[np.float64] = (last - first) / window
-    return mean
 
 
 def _clipped(picture: NDArray[np.floating]) -> Pixels:

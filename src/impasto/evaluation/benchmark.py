@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from impasto.errors import PictureError
 from impasto.evaluation.measures import Column, Measure
-from impasto.evaluation.picture_sets import PictureFiles, PictureSet, TestPicture, load_test_picture
+from impasto.evaluation.picture_sets import PictureSet, TestPicture, load_test_picture
 from impasto.evaluation.upscaling_methods import UpscalingMethod
 from impasto.images.degradation_kind import DEGRADATIONS, Degradation
 from impasto.metrics.fidelity import Protocol
@@ -102,9 +102,16 @@ def evaluate(
         PictureFileError: a file cannot be read.
         ModelFileError: a model cannot be run.
     """
-    for tested in sets:
-        for files in tested.pictures:
-            _check_large_enough(files, measures, protocol)
+    scale = protocol.scale
+    minimum = max([measure.minimum_size for measure in measures], default=1)
+    # Of all sets before the first is measured: an hour's work should not end at the last picture.
+    for files in (files for tested in sets for files in tested.pictures):
+        sides = (side // scale * scale - 2 * protocol.shave for side in (files.width, files.height))
+        if min(sides) < minimum:
+            raise PictureError(
+                f"{files.truth} is {files.width}×{files.height} pixels; {protocol.shave} are cut "
+                f"from each border and {minimum}×{minimum} are needed of the rest: leave it out"
+            )
     return Evaluation(
         protocol,
         tuple(column for measure in measures for column in measure.columns),
@@ -121,6 +128,7 @@ def mismatch_warnings(methods: Sequence[UpscalingMethod], protocol: Protocol) ->
         f"{method.name} learned from {method.degradation} low resolution and is given "
         f"{protocol.degradation} here: its scores are not comparable to published ones"
         for method in methods
+        # A row with its histogram matched is a model again that was warned of already.
         if method.degradation not in (None, protocol.degradation) and not method.matches_histogram
     ]
 
@@ -133,11 +141,14 @@ def _evaluate_set(
     on_picture: OnPicture | None,
 ) -> SetScores:
     scores: dict[str, list[PictureScores]] = {method.name: [] for method in methods}
+    known: tuple[Degradation, ...] = get_args(Degradation)
+    # A protocol of given files names no degradation, and none is used then.
+    degradation = next((name for name in known if name == protocol.degradation), DEGRADATIONS[0])
     for files in tested.pictures:
-        picture = load_test_picture(
-            files, scale=protocol.scale, degradation=_degradation_of(protocol)
-        )
+        picture = load_test_picture(files, scale=protocol.scale, degradation=degradation)
+        # The truth's own part, such as its features, is computed once for all methods.
         scorers = [(measure, measure.scorer_for(picture)) for measure in measures]
+        # All before the first is scored: `on_picture` shows them side by side.
         upscaled = {e.name: e.upscale(picture.low_resolution) for e in methods}
         for name, rgb in upscaled.items():
             values: dict[str, float] = {}
@@ -170,25 +181,6 @@ def _model_scores(
 
 
 def _mean(values: Sequence[float], column: Column) -> float:
-    if column.mean == "geometric":
+    if column.mean == "geometric":  # twice as much and half as much are equally far from 1
         return math.exp(math.fsum(map(math.log, values)) / len(values))
     return sum(values) / len(values)  # PSNR of equal pictures is infinite, and so is its mean
-
-
-def _degradation_of(protocol: Protocol) -> Degradation:
-    """Return how to make low resolutions; unused where all come from files."""
-    known: tuple[Degradation, ...] = get_args(Degradation)
-    return next((name for name in known if name == protocol.degradation), DEGRADATIONS[0])
-
-
-def _check_large_enough(
-    files: PictureFiles, measures: Sequence[Measure], protocol: Protocol
-) -> None:
-    scale = protocol.scale
-    inside = min(side // scale * scale - 2 * protocol.shave for side in (files.width, files.height))
-    minimum = max([measure.minimum_size for measure in measures], default=1)
-    if inside < minimum:
-        raise PictureError(
-            f"{files.truth} is {files.width}×{files.height} pixels; {protocol.shave} are cut from "
-            f"each border and {minimum}×{minimum} are needed of the rest: leave it out"
-        )

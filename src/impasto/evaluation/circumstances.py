@@ -47,11 +47,14 @@ class Circumstances:
 
 def circumstances(command: str, *, packages: Sequence[str] = RECORDED_PACKAGES) -> Circumstances:
     """Return the circumstances of a measurement by this process; `packages` give their versions."""
+    here = Path(__file__).resolve()
+    # An installed package can lie in a repository of its user, whose commit says nothing of ours.
+    is_tracked = _git(here.parent, "ls-files", "--error-unmatch", here.name) is not None
     return Circumstances(
         date=datetime.now(UTC).date().isoformat(),
         hardware=processor(),
         versions=package_versions(packages),
-        commit=_commit(),
+        commit=_git(here.parent, "rev-parse", "--short", "HEAD") if is_tracked else None,
         command=command,
     )
 
@@ -65,16 +68,8 @@ def load_average() -> float | None:
     """Return the mean number of runnable processes in the last minute; None where it is unknown."""
     try:
         return round(os.getloadavg()[0], 1)
-    except (AttributeError, OSError):
+    except (AttributeError, OSError):  # Windows has no load average
         return None
-
-
-def _commit() -> str | None:
-    """Return the commit of the repository that tracks this file, if one does."""
-    here = Path(__file__).resolve()
-    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
-        return None
-    return _git(here.parent, "rev-parse", "--short", "HEAD")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
@@ -82,6 +77,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
         process = subprocess.run(
             ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
         )
-    except OSError:
+    except OSError:  # there is no git
         return None
     return process.stdout.strip() if process.returncode == 0 else None

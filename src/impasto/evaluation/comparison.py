@@ -44,6 +44,7 @@ class Crop:
         Raises:
             SettingError: the text is none, or the numbers are out of range.
         """
+        # From the right: a name may hold a colon, the numbers do not.
         name, _, numbers = text.rpartition(":")
         try:
             left, top, width, height = (int(number) for number in numbers.split(","))
@@ -102,16 +103,22 @@ class ComparisonSheet:
         if not self.crops:
             crop, detail = _most_detailed(picture, upscaled[BICUBIC])
             self._take(detail, set_name, crop, picture, upscaled)
+            # At once, and not when drawing: crops of a set's every picture would fill the memory.
             if len(self._rows) > MAXIMUM_ROWS:
                 heapq.heappop(self._rows)
         for index, crop in enumerate(self.crops):
             if crop.names(picture.name):
+                # Rows are drawn from the highest rank down: in the order that was asked for.
                 self._take(-index, set_name, crop, picture, upscaled)
 
     def draw(self) -> NDArray[np.float32]:
         """Return the sheet, H×W×3 float32 in [0, 1]: the truth, then the methods in their order."""
         rows = [row for *_, row in sorted(self._rows, reverse=True)]
-        cells = [[_magnified(picture) for picture in row.pictures] for row in rows]
+        cells: list[list[NDArray[np.float32]]] = []
+        for row in rows:
+            times = max(1, CELL_SIZE // max(row.pictures[0].shape[:2]))  # all are of one size
+            # Repeated, not interpolated: the sheet shows the methods' pixels and no filter's.
+            cells.append([crop.repeat(times, 0).repeat(times, 1) for crop in row.pictures])
         size = max(max(picture.shape[:2]) for row in cells for picture in row)
         return contact_sheet(
             cells,
@@ -131,9 +138,11 @@ class ComparisonSheet:
         versions = {"truth": picture.truth, **upscaled}
         rows = slice(crop.top, crop.top + crop.height)
         columns = slice(crop.left, crop.left + crop.width)
+        # Copies, since a view would keep the whole picture in memory.
         pictures = [rgb[rows, columns].copy() for rgb in versions.values()]
         row = _Row(f"{set_name} {picture.name}", list(versions), pictures)
         self._num_seen += 1
+        # The number decides between equal ranks, as rows cannot be compared; the first one stays.
         heapq.heappush(self._rows, (rank, -self._num_seen, row))
 
 
@@ -146,6 +155,8 @@ class _Row:
 
 def _most_detailed(picture: TestPicture, bicubic: NDArray[np.float32]) -> tuple[Crop, float]:
     """Return the window whose truth differs most from bicubic upscaling, and by how much."""
+    # In float64: windows are differences of sums that reach over the whole picture. By running
+    # sums, because each pixel lies in up to 96² windows.
     lost = np.abs(picture.truth - bicubic).mean(axis=2, dtype=np.float64)
     height, width = (min(CROP_SIZE, size) for size in lost.shape)
     sums = np.pad(lost.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
@@ -156,8 +167,3 @@ def _most_detailed(picture: TestPicture, bicubic: NDArray[np.float32]) -> tuple[
     top, left = np.unravel_index(int(windows.argmax()), windows.shape)
     detail = float(windows[top, left]) / (height * width)
     return Crop(picture.name, int(left), int(top), width, height), detail
-
-
-def _magnified(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    times = max(1, CELL_SIZE // max(rgb.shape[:2]))
-    return rgb.repeat(times, axis=0).repeat(times, axis=1)

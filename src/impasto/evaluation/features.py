@@ -20,7 +20,7 @@ from impasto.metrics.fidelity import Protocol
 FEATURE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 """The last layer of each block."""
 
-_TINY = 1e-12
+_TINY = 1e-12  # deep layers can be silent on a flat truth
 
 
 def feature_distance(
@@ -72,6 +72,7 @@ def feature_measure(
         target = features_of(picture.truth)
         return lambda upscaled: feature_distance(features_of(upscaled), target, layers)
 
+    # Another loss network need not say how small a picture may be.
     return Measure(columns, getattr(network, "minimum_size", 1), scorer_for)
 
 

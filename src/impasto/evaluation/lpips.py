@@ -27,9 +27,10 @@ from impasto.system.input_files import open_given_file
 MINIMUM_SIZE = 16
 """In pixels each way: the fifth block has one pixel left of it."""
 
+# ImageNet's means and deviations, for pictures in [-1, 1]: 2 · 0.485 − 1 = −0.030, and so on.
 _SHIFT = (-0.030, -0.088, -0.188)
 _SPREAD = (0.458, 0.448, 0.450)
-_TINY = 1e-10
+_TINY = 1e-10  # of LPIPS' own code, which adds it to the length and not under the root
 
 
 def _convolution_keys() -> list[list[str]]:
@@ -85,6 +86,8 @@ class Lpips(nn.Module):
         ):
             head = torch.empty(1, num_channels, 1, 1)
             _copy(tensors, key, head)
+            # LPIPS' heads were fitted under the constraint that none is negative; with others the
+            # "distance" of different pictures could be 0 or less.
             if bool((head < 0).any()):
                 raise WeightsError(f"LPIPS: {key} is negative somewhere; expected LPIPS' own heads")
             self.register_buffer(f"head{index}", head)
@@ -103,6 +106,7 @@ class Lpips(nn.Module):
         Raises:
             PictureError: values outside [0, 1].
         """
+        # The range is refused, because LPIPS itself takes any and then returns another number.
         if float(pictures.min()) < 0 or float(pictures.max()) > 1:
             raise PictureError("LPIPS was given values outside [0, 1]; expected RGB in [0, 1]")
         activations = (2 * pictures - 1 - self.shift) / self.spread

@@ -131,18 +131,20 @@ def shaved_levels(rgb: NDArray[np.float32], border: int) -> NDArray[np.float32]:
         (H - 2·border)×(W - 2·border)×3 float32 in [0, 1].
     """
     height, width = rgb.shape[:2]
+    # At 8 bits, because published scores are of files.
     inner = rgb[border : height - border, border : width - border]
     return (to_levels(inner) / 255).astype(np.float32)
 
 
 def _plane(rgb: NDArray[np.float32], picture: TestPicture, protocol: Protocol) -> Luminance:
+    # A grey file's values are its luminance; by way of RGB they would be squeezed into 16..235.
     return shave(rgb_to_luminance(rgb, grey=picture.is_grey), protocol.shave)
 
 
 def _spectral(plane: Luminance) -> tuple[float, ...]:
     energies = (spectrum_energy(plane, period=period) for period in GRID_PERIODS)
     peaks = (spectrum_peak(plane, period=period) for period in GRID_PERIODS)
-    return (*energies, *peaks)
+    return (*energies, *peaks)  # in the order of the columns
 
 
 def _over(protocol: Protocol) -> str:

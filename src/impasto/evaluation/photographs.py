@@ -24,6 +24,7 @@ def square(photo: Path, size: int) -> Pixels:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
+    # In one step, so that no intermediate picture is rounded to 8 bits.
     resized = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
     return np.asarray(resized, dtype=np.float32) / np.float32(255)
 

@@ -89,6 +89,7 @@ def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = Non
     paired: dict[str, Path] = {}
     if low_resolution is not None:
         paired = {name: _pair(name, lows, low_resolution, scale) for name in truths}
+        # Refused in this direction as well: a misspelt truth would just be left out of the mean.
         unpaired = sorted(set(lows.values()) - set(paired.values()))
         if unpaired:
             raise PictureFileError(
@@ -98,7 +99,7 @@ def find_pictures(folder: Path, *, scale: int, low_resolution: Path | None = Non
     pictures = tuple(
         _files_of(name, path, paired.get(name), scale) for name, path in truths.items()
     )
-    return PictureSet(folder.resolve().name, pictures)
+    return PictureSet(folder.resolve().name, pictures)  # `.` has no name of its own
 
 
 def pictures_of(name: str, truths: Sequence[Path], *, scale: int) -> PictureSet:
@@ -130,6 +131,7 @@ def load_test_picture(
         PictureError: the picture is smaller than the scale.
     """
     truth = _read(files.truth)
+    # At the right and the bottom, as the field's `modcrop` does it.
     height, width = (size // scale * scale for size in truth.shape[:2])
     truth = np.ascontiguousarray(truth[:height, :width])
     if files.low_resolution is not None:
@@ -144,6 +146,7 @@ def load_test_picture(
 
 
 def _read(path: Path) -> NDArray[np.float32]:
+    # Whatever the file's depth: scores are of 8 bits.
     return (to_levels(fill_transparent(load_picture(path))) / 255).astype(np.float32)
 
 
@@ -163,6 +166,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _pair(name: str, lows: Mapping[str, Path], folder: Path, scale: int) -> Path:
+    # The second is how DIV2K names its low resolutions, and sets packed like it.
     for low_name in (name, f"{name}x{scale}"):
         if low_name in lows:
             return lows[low_name]
@@ -173,6 +177,7 @@ def _pair(name: str, lows: Mapping[str, Path], folder: Path, scale: int) -> Path
 
 
 def _files_of(name: str, truth: Path, low: Path | None, scale: int) -> PictureFiles:
+    # Headers alone: all files of a set are checked before the first is decoded.
     header = read_header(truth)
     files = PictureFiles(name, truth, header.width, header.height, header.is_grey, low)
     if low is not None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from impasto.evaluation.benchmark import Evaluation, ModelScores, SetScores
+from impasto.evaluation.benchmark import Evaluation, ModelScores
 from impasto.evaluation.measures import Column
 from impasto.system.visible_text import visible
 
@@ -16,11 +16,26 @@ def to_markdown(evaluation: Evaluation, *, per_picture: bool = False) -> str:
         evaluation: its scores.
         per_picture: add a row for each picture and method.
     """
-    parts = [f"## Super-resolution ×{evaluation.protocol.scale}", _table_of_means(evaluation)]
-    parts.append(_protocol(evaluation))
-    if per_picture:
-        for scores in evaluation.sets:
-            parts += [f"### {scores.name}", _table_of_pictures(scores, evaluation.columns)]
+    columns = evaluation.columns
+    titles = [column.title for column in columns]
+    means = (
+        [scores.name, model.name, *_cells(model.means, columns)]
+        for scores in evaluation.sets
+        for model in scores.models
+    )
+    parts = [
+        f"## Super-resolution ×{evaluation.protocol.scale}",
+        table(["set", "model", *titles], means),
+        _protocol(evaluation),
+    ]
+    for scores in evaluation.sets if per_picture else ():
+        # Methods of one picture stand below each other, because it is they that are compared.
+        rows = (
+            [model.pictures[index].name, model.name, *_cells(model.pictures[index].values, columns)]
+            for index in range(scores.num_pictures)
+            for model in scores.models
+        )
+        parts += [f"### {scores.name}", table(["picture", "model", *titles], rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,6 +75,7 @@ def card_scores(evaluation: Evaluation, model: str) -> dict[str, Any]:
             **{
                 column.key: {"mean": round(row.means[column.key], 4), "protocol": column.protocol}
                 for column in evaluation.columns
+                # JSON has no infinity, the PSNR of a picture that equals the truth.
                 if math.isfinite(row.means[column.key])
             },
         }
@@ -79,34 +95,18 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     names = list(head)
     lines = [names, ["---"] * len(names), *rows]
 
+    # Names are those of files: a bar would end the cell, and a tag would be one in a page.
     def escaped(text: str) -> str:
         return visible(" ".join(text.split())).replace("|", "\\|").replace("<", "&lt;")
 
     return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
 
 
-def _table_of_means(evaluation: Evaluation) -> str:
-    rows = (
-        [scores.name, model.name, *_cells(model.means, evaluation.columns)]
-        for scores in evaluation.sets
-        for model in scores.models
-    )
-    return table(["set", "model", *(column.title for column in evaluation.columns)], rows)
-
-
-def _table_of_pictures(scores: SetScores, columns: tuple[Column, ...]) -> str:
-    rows = (
-        [model.pictures[index].name, model.name, *_cells(model.pictures[index].values, columns)]
-        for index in range(scores.num_pictures)
-        for model in scores.models
-    )
-    return table(["picture", "model", *(column.title for column in columns)], rows)
-
-
 def _protocol(evaluation: Evaluation) -> str:
     counts = ", ".join(f"{s.name} ({s.num_pictures} pictures)" for s in evaluation.sets)
     lines = [f"- Sets: {counts}; means over pictures.", f"- {_low_resolution(evaluation)}."]
     lines += [f"- {line}." for line in _columns(evaluation)]
+    # By name, because a model has a row in every set and one protocol.
     models = {model.name: model for scores in evaluation.sets for model in scores.models}
     lines += [f"- {_about(model)}." for model in models.values() if model.precision is not None]
     lines += [f"- **{warning}.**" for warning in evaluation.warnings]
@@ -117,6 +117,7 @@ def _columns(evaluation: Evaluation) -> list[str]:
     """Return how the columns were measured, grouped by protocol; the luminance once, as Y."""
     titles_by_protocol: dict[str, list[str]] = {}
     for column in evaluation.columns:
+        # Without the unit, which the protocol states.
         titles_by_protocol.setdefault(column.protocol, []).append(column.title.split(",")[0])
     luminance = evaluation.protocol.luminance
     return [f"Y: {luminance}"] + [

@@ -121,6 +121,7 @@ class StyleScorer:
         losses, untouched = self.style_losses(features), self.style_losses(before)
         target, layer = self._targets[painting], PRESET.content_layer
         luminance = [style_luminance(pixels) for pixels in (stylized, photograph)]
+        # Over the photograph's own, because fences and fabrics have peaks as well.
         peaks = [
             grid_peak(luminance[0], period=p) / max(grid_peak(luminance[1], period=p), _TINY)
             for p in GRID_PERIODS
@@ -151,6 +152,7 @@ class StyleScorer:
     def style_losses(self, features: Mapping[str, Tensor]) -> dict[str, float]:
         """The style reconstruction loss against each painting, of features as `features` gives."""
         grams = [gram_matrix(features[layer]) for layer in PRESET.style_layers]
+        # Means over the C² entries, as the preset reduces them.
         return {
             name: sum(
                 float((a - b).square().mean()) for a, b in zip(grams, target.grams, strict=True)
@@ -167,7 +169,7 @@ class StyleScorer:
 def total_variation(picture: Tensor) -> float:
     """The total variation of a picture, as the objective has it: pixels from 0 to 255."""
     loss = total_variation_loss(picture, reduction=PRESET.total_variation_reduction)
-    return float(loss) * PRESET.pixel_range**2
+    return float(loss) * PRESET.pixel_range**2  # of squared differences
 
 
 def distance(features: Tensor, target: Tensor) -> float:
@@ -214,11 +216,13 @@ def structure_distance(features: Tensor, original: Tensor) -> float:
 def _self_similarity(features: Tensor) -> Tensor:
     patches = F.adaptive_avg_pool2d(features, STRUCTURE_CELLS)[0].flatten(1)
     directions = F.normalize(patches, dim=0)
+    # Rounding can take the distance of a patch to itself below 0.
     distances = (1 - directions.T @ directions).clamp(min=0)
     return distances / distances.sum(dim=0, keepdim=True).clamp(min=_TINY)
 
 
 def _quantiles(projections: Tensor) -> Tensor:
     """Equally many quantiles of each row, between sorted values as numpy interpolates them."""
+    # Sorted values themselves compare only between pictures of as many pixels.
     ordered = projections.sort(dim=1).values[:, None]
     return F.interpolate(ordered, size=NUM_QUANTILES, mode="linear", align_corners=True)[:, 0]

@@ -42,10 +42,12 @@ LEGEND = (
 
 def styles_to_markdown(evaluation: StyleEvaluation) -> str:
     """A table of medians, with what the columns mean below it."""
-    rows = [
-        [visible(row.name), *(format(value, f) for value, (_, _, f) in _medians(row)), _hits(row)]
-        for row in evaluation.rows
-    ]
+    rows = []
+    for row in evaluation.rows:
+        # Medians, because one photograph on which a style fails would decide a mean.
+        medians = [format(float(median(map(of, row.scores))), f) for _, of, f in COLUMNS]
+        hits = f"{_num_hits(row)} of {len(row.scores)}"
+        rows.append([visible(row.name), *medians, hits])
     heading = f"## Styles at {evaluation.size}²"
     note = (
         f"Medians over {len(evaluation.photographs)} photographs, central squares of "
@@ -87,13 +89,10 @@ def style_sheet(evaluation: StyleEvaluation, *, cell_size: int = 256) -> NDArray
         H×W×3 float32 in [0, 1].
     """
     names = list(evaluation.shown)
+    # The empty name stands for the photographs themselves.
     labels = ["photograph" if name == "" else visible(name) for name in names]
     pictures = [evaluation.shown[name] for name in names]
     return contact_sheet(pictures, cell_size=cell_size, row_labels=labels)
-
-
-def _medians(row: StyleRow) -> list[tuple[float, Column]]:
-    return [(float(median(map(column[1], row.scores))), column) for column in COLUMNS]
 
 
 def _numbers(scores: list[StyleScores]) -> dict[str, list[float]]:
@@ -108,7 +107,3 @@ def _numbers(scores: list[StyleScores]) -> dict[str, list[float]]:
 
 def _num_hits(row: StyleRow) -> int:
     return sum(scores.nearest == row.painting for scores in row.scores)
-
-
-def _hits(row: StyleRow) -> str:
-    return f"{_num_hits(row)} of {len(row.scores)}"

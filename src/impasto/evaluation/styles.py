@@ -129,6 +129,7 @@ def evaluate_styles(
         raise DataError("no photographs were given; expected a folder of pictures")
     rows = [StyleRow(contender.name, contender.painting) for contender in contenders]
     shown: dict[str, list[Pixels]] = {"": [], **{row.name: [] for row in rows}}
+    # Photograph by photograph, so that each is read once and only the shown ones stay in memory.
     for number, photo in enumerate(photos):
         on_progress(photo.name)
         photograph = square(photo, size)

@@ -23,6 +23,7 @@ def median_seconds(
     Returns:
         The median seconds of each.
     """
+    # First runs compile, allocate and fill caches, which no later run does.
     for run in candidates.values():
         for _ in range(num_warmups):
             run()

@@ -46,7 +46,7 @@ def bicubic_method(scale: int) -> UpscalingMethod:
     def upscale(low_resolution: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = low_resolution.shape[:2]
         upscaled = imresize(low_resolution, width=width * scale, height=height * scale)
-        return upscaled.clip(0, 1)
+        return upscaled.clip(0, 1)  # bicubic overshoots at edges
 
     return UpscalingMethod(BICUBIC, upscale)
 
@@ -104,6 +104,7 @@ def open_methods(
         if name == BICUBIC:
             continue
         opened = model_method(name, scale=scale, precision=precision)
+        # Scores are kept by name: two files of one name in different folders would mix theirs.
         if opened.name in {known.name for known in methods}:
             opened = replace(opened, name=str(Path(name).with_suffix("")))
         methods.append(opened)

@@ -70,39 +70,36 @@ def import_checkpoint(
             f"{name[:80]!r} cannot be a model's name; expected 1 to 64 small letters, digits, "
             f"'_' or '-', with a letter or digit first and last"
         )
-    data = _read(path)
+    state, digest = _read(path)
     network = FastNeuralStyleNetwork()
-    network.load_state_dict(_fitting(_state(data, path), network.state_dict(), path))
+    network.load_state_dict(_fitting(state, network.state_dict(), path))
     card = ModelCard(
         name=name or model_name(output.stem),
         title=as_line(title or path.stem.replace("_", " "))[:200],
         task="style-transfer",
         created=datetime.now(UTC).date().isoformat(),
         architecture=FastNeuralStyleArchitecture(),
-        imported=ImportRecord(
-            program=PROGRAM, file=as_line(path.name), sha256=hashlib.sha256(data).hexdigest()
-        ),
+        imported=ImportRecord(program=PROGRAM, file=as_line(path.name), sha256=digest),
         licences=UNSTATED_LICENCES,
         impasto_version=impasto.__version__,
     )
     return export_model(network.eval(), card, output, replace=replace)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    """What a checkpoint holds, names to values, and the file's SHA-256."""
     try:
-        return read_given_file(path, max_bytes=MAX_MODEL_BYTES)
+        # Read once: torch and the digest see the same bytes, whoever writes to the file meanwhile.
+        data = read_given_file(path, max_bytes=MAX_MODEL_BYTES)
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror}); expected a checkpoint (.pth) of {PROGRAM}, "
             f"which has some 7 MB"
         ) from None
-
-
-def _state(data: bytes, path: Path) -> dict[str, Any]:
-    """What a checkpoint holds, names to values."""
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises nearly anything on bytes that are no checkpoint
+        # One class of error for damaged pickles and for those that would run code.
         holds_code = "weights_only" in str(error) or "Unsupported" in str(error)
         reason = "it holds more than tensors" if holds_code else "torch cannot read it"
         raise CheckpointError(
@@ -114,12 +111,12 @@ def _state(data: bytes, path: Path) -> dict[str, Any]:
             f"{path} holds a {type(state).__name__}; expected the state of a network, names to "
             f"tensors, as {PROGRAM} saves it"
         )
-    return state
+    return state, hashlib.sha256(data).hexdigest()
 
 
 def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     """The weights as the network has them; refuses those of any other."""
-    # nn.DataParallel and its like save the network under a name of their own.
+    # nn.DataParallel and its like save the network under a name of their own; wrappers can nest.
     while state and all(name.startswith(_WRAPPER) for name in state):
         state = {name.removeprefix(_WRAPPER): value for name, value in state.items()}
     weights = {name: value for name, value in state.items() if not _UNUSED.fullmatch(name)}
@@ -129,6 +126,8 @@ def _fitting(state: dict[str, Any], expected: dict[str, Tensor], path: Path) -> 
         raise CheckpointError(
             f"{path} is a checkpoint of another network (it {problem}); expected one of {PROGRAM}"
         )
+    # Checked here, though load_state_dict checks shapes: its message lists all layers, and it takes
+    # integers and NaN.
     for name, value in weights.items():
         shape = tuple(expected[name].shape)
         if not isinstance(value, Tensor) or not value.is_floating_point():

@@ -85,14 +85,39 @@ def export_model(
 def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
     """Return the bytes of a model file, not yet compared with torch.
 
+    Float32 weights are stored as float16, with a cast to float32 in front of their use.
+
     Raises:
         ExportError: when a weight does not fit float16.
     """
+    # Before the export, which takes seconds: in float16 such weights would be infinite.
     for name, value in network.state_dict().items():
         if value.is_floating_point() and not bool(torch.isfinite(value.half()).all()):
             raise ExportError(f"the weights {name} do not fit float16; train the network again")
     model = _graph_of(network)
-    _store_in_half_precision(model)
+    graph = model.graph
+    # Constants that the exporter made have other names, and stay float32: they are no weights.
+    names = {
+        tensor.name: tensor.name.removeprefix(NETWORK_PREFIX)
+        for tensor in graph.initializer
+        if tensor.name.startswith(NETWORK_PREFIX) and tensor.data_type == TensorProto.FLOAT
+    }
+    for tensor in graph.initializer:
+        if tensor.name in names:
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, names[tensor.name]))
+    for node in graph.node:
+        inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
+        del node.input[:]
+        node.input.extend(inputs)
+    # ONNX wants nodes in the order of their inputs, so the casts come first.
+    casts = [
+        helper.make_node("Cast", [name], [f"{name}:f32"], to=TensorProto.FLOAT)
+        for name in names.values()
+    ]
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
     entry = model.metadata_props.add()
     entry.key, entry.value = MODEL_METADATA_KEY, card.to_json()
     onnx.checker.check_model(model, full_check=True)
@@ -103,6 +128,8 @@ def model_bytes(network: nn.Module, card: ModelCard) -> bytes:
 def _graph_of(network: nn.Module) -> onnx.ModelProto:
     plain = build_like(network)
     architecture: Architecture = plain.architecture  # type: ignore[assignment]
+    # Odd where the network takes odd sizes, whose borders are the hard ones. Two pictures, since
+    # torch.export takes a size of 1 for a constant.
     size = 67 if architecture.size_multiple == 1 else 132
     dynamic = torch.export.Dim.DYNAMIC
     with _quiet_exporter():
@@ -119,56 +146,30 @@ def _graph_of(network: nn.Module) -> onnx.ModelProto:
         )
         if program is None:
             raise ExportError("torch's exporter returned nothing; is onnxscript installed?")
+        # Of the exporter's optimisation only what leaves every weight as it is.
         onnxscript.optimizer.fold_constants(program.model)
         onnxscript.optimizer.remove_unused_nodes(program.model)
     model: onnx.ModelProto = program.model_proto
-    _name_sizes(model)
-    return model
-
-
-def build_like(network: nn.Module) -> nn.Module:
-    """Return a float32 copy of a network, on the processor, in evaluation mode."""
-    copy = build_network(network.architecture)  # type: ignore[arg-type]
-    copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
-    return copy.eval()
-
-
-def _name_sizes(model: onnx.ModelProto) -> None:
-    """Name the open sizes, and drop the exporter's notes."""
-    for value in (*model.graph.input, *model.graph.output):
+    for tensor in (*model.graph.input, *model.graph.output):
         for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
-            value.type.tensor_type.shape.dim[axis].dim_param = name
+            tensor.type.tensor_type.shape.dim[axis].dim_param = name
+    # The exporter's notes go: they say where torch's code and ours lies on this machine, and the
+    # same weights should give the same bytes on any.
     del model.graph.value_info[:]
     for node in model.graph.node:
         node.doc_string = ""
         del node.metadata_props[:]
     del model.graph.metadata_props[:]
     model.producer_name, model.producer_version, model.doc_string = "impasto", "", ""
+    return model
 
 
-def _store_in_half_precision(model: onnx.ModelProto) -> None:
-    """Keep float32 weights as float16 with a cast to float32 in front of their use."""
-    graph = model.graph
-    names = {
-        tensor.name: tensor.name.removeprefix(NETWORK_PREFIX)
-        for tensor in graph.initializer
-        if tensor.name.startswith(NETWORK_PREFIX) and tensor.data_type == TensorProto.FLOAT
-    }
-    for tensor in graph.initializer:
-        if tensor.name in names:
-            half = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(half, names[tensor.name]))
-    for node in graph.node:
-        inputs = [f"{names[i]}:f32" if i in names else i for i in node.input]
-        del node.input[:]
-        node.input.extend(inputs)
-    casts = [
-        helper.make_node("Cast", [name], [f"{name}:f32"], to=TensorProto.FLOAT)
-        for name in names.values()
-    ]
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+def build_like(network: nn.Module) -> nn.Module:
+    """Return a float32 copy of a network, on the processor, in evaluation mode."""
+    # Built anew, not deep-copied: hooks, compiled code and other types of a training stay behind.
+    copy = build_network(network.architecture)  # type: ignore[arg-type]
+    copy.load_state_dict({name: value.cpu() for name, value in network.state_dict().items()})
+    return copy.eval()
 
 
 def check_parity(network: nn.Module, data: bytes) -> float:
@@ -178,13 +179,20 @@ def check_parity(network: nn.Module, data: bytes) -> float:
         ExportError: when they disagree by more than rounding the weights explains.
     """
     reference = _Deployed(build_like(network)).eval()
+    # In f32, so that what differs is the file and not the arithmetic of this processor.
     backend = OpenVinoBackend(data, precision="f32")
     worst = float("inf")
     architecture: Architecture = network.architecture  # type: ignore[assignment]
     scale, multiple = getattr(architecture, "scale", 1), architecture.size_multiple
     for size in COMPARED_SIZES:
         height, width = (side // scale // multiple * multiple for side in size)
-        picture = _test_picture(height, width)
+        # Smooth parts, an edge and noise: on any one of them alone, some faults would not show.
+        rng = np.random.default_rng(height * 10_000 + width)
+        rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+        periods = np.array([11, 13, 19])[:, None, None]
+        planes = 0.5 + 0.4 * np.sin(rows / 17) * np.cos(columns / periods)
+        planes = planes + (columns > width / 2) * 0.1 + rng.normal(0, 0.05, (3, height, width))
+        picture: NDArray[np.float32] = np.clip(planes, 0, 1).astype(np.float32)[None]
         with torch.no_grad():
             expected = reference(torch.from_numpy(picture)).numpy()
         difference = np.abs(backend.run(picture) - expected)
@@ -198,17 +206,6 @@ def check_parity(network: nn.Module, data: bytes) -> float:
                 f"{MAX_GREY_LEVELS:g}: nothing was written"
             )
     return worst
-
-
-def _test_picture(height: int, width: int) -> NDArray[np.float32]:
-    """Return 1×3×H×W with smooth parts, edges and noise."""
-    rng = np.random.default_rng(height * 10_000 + width)
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    periods = np.array([11, 13, 19])[:, None, None]
-    smooth = 0.5 + 0.4 * np.sin(rows / 17) * np.cos(columns / periods)
-    picture = smooth + (columns > width / 2) * 0.1 + rng.normal(0, 0.05, (3, height, width))
-    batch: NDArray[np.float32] = np.clip(picture, 0, 1).astype(np.float32)[None]
-    return batch
 
 
 def upgrade_model(path: Path, output: Path, *, replace: bool = True) -> ModelFile:
@@ -242,6 +239,7 @@ def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
     model = read_model_file(path)
     fields = model.card.model_dump(exclude={"format_version"})
     card = ModelCard.model_validate(fields | {"scores": {**model.card.scores, **scores}})
+    # The card alone: a graph exported anew by another torch could differ from the one measured.
     graph = onnx.load_model_from_string(model.data)
     for entry in graph.metadata_props:
         if entry.key == MODEL_METADATA_KEY:

@@ -61,6 +61,7 @@ def save_model(
     """
     path = Path(path)
     architecture = architecture_of(network)
+    # A subclass or a wrapper may compute anything; the card's architecture would not describe it.
     if architecture is None:
         known = ", ".join(one.__name__ for one in NETWORK_CLASSES)
         raise ExportError(
@@ -69,6 +70,7 @@ def save_model(
         )
     if path.suffix != ".onnx":
         raise ExportError(f"the output is {path}; expected a file name that ends in .onnx")
+    # Looked at first as well, so that nobody waits for an export only to be refused.
     if path.exists() and not overwrite:
         raise exists_already(path)
     scale = getattr(architecture, "scale", None)

@@ -197,8 +197,15 @@ class _Search:
             data, checked = self._compare(self.in_float, self._pictures)
             worst, lowest = min(checked, key=lambda pair: pair[1])
             # Narrower ranges cost no speed, so they come before the first convolution in float.
-            if not self.in_float and lowest < self._min_psnr and self._narrow_ranges(worst):
-                continue
+            if not self.in_float and lowest < self._min_psnr and self.range_share == 1:
+                decibels = {}
+                for share in RANGE_SHARES:
+                    self.range_share = share
+                    _, ((_, decibels[share]),) = self._compare([], [worst])
+                self.range_share = max(RANGE_SHARES, key=decibels.__getitem__)
+                # Another picture may be the worst by the new ranges.
+                if self.range_share != 1:
+                    continue
             self._report(f"{self._in_words()}: at least {lowest:.1f} dB")
             if lowest >= self._min_psnr:
                 return data, checked
@@ -211,23 +218,14 @@ class _Search:
                     f"use it in bf16, or train it anew; nothing was written"
                 )
 
-    def _narrow_ranges(self, worst: CheckPicture) -> bool:
-        """Choose the share of the ranges best for the worst picture; False if that is all of it."""
-        if self.range_share != 1:
-            return False
-        decibels = {}
-        for share in RANGE_SHARES:
-            self.range_share = share
-            _, ((_, decibels[share]),) = self._compare([], [worst])
-        self.range_share = max(RANGE_SHARES, key=decibels.__getitem__)
-        return self.range_share != 1
-
     def _next_in_float(self, worst: CheckPicture, lowest: float) -> str:
         """The convolution to return to float next.
 
         If some would suffice alone, the one with the least work; else the one whose gain in dB is
         largest for its work.
         """
+        # Greedy, and on the worst picture alone: all subsets of convolutions on all pictures would
+        # be 2ⁿ models to compile; `run` looks at every picture again.
         trials = []
         for name in self._calibration.work:
             if name not in self.in_float:
@@ -249,6 +247,8 @@ class _Search:
             in_float=in_float,
             range_share=self.range_share,
         )
+        # By the runtime's own int8 path, which reads a whole model file: what passes here is what
+        # people will see.
         record = _provisional_record(self._model)
         predictor = Predictor(_model_with(self._model, data, record), precision="int8")
         return data, [(p, psnr(_levels(predictor(p.rgb)), p.levels)) for p in pictures]
@@ -270,9 +270,12 @@ def _select_photographs(photographs: Path, check: Path | None) -> tuple[list[Pat
     """Photographs for the ranges, and others for the check."""
     paths = list_pictures(photographs)
     if check is None:
+        # At most half of them, so that a small folder leaves photographs for the ranges.
         for_check = _spread(paths, min(NUM_CHECK_PHOTOGRAPHS, -(-len(paths) // 2)))
     else:
         for_check = list_pictures(check)
+    # None of the checked ones, whose extremes the ranges would have seen. Sorted, because the order
+    # of a set, and with it the model, would differ from run to run.
     for_ranges = _spread(sorted(set(paths) - set(for_check)), NUM_CALIBRATION_PHOTOGRAPHS)
     if not for_ranges or not for_check:
         raise ExportError(
@@ -285,6 +288,7 @@ def _select_photographs(photographs: Path, check: Path | None) -> tuple[list[Pat
 def _spread(paths: Sequence[Path], number: int) -> list[Path]:
     """At most `number` of the paths, evenly spaced."""
     number = min(number, len(paths))
+    # Neighbours in a folder are often of one scene.
     return [paths[i * len(paths) // number] for i in range(number)]
 
 

@@ -118,6 +118,7 @@ def read_measurements(
         source: (float(table[:, 2 * i].min()), float(table[:, 2 * i + 1].max()))
         for i, source in enumerate(sources)
     }
+    # The mean over batches: of pictures of one size, all have the same.
     sizes = table[:, 2 * len(sources) :].mean(axis=0)
     work = {
         convolution.name: float(size) * convolution.num_products
@@ -148,6 +149,7 @@ def quantize_graph(
         if weights is None or weights.removesuffix(".weight") in in_float:
             continue
         source, reader = _source_of(node, makers)
+        # Once for a tensor, however many convolutions read it: both then see the same 8 bits.
         if source not in inserted:
             inserted[source] = _quantize_activations(
                 graph,
@@ -158,7 +160,14 @@ def quantize_graph(
         reader.input[0] = f"{source}:dequantized"
         inserted[weights] = _quantize_weights(graph, constants[weights])
         node.input[1] = f"{weights}:dequantized"
-    _insert(graph, inserted)
+    # Each new node goes behind the one that computes its input: ONNX lists nodes in that order.
+    computed = makers.keys()
+    nodes = [node for name, new in inserted.items() if name not in computed for node in new]
+    for node in graph.node:
+        nodes.append(node)
+        nodes += [new for output in node.output for new in inserted.get(output, [])]
+    del graph.node[:]
+    graph.node.extend(nodes)
     _remove_unused(graph)
     return bytes(model.SerializeToString(deterministic=True))
 
@@ -195,17 +204,14 @@ def _source_of(
     """
     reader = convolution
     source: str = convolution.input[0]
-    while source in makers and _only_moves(makers[source]):
+    while source in makers and makers[source].op_type in _MOVES:
+        # A Resize that interpolates makes new values; without a mode it takes the nearest.
+        modes = [a.s for a in makers[source].attribute if a.name == "mode"]
+        if makers[source].op_type == "Resize" and modes not in ([], [b"nearest"]):
+            break
         reader = makers[source]
         source = reader.input[0]
     return source, reader
-
-
-def _only_moves(node: onnx.NodeProto) -> bool:
-    if node.op_type == "Resize":
-        modes = [a.s for a in node.attribute if a.name == "mode"]
-        return modes in ([], [b"nearest"])
-    return node.op_type in _MOVES
 
 
 def _quantize_activations(
@@ -213,6 +219,7 @@ def _quantize_activations(
 ) -> list[onnx.NodeProto]:
     # The range includes 0, so that padding with zeros is exact in 8 bits.
     low, high = min(limits[0], 0.0) * share, max(limits[1], 0.0) * share
+    # A tensor that is zero on all photographs, as behind a dead ReLU, would divide by zero.
     scale = max(high - low, 1e-6) / _LARGEST_ACTIVATION
     values: dict[str, NDArray[np.generic]] = {
         f"{source}:scale": np.array(scale, np.float32),
@@ -229,11 +236,14 @@ def _quantize_activations(
 def _quantize_weights(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> list[onnx.NodeProto]:
     weights = numpy_helper.to_array(tensor).astype(np.float32)
     largest = np.abs(weights).reshape(len(weights), -1).max(axis=1)
+    # By channel: a norm layer leaves the size of each channel's weights open, and one step for all
+    # would fit the largest alone.
     scales = np.where(largest > 0, largest / _LARGEST_WEIGHT, 1).astype(np.float32)
     steps = np.round(weights / scales.reshape(-1, *[1] * (weights.ndim - 1)))
     values = {
         f"{tensor.name}:int8": steps.clip(-_LARGEST_WEIGHT, _LARGEST_WEIGHT).astype(np.int8),
         f"{tensor.name}:scale": scales,
+        # Zero: with another zero point each sum of products would need a correction (section 2.3).
         f"{tensor.name}:zero": np.zeros(len(scales), np.int8),
     }
     graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in values.items())
@@ -242,19 +252,9 @@ def _quantize_weights(graph: onnx.GraphProto, tensor: onnx.TensorProto) -> list[
     ]
 
 
-def _insert(graph: onnx.GraphProto, inserted: dict[str, list[onnx.NodeProto]]) -> None:
-    """Put each new node behind the one that computes its input: ONNX lists nodes in their order."""
-    computed = {output for node in graph.node for output in node.output}
-    nodes = [node for name, new in inserted.items() if name not in computed for node in new]
-    for node in graph.node:
-        nodes.append(node)
-        nodes += [new for output in node.output for new in inserted.get(output, [])]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
 def _remove_unused(graph: onnx.GraphProto) -> None:
     """Drop the float weights that no node reads any more, and their casts."""
+    # Backwards, so that a node is met after all that read it.
     used = {value.name for value in graph.output}
     nodes = []
     for node in reversed(graph.node):

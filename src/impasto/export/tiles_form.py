@@ -67,10 +67,12 @@ def tiled_model(model_file: ModelFile) -> tuple[onnx.ModelProto, dict[str, objec
             "as it is"
         )
     channels = [_num_channels(model.graph, node) for node in norms]
+    # Full, half and quarter size, all residual blocks at a quarter, and back.
     strides = [1, 2, *[4] * (len(norms) - 4), 2, 1]
     _TiledGraph(model.graph).replace(norms, channels, strides)
     about: dict[str, object] = {
         "version": 1,
+        # Rounded up to the stride, so that a tile with its halo begins where the grid does.
         "halo": -(-architecture.receptive_radius // architecture.stride) * architecture.stride,
         "stride": architecture.stride,
         "channels": channels,
@@ -104,6 +106,7 @@ class _TiledGraph:
         self._graph.output.append(
             helper.make_tensor_value_info("moments", TensorProto.FLOAT, [3, sum(channels)])
         )
+        # Each norm layer's nodes take its own position: ONNX lists nodes in the order of inputs.
         replaced = {norm.name: [] for norm in norms}  # type: dict[str, list[onnx.NodeProto]]
         moments: list[str] = []
         begin = 0
@@ -128,6 +131,8 @@ class _TiledGraph:
             )
             parts.append(self._node("Reshape", [values, by_channel], f"{name}.{word}"))
         mean, variance = parts
+        # The mean goes first: folded into the shift, it would be subtracted from products as large,
+        # and cost digits.
         centred = self._node("Sub", [features, mean], f"{name}.centred")
         floor = self._constant(f"{name}.epsilon", np.array(epsilon, np.float32))
         spread = self._node(
@@ -138,9 +143,8 @@ class _TiledGraph:
         shift = self._node("Reshape", [bias, by_channel], f"{name}.bias")
         scaled = self._node("Mul", [normal, weight], f"{name}.scaled")
         self._node("Add", [scaled, shift], norm.output[0])
-        return self._moments(centred, name, num, stride)
-
-    def _moments(self, centred: str, name: str, num: int, stride: int) -> str:
+        # Moments about the mean that came in, not about zero: far from zero, the sums of squares
+        # would lose in float32 what the variance is made of.
         core = self._core(centred, name, stride)
         axes = self._constant(f"{name}.axes", np.array([0, 2, 3]))
         square = self._node("Mul", [core, core], f"{name}.square")

@@ -43,6 +43,9 @@ def spectrum_loss(pictures: Pictures, target: TargetPictures, *, window: int = 3
     Source: ours; Itakura and Saito 1968 have the divergence.
     """
     power, target_power = _local_powers(pictures, target, window)
+    # The target's power on top: a lack of detail costs in proportion to the ratio, too much of it
+    # only its logarithm. The other way round, the best answer to an uncertain power would be the
+    # harmonic mean of the possible ones, which is blur.
     ratio = _over_frequencies(target_power) / _over_frequencies(power)
     return _itakura_saito(ratio)
 
@@ -74,9 +77,12 @@ def grid_spectrum_loss(
     """
     power, target_power = _local_powers(pictures, target, window)
     _check_grid(window, period)
+    # Divided window by window, so that those with much detail do not outweigh the flat ones, where
+    # a grid shows; then averaged before the divergence, or one window's chance would hide it.
     expected = _over_frequencies(target_power)
     step = window // period
     grid, target_grid = (
+        # Without the first, the zero frequency, which the subtracted mean has emptied.
         (one / expected)[..., ::step, ::step].mean(dim=(0, 1, 2)).flatten()[1:]
         for one in (power, target_power)
     )
@@ -97,21 +103,25 @@ def _local_powers(pictures: Tensor, target: Tensor, window: int) -> tuple[Tensor
 
 def _local_power(pictures: Tensor, window: int) -> Tensor:
     """N×rows×columns of windows, each window×window, with one grey level of noise in it."""
+    # Never in bf16: its 8 bits would bury weak frequencies in the rounding of strong ones.
     with torch.autocast(pictures.device.type, enabled=False):
         values = at_least_float32(pictures)
         luminance = torch.einsum("c,nchw->nhw", values.new_tensor(LUMA_WEIGHTS), values)
         squares = luminance.unfold(1, window, window // 2).unfold(2, window, window // 2)
+        # The taper spreads the zero frequency over its neighbours, so the mean goes before.
         squares = squares - squares.mean(dim=(3, 4), keepdim=True)
         slope = torch.hann_window(
             window, periodic=False, dtype=values.dtype, device=pictures.device
         )
         taper = slope[:, None] * slope
         power: Tensor = torch.fft.fft2(squares * taper).abs().square()
+        # Over the taper's own energy, white noise of deviation σ has the power σ² everywhere.
         return power / taper.square().sum() + _GREY_LEVEL**2
 
 
 def _over_frequencies(power: Tensor) -> Tensor:
     """The mean over every frequency's 3×3 neighbourhood, which wraps around."""
+    # A single power scatters as widely as its mean is large: a ratio of two would be mostly chance.
     planes = nn.functional.pad(power.flatten(0, 2)[:, None], (1, 1, 1, 1), mode="circular")
     smooth: Tensor = nn.functional.avg_pool2d(planes, 3, stride=1)
     return smooth.view(power.shape)

@@ -77,6 +77,8 @@ SUPER_RESOLUTION_PRESETS: Mapping[SuperResolutionLoss, SuperResolutionPreset] = 
     "l1": SuperResolutionPreset(
         l1_weight=1.0, source="Lim et al. 2017 (EDSR): absolute rather than squared differences"
     ),
+    # Each term mends what another leaves: features leave a grid, the grid loss takes detail away
+    # with the grid, the spectrum losses bring it back. docs/training-sr.md measures the steps.
     "mix": SuperResolutionPreset(
         l1_weight=1.0,
         feature_weight=0.1,
@@ -172,6 +174,7 @@ class SuperResolutionObjective(nn.Module):
         side = GRID_CELLS * self.grid_period
         difference = (upscaled.float() - truth.float()).clamp(-1, 1)
         rows, columns = (size // side for size in difference.shape[2:])
+        # Zero, but with a gradient: the sum of the terms may have no other.
         if not (rows and columns):
             return difference.sum() * 0
         whole = difference[..., : rows * side, : columns * side]
@@ -183,12 +186,14 @@ class SuperResolutionObjective(nn.Module):
     def _features(self, upscaled: Tensor, truth: Tensor) -> dict[str, Scalar]:
         assert self.loss_network is not None, "a preset with layers needs a loss network"
         features = named_features(self.loss_network, upscaled, self.preset.layers)
+        # The truth is constant; with a gradient its activations would stay in memory as well.
         with torch.no_grad():
             target = named_features(self.loss_network, truth, self.preset.layers)
         losses = {}
         for layer in self.preset.layers:
             loss = feature_reconstruction_loss(features[layer], target[layer])
             if self.preset.relative:
+                # Deep layers can be silent on a flat patch.
                 loss = loss / target[layer].float().square().mean().clamp(min=1e-6)
             losses[layer] = loss
         return losses

@@ -44,6 +44,7 @@ class NetworkArchitecture(BaseModel):
     @property
     def minimum_size(self) -> int:
         """The smallest height and width, in pixels, that the network takes."""
+        # The first multiple of 4 above the padding of 40: a reflection is shorter than its picture.
         return 44 if self.kind == "paper" else MINIMUM_SIZE
 
     @property
@@ -150,6 +151,7 @@ class SubpixelArchitecture(_SuperResolutionArchitecture):
     @property
     def receptive_radius(self) -> int:
         """Half the receptive field of an output pixel, in pixels of the low resolution."""
+        # Head and tail reach one pixel each; the two of bicubic enlargement lie within.
         return 2 + 2 * self.num_residual_blocks
 
 
@@ -193,6 +195,7 @@ class SrcnnArchitecture(_SuperResolutionArchitecture):
     @property
     def receptive_radius(self) -> int:
         """Half the receptive field of an output pixel, in pixels of the low resolution."""
+        # Rounded up to whole small pixels; one more for the position within one, two for bicubic.
         enlarged = sum(kernel // 2 for kernel in self.kernel_sizes)
         return -(-enlarged // self.scale) + 1 + 2
 

@@ -95,6 +95,7 @@ class ResidualBlock(nn.Module):
         residual = F.relu(self.norm1(self.convolution1(features)))
         residual = self.norm2(self.convolution2(residual))
         height, width = features.shape[2:]
+        # Unpadded convolutions take two pixels off every side, so the identity loses them too.
         identity = features[..., self.crop : height - self.crop, self.crop : width - self.crop]
         result: Tensor = identity + residual
         return result
@@ -114,6 +115,7 @@ class ResizeConvolutionBlock(nn.Module):
     def forward(self, features: Features, height: int, width: int) -> LayerFeatures:
         """Return N×C'×height×width features; height and width are 2H or 2H − 1 of the input."""
         doubled = F.interpolate(features, scale_factor=2.0, mode="nearest")
+        # Halving rounds odd sizes up, so doubling gives a row or column too many.
         result: Tensor = self.block(doubled[..., :height, :width])
         return result
 
@@ -124,6 +126,7 @@ class FractionalStrideBlock(nn.Module):
     def __init__(self, num_inputs: int, num_outputs: int) -> None:
         """Build the block as the paper's networks have it."""
         super().__init__()
+        # Without output_padding the size would be 2H − 1.
         self.convolution = nn.ConvTranspose2d(
             num_inputs, num_outputs, 3, stride=2, padding=1, output_padding=1
         )

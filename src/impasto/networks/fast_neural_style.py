@@ -86,6 +86,7 @@ class FastNeuralStyleNetwork(nn.Module):
         self.res1, self.res2, self.res3, self.res4, self.res5 = (
             NormalisedResidualBlock(quarter) for _ in range(5)
         )
+        # The example calls these deconv, and so do its checkpoints; they resize and convolve.
         self.deconv1, self.in4 = PaddedConvolution(quarter, half, 3, doubles=True), _norm(half)
         self.deconv2, self.in5 = PaddedConvolution(half, full, 3, doubles=True), _norm(full)
         self.deconv3 = PaddedConvolution(full, 3, 9)

@@ -68,6 +68,7 @@ class StyleTransferNetwork(nn.Module):
         full = self.encode_full(pictures)
         half = self.encode_half(full)
         quarter = self.residual_blocks(self.encode_quarter(half))
+        # The sizes on the way down: doubling alone cannot tell 2H from 2H − 1.
         decoded = self.decode_half(quarter, half.shape[2], half.shape[3])
         decoded = self.decode_full(decoded, full.shape[2], full.shape[3])
         output: Tensor = 0.5 + OUTPUT_AMPLITUDE * self.to_rgb(decoded).tanh()
@@ -87,6 +88,7 @@ class PaperStyleTransferNetwork(nn.Module):
             kind="paper", channels=(32, 64, 128)
         )
         full, half, quarter = self.architecture.channels
+        # Zeros inside: the paper reflects the picture alone, at the start (supplement, table 1).
         self.encode = nn.Sequential(
             ConvolutionBlock(3, full, 9, norm="batch", padding_mode="zeros"),
             ConvolutionBlock(full, half, 3, stride=2, norm="batch", padding_mode="zeros"),
@@ -112,6 +114,8 @@ class PaperStyleTransferNetwork(nn.Module):
         """
         check_picture_shape(pictures)
         height, width = pictures.shape[2:]
+        # Fractional strides double exactly, so a size that 4 does not divide would not come back;
+        # and a reflection is shorter than the picture that it mirrors.
         if height % 4 or width % 4 or min(height, width) <= PAPER_PADDING:
             raise PictureError(
                 f"the paper's network was given {width}×{height}; "

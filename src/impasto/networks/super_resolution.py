@@ -41,6 +41,8 @@ class BicubicEnlargement(nn.Module):
         """Compute a kernel for each of the scale² positions within an input pixel."""
         super().__init__()
         self.scale = scale
+        # Read from the matrix that resizes a short line, in its middle, where no border has a part:
+        # MATLAB's rules are stated there and nowhere else.
         centre = 2 * KERNEL_RADIUS
         axis = torch.from_numpy(resize_matrix(2 * centre + 1, (2 * centre + 1) * scale))
         taps = axis[
@@ -48,6 +50,7 @@ class BicubicEnlargement(nn.Module):
             centre - KERNEL_RADIUS : centre + KERNEL_RADIUS + 1,
         ]
         kernels = torch.einsum("py,qx->pqyx", taps, taps).flatten(0, 1)[:, None].float()
+        # Not persistent: the scale determines them, so that checkpoints need not hold them.
         self.register_buffer("kernels", kernels.repeat(3, 1, 1, 1), persistent=False)
 
     def forward(self, pictures: Pictures) -> Pictures:
@@ -94,6 +97,8 @@ class SubpixelNetwork(nn.Module):
             *(ResidualConvolutions(channels) for _ in range(architecture.num_residual_blocks))
         )
         self.tail = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
+        # The tail learns from its first step, since its input is not zero; the layers before it
+        # follow once its weights are not.
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]
 
@@ -104,6 +109,7 @@ class SubpixelNetwork(nn.Module):
             PictureError: when rank, channels or type are wrong, or a side is below 4 pixels.
         """
         _check(pictures)
+        # Around zero, the padding with zeros is a grey border, not a black one.
         features = self.head(pictures - 0.5)
         features = features + self.blocks(features)
         detail = F.pixel_shuffle(self.tail(features), self.architecture.scale)
@@ -171,9 +177,11 @@ class PaperSuperResolutionNetwork(nn.Module):
         colours = torch.arange(3)
         first, offsets = state["encode.convolution.weight"], state["encode.convolution.bias"]
         first[carried] = 0
+        # The three groups become c, relu(c − 0.8) and relu(0.2 − c) of each colour c.
         for group, (slope, offset) in enumerate(((1, 0.0), (1, -BRIGHT), (-1, 1 - BRIGHT))):
             first[3 * group + colours, colours, 4, 4] = slope
             offsets[3 * group + colours] = offset
+        # With a stride of 1/2 these taps interpolate linearly: a pixel, or half of two neighbours.
         taps = torch.tensor([0.5, 1, 0.5])
         for index in range(len(self.decode)):
             doubling = state[f"decode.{index}.convolution.weight"]
@@ -188,7 +196,7 @@ class PaperSuperResolutionNetwork(nn.Module):
             middle[colours, 3 * group + colours] = steep / 4
         state["to_rgb.bias"].fill_(-MIDDLE_SLOPE / 2)
         self._batch_norm_is_frozen = True
-        self.train(self.training)
+        self.train(self.training)  # the norms change their mode now, not at the next call
 
     def train(self, mode: bool = True) -> Self:
         """Set the mode, but of batch norm's only where its statistics may change."""
@@ -249,6 +257,7 @@ def build_super_resolution_network(architecture: SuperResolutionArchitecture) ->
 
 def _mirrored(pictures: Tensor, axis: int) -> Tensor:
     """Continue an axis by its mirror image at both ends, the last pixel twice: … 1 0 | 0 1 …."""
+    # MATLAB's border repeats the last pixel; torch's own reflection leaves it out.
     first = pictures.narrow(axis, 0, KERNEL_RADIUS).flip(axis)
     last = pictures.narrow(axis, pictures.shape[axis] - KERNEL_RADIUS, KERNEL_RADIUS).flip(axis)
     return torch.cat((first, pictures, last), dim=axis)

@@ -36,15 +36,17 @@ class Adam:
 
     def step(self) -> bool:
         """Take one step of one evaluation; always return True."""
+        # In place, since a moment is as large as the picture: `restore` takes tensors of its own.
         self._mean.lerp_(self._gradient, 1 - DECAY_OF_MEAN)
         self._square.lerp_(self._gradient.square(), 1 - DECAY_OF_SQUARE)
         # Every evaluation is a step, so their number is the algorithm's t.
         mean = self._mean / (1 - DECAY_OF_MEAN**self.num_evaluations)
         square = self._square / (1 - DECAY_OF_SQUARE**self.num_evaluations)
-        step = mean / (square.sqrt() + EPSILON)
+        step = mean / (square.sqrt() + EPSILON)  # ε outside the root, as in algorithm 1
         self._point = self._bounds.clip(self._point - self._learning_rate * step)
         value, self._gradient = self._evaluate(self._point)
         self.num_evaluations += 1
+        # Adam has no line search: a step may raise the value, so the newest point is not the best.
         if value < self.value:
             self.best, self.value = self._point, value
         return True

@@ -37,6 +37,7 @@ def description_of(
     """
     objective = optimization.objective
     weights, normalisers = objective.weights, objective.normalisers
+    # Without the device: tensors move to the one there is, so that another machine can continue.
     description = {
         "sizes": levels,
         "photograph": f"{float(photograph.double().mean()):.9f}",
@@ -61,6 +62,7 @@ def save_checkpoint(path: Path, description: Description, saved: SavedLevel) -> 
     Raises:
         CheckpointError: the file cannot be written.
     """
+    # These keys are the file's format: renamed, checkpoints of unfinished runs would be refused.
     header = {"wanted": description, "scale": saved.level, "numbers": saved.state.numbers}
     data = seal(saved.state.tensors, {HEADER_KEY: json.dumps(header)})
     try:

@@ -60,6 +60,7 @@ def invert_features(
         WeightsError: when there is no such layer.
     """
     check_pictures(target, name="the target")
+    # Padded with zeros, features near the border would be those of a grey frame.
     network = LossNetwork((layer,), padding="reflect").to(target.device)
     with torch.no_grad():
         features = network(target)[layer]
@@ -96,6 +97,7 @@ def invert_style(
     with torch.no_grad():
         grams = {layer: gram_matrix(features) for layer, features in network(target).items()}
         noise = network(_noise(target, settings))
+        # Undivided, the layer with the largest Gram entries would outweigh the others.
         at_start = {
             layer: style_reconstruction_loss(gram_matrix(noise[layer]), gram)
             for layer, gram in grams.items()
@@ -121,6 +123,7 @@ def _search(
 ) -> Tensor:
     start = _noise(target, settings)
     objective = _smoothed(distance, start, smoothness)
+    # One level alone: the target's features are those of its own size.
     size = (target.shape[2], target.shape[3])
     return optimize_picture(lambda _: objective, [size], start, settings, on_progress=on_progress)
 
@@ -136,6 +139,7 @@ def _smoothed(distance: Callable[[Tensor], Tensor], start: Tensor, smoothness: f
             "distance": distance(pictures),
             "total_variation": total_variation_loss(pictures, reduction="mean"),
         }
+        # They begin at 1 and at `smoothness` for every layer and size, so that one weight suits.
         weighted = {
             "distance": unweighted["distance"] / distance_at_start,
             "total_variation": unweighted["total_variation"] * (smoothness / variation_at_start),

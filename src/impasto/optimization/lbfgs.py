@@ -66,8 +66,10 @@ class Lbfgs:
         if self.pairs:
             model = QuadraticModel(self.pairs, self._gradient)
             direction = model.minimum(self.best, self._bounds)
+            # Nearly parallel pairs make the model's systems singular: no number, and no error.
             if bool(torch.isfinite(direction).all()) and self._search(direction):
                 return True
+            # The search ended for want of evaluations, which says nothing of the direction.
             if self.num_evaluations >= self._max_evaluations:
                 return True
             # Pairs from another region can contradict each other: start again from the gradient.
@@ -80,6 +82,7 @@ class Lbfgs:
         for index, (step, change) in enumerate(
             zip(self.pairs.steps, self.pairs.changes, strict=True)
         ):
+            # Three digits, so that names sort by age in `restore`.
             tensors |= {f"step_{index:03d}": step, f"change_{index:03d}": change}
         return MinimizerState(
             tensors, {"value": self.value, "num_iterations": self.num_evaluations}
@@ -93,28 +96,35 @@ class Lbfgs:
             [tensors[name] for name in sorted(tensors) if name.startswith(kind)]
             for kind in ("step_", "change_")
         )
+        # Their products are not stored: summed again in the same order, they have the same bits.
         self.pairs = Pairs.of(steps, changes, max_pairs=self._history_size)
         self.value = state.numbers["value"]
         self.num_evaluations = int(state.numbers["num_iterations"])
 
     def _search(self, direction: Tensor) -> bool:
         """Shorten a step until it lowers the value enough, and take it."""
+        # The whole step first, to the model's minimum; shorter ones only where the model is wrong.
         length = 1.0
         while self.num_evaluations < self._max_evaluations and length > SHORTEST_STEP:
             point = self._bounds.clip(self.best + length * direction)
             # Clipping bends the step, so its slope is measured along the step itself.
             step = point - self.best
             slope = _dot(step, self._gradient)
+            # Clipped or by poor pairs, it leads uphill; no evaluation is spent on that.
             if slope >= 0:
                 return False
             value, gradient = self._evaluate(point)
             self.num_evaluations += 1
+            # Armijo's condition alone: Wolfe's second, on the slope, would cost evaluations, and
+            # the pairs without positive curvature that it prevents are dropped by `_remember`.
             if value <= self.value + SUFFICIENT_DECREASE * slope:
                 self._remember(step, gradient - self._gradient)
                 self.best, self.value, self._gradient = point, value, gradient
                 return True
             # The parabola through both values and the slope has its minimum here.
             lowest = -slope / (2 * (value - self.value - slope)) if value < float("inf") else 0.1
+            # Between a tenth and a half of the length before: where the parabola is a poor guess,
+            # the search would give up at once, or hardly shorten its step.
             length *= min(max(lowest, 0.1), 0.5)
         return False
 
@@ -128,10 +138,12 @@ class Lbfgs:
 
     def _first_direction(self) -> Tensor:
         """Return the steepest descent, scaled so that the average entry moves a little."""
+        # Held entries would count in the mean, and be clipped back.
         held = self._bounds.hold(self.best, self._gradient)
         downhill = -self._gradient.masked_fill(held, 0)
         mean = float(downhill.abs().mean())
         span = self._bounds.upper - self._bounds.lower
+        # A gradient of zeros gives a step of zeros, which the search refuses, and not NaN.
         return downhill * (FIRST_STEP * span / max(mean, 1e-30))
 
 

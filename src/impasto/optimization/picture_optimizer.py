@@ -159,6 +159,7 @@ class PictureOptimizer:
     def state(self) -> MinimizerState:
         """Return a copy, on the processor, of everything needed to continue bit for bit."""
         state = self._minimizer.state()
+        # Contiguous, since safetensors, the checkpoint's format, refuses other tensors.
         tensors = {
             name: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
             for name, tensor in state.tensors.items()
@@ -235,6 +236,8 @@ def optimization_steps(
         picture, first_level = saved.state.tensors["best"].to(start.device), saved.level
     for level in range(first_level, len(levels)):
         size = levels[level]
+        # Each objective is made when its level begins: it may measure normalisers in a pass through
+        # the loss network, and the run may be stopped before.
         optimizer = PictureOptimizer(objective_at(size), resized(picture, size), settings)
         if saved is not None and level == first_level:
             optimizer.restore(saved.state)
@@ -299,6 +302,7 @@ def levels_of(height: int, width: int, *, smallest: int = SMALLEST_LEVEL) -> lis
 
 def white_noise(height: int, width: int, *, seed: int) -> Tensor:
     """Return 1×3×H×W of independent values, uniform in [0, 1]."""
+    # A generator of the processor, so that a seed gives the same noise on every device.
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
@@ -306,6 +310,7 @@ def resized(pictures: Pictures, size: tuple[int, int]) -> Tensor:
     """Return N×3×H×W pictures at another size, H and W, antialiased and within [0, 1]."""
     if tuple(pictures.shape[2:]) == size:
         return pictures
+    # Bicubic interpolation overshoots at edges, and a start beyond the range is refused.
     return F.interpolate(
         pictures, size=size, mode="bicubic", align_corners=False, antialias=True
     ).clamp(0, 1)

@@ -76,6 +76,7 @@ class Pairs:
         for vector in (step, change):
             self._space[self._rows.stop] = vector.reshape(-1)
             self._rows = slice(self._rows.start, self._rows.stop + 1)
+            # Only the new row and column: the other products are known from earlier steps.
             # Summed in float64, row by row: the model subtracts products that are nearly equal.
             sums = [torch.sum(r * self.table[-1], dtype=torch.float64) for r in self.table]
             row = torch.stack(sums).cpu()
@@ -108,6 +109,7 @@ class QuadraticModel:
         products = pairs.products
         # θ, the curvature along the newest pair, is the best guess for directions no pair covers.
         self.theta = float(products[-1, -1] / products[-2, -1])
+        # Theorem 2.3: M = [[-D, Lᵀ], [L, θSᵀS]]; D is the diagonal of SᵀY, and L the part below it.
         across = products[0::2, 1::2]
         lower = torch.tril(across, -1)
         upper_rows = torch.cat([-torch.diag(torch.diag(across)), lower.T], dim=1)
@@ -128,9 +130,14 @@ class QuadraticModel:
         Pairs that contradict each other can give a step that is not finite or leads uphill.
         """
         shape, point, gradient = point.shape, point.reshape(-1), self.gradient.reshape(-1)
+        # Byrd et al. 1995 hold the entries that reach a bound on the way to the Cauchy point, which
+        # means sorting as many breakpoints as the picture has values; these come without a search.
         held = bounds.hold(point, gradient)
+        # By subtraction: where few entries are held, the sum over them is the shorter one.
         products = self.pairs.products - self._products_at(held)
+        # The combination of pairs moves held entries too; B restricted to the free ones does not.
         step = self._newton(gradient.masked_fill(held, 0), products).masked_fill(held, 0)
+        # Once, not until none leaves: the line search clips what the second solution exceeds.
         leaving = bounds.are_exceeded(point + step) & ~held
         if bool(leaving.any()):
             moved = torch.where(leaving, bounds.clip(point + step) - point, 0)
@@ -149,12 +156,14 @@ class QuadraticModel:
         """
         ordered = products[self._order][:, self._order]
         gram = ordered * self._factors[:, None] * self._factors  # WᵀW
+        # B⁻¹ = I/θ + W (M − WᵀW/θ)⁻¹ Wᵀ/θ².
         inner = self._middle - gram / self.theta
         pull = self._combined(_solved(inner, self._along(gradient)))
         return -(gradient / self.theta + pull / self.theta**2)
 
     def _along(self, vector: Tensor) -> Tensor:
         """Return Wᵀ·vector, float64, on the processor."""
+        # In the table's type: a copy in float64 would be twice as large as all pairs.
         products = (self.pairs.table @ vector).double().cpu()
         return products[self._order] * self._factors
 

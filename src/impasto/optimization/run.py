@@ -91,6 +91,7 @@ def _optimize(
     saved = load_checkpoint(checkpoint, description) if resume else None
     start = photograph
     if optimization.start == "noise":
+        # Of the first level's size: resized to it, noise would no longer be white.
         start = white_noise(*levels[0], seed=optimization.settings.seed).to(photograph.device)
     next_save = time.monotonic() + SECONDS_BETWEEN_SAVES
     steps = optimization_steps(objectives.at, levels, start, optimization.settings, saved=saved)

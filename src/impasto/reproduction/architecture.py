@@ -66,11 +66,13 @@ def _measure(name: str, trainings: Trainings, key: Key) -> dict[str, Any]:
     style, journal, size = trainings.style, trainings.journal, trainings.amount.size
     # The objective is trained and scored alike: without the grid loss.
     recipe = trainings.recipe(objective={"grid_weight": 0.0}, seed=SEED)
+    # Before the network is built, so that it depends on nothing that was measured before it.
     torch.manual_seed(SEED)
     network = VARIANTS[name](trainings.amount.channels)
     task = StyleTask(recipe)
     task.network = network
     _train(task, recipe, journal.path(key, ".train"))
+    # Scored by torch, since a model file holds only networks of the package.
     network.to("cpu").eval()
     terms = [_score(network, task, square(photo, size), style) for photo in trainings.photos]
     picture = _stylized(network, square(trainings.shown[0], size))
@@ -84,6 +86,7 @@ def _cost(name: str, amount: TrainingAmount) -> dict[str, int]:
     return {
         "multiply_adds": multiply_adds(network, COST_SIZE),
         "num_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        # One channel has the same field as many, at a fraction of the work.
         "receptive_field": receptive_field(VARIANTS[name]((1, 1, 1))),
     }
 
@@ -99,6 +102,7 @@ def _train(task: StyleTask, recipe: StyleRecipe, folder: Path) -> None:
             try:
                 trainer.fit()
             except TrainingInterrupted as stop:
+                # With its signal, which decides the exit status.
                 raise TrainingInterrupted(str(stop), signal_number=heard.first) from None
 
 

@@ -76,10 +76,12 @@ def optimized(
     checkpoint = journal.path(key, ".safetensors")
     lines = journal.path(key, ".curve.jsonl")
     resume = checkpoint.exists()
+    # Lines without a checkpoint are of a run that was stopped before it was first saved.
     if not resume:
         lines.unlink(missing_ok=True)
 
     def keep(progress: OptimizationProgress) -> None:
+        # Appended at once: the values before a stop are in no checkpoint.
         with lines.open("a", encoding="utf-8") as file:
             file.write(json.dumps([progress.num_iterations, progress.value]) + "\n")
 
@@ -89,26 +91,22 @@ def optimized(
         objective=style.objective,
         settings=OptimizationSettings(num_iterations=num_iterations),
         painting_short_side=style.painting_short_side,
-        multi_level=False,
+        multi_level=False,  # iterations on small pictures do not count among the paper's
         device=device,
     )
     picture = optimize_photograph(
         optimization, checkpoint=checkpoint, resume=resume, on_progress=keep
     )
     assert picture is not None  # nobody asked it to stop
-    curve = _curve(lines, num_iterations)
-    checkpoint.unlink(missing_ok=True)
-    lines.unlink(missing_ok=True)
-    return Optimized(curve, picture.rgb)
-
-
-def _curve(lines: Path, num_iterations: int) -> list[float]:
-    """Return the lowest value after each iteration; within a line search, the one before it."""
+    # Iterations since the last save were done again, and their later lines are the same ones.
     values = dict(json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines())
     curve: list[float] = []
     for iteration in range(1, num_iterations + 1):
+        # Progress comes after each step: within a line search, the value is that before it.
         curve.append(values[iteration] if iteration in values else curve[-1])
-    return curve
+    checkpoint.unlink(missing_ok=True)
+    lines.unlink(missing_ok=True)
+    return Optimized(curve, picture.rgb)
 
 
 def iterations_to_reach(curve: list[float], objective: float) -> int | None:

@@ -29,10 +29,13 @@ def bootstrap_interval(
     Source: Efron 1979, *Bootstrap Methods: Another Look at the Jackknife*.
     """
     array = np.asarray(rows, dtype=np.float64)
+    # Seeded, so that an interval changes only with its measurements.
     chance = np.random.default_rng(seed)
+    # Whole rows: a photograph's network and its curve are drawn together or not at all.
     draws = chance.integers(len(array), size=(num_draws, len(array)))
     statistics = [statistic(array[draw]) for draw in draws]
     tail = 50 * (1 - CONFIDENCE)
+    # The nearest draw, not a value between two: a statistic can be a count of iterations.
     low, high = np.percentile(statistics, [tail, 100 - tail], method="nearest")
     return float(low), float(high)
 
@@ -41,6 +44,7 @@ def bootstrap_band(rows: ArrayLike, *, seed: int = 0) -> NDArray[np.float64]:
     """Return lower and upper ends, 2×M, of the 95 % interval of the mean of N×M curves."""
     array = np.asarray(rows, dtype=np.float64)
     chance = np.random.default_rng(seed)
+    # Fewer draws than for numbers in a table: a draw is a whole curve, and the band is for a plot.
     draws = chance.integers(len(array), size=(NUM_DRAWS // 4, len(array)))
     means = np.stack([array[draw].mean(axis=0) for draw in draws])
     tail = 50 * (1 - CONFIDENCE)

@@ -80,12 +80,14 @@ def reproduce(
         return CheckpointError(f"cannot keep a journal in {run_folder}: {reason_of(error)}")
 
     try:
+        # Two runs would measure the same units twice, and mix the lines of their curves.
         with refuse_second_run(
             run_folder, work="measurement", refusal=CheckpointError, unwritable=unwritable
         ):
             journal = Journal(run_folder, seconds=seconds, tell=tell)
             result = claim.run(settings, journal)
     except TrainingInterrupted as stop:
+        # A training's own advice would resume the training, and not the claim.
         reason = str(stop).partition(";")[0]
         how = f"{reason}; go on with the same command"
         raise TrainingInterrupted(how, signal_number=stop.signal_number) from None

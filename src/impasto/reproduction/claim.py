@@ -90,6 +90,7 @@ def first(photos: tuple[Path, ...], num: int) -> tuple[Path, ...]:
             "give --photos DIR"
         )
     num = min(num, len(photos))
+    # Neighbours in a sorted folder are often of one scene.
     return tuple(photos[index * len(photos) // num] for index in range(num))
 
 

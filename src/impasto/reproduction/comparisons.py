@@ -62,7 +62,7 @@ def run(settings: Settings, journal: Journal) -> Result:
             optimization = _gatys(
                 style, photo, photograph, amount=amount, settings=settings, journal=journal
             )
-            if optimization is None:
+            if optimization is None:  # no time was left; the others still make a result
                 continue
             terms, picture = optimization
             ours = style.stylized(photograph)
@@ -108,6 +108,7 @@ def _gatys(
             key=key,
         )
         save_picture(Picture(rgb=at_8_bits(optimization.picture)), path, overwrite=True)
+        # Of the picture before it is rounded, as its curve is; the file is only shown.
         return terms_of(style.objective_for(photograph), optimization.picture)
 
     terms = journal.unit(key, compute)

@@ -41,18 +41,21 @@ def receptive_field(network: nn.Module) -> int:
     """
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            # Positive, so that no path cancels another; a mean, so that many layers neither
+            # overflow nor vanish, which would look as if nothing depended on the pixel.
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
             nn.init.constant_(module.bias, 0.0) if module.bias is not None else None
     _without_norms(network)
     outputs: list[Tensor] = []
     last = network.get_submodule("to_rgb")
+    # Before the tanh: where that is saturated, its gradient is 0.
     hook = last.register_forward_hook(lambda _, __, output: outputs.append(output))
     picture = torch.rand(1, 3, FIELD_SIZE, FIELD_SIZE, requires_grad=True)
     network(picture)
     hook.remove()
     middle = outputs[0].shape[3] // 2
     sides = []
-    for column in range(middle, middle + 4):
+    for column in range(middle, middle + 4):  # the four positions in the grid of two strides
         (gradient,) = torch.autograd.grad(
             outputs[0][0, :, middle, column].sum(), picture, retain_graph=True
         )

@@ -65,7 +65,7 @@ def run(settings: Settings, journal: Journal) -> Result:
     rows.append(
         _row("style", style.painting, PAPER_STYLE_SETS[: amount.num_columns], amount, journal)
     )
-    found = [unit for units, _ in rows for unit in units]
+    all_units = [unit for units, _ in rows for unit in units]
     sheets = [
         contact_sheet(
             [pictures],
@@ -74,7 +74,13 @@ def run(settings: Settings, journal: Journal) -> Result:
         )
         for units, pictures in rows
     ]
-    return Result(_text(found, amount), {"units": found}, {"": _stacked(sheets)})
+    # A row has as many columns as layers: the shorter ones end in white.
+    width = max(sheet.shape[1] for sheet in sheets)
+    padded = [
+        np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=1.0) for s in sheets
+    ]
+    stacked: Pixels = np.concatenate(padded).astype(np.float32)
+    return Result(_text(all_units, amount), {"units": all_units}, {"": stacked})
 
 
 def _row(
@@ -115,20 +121,21 @@ def _search(
     key: Key,
 ) -> Callable[[], dict[str, float]]:
     def compute() -> dict[str, float]:
-        left = 1.0
+        lowest = 1.0  # the distance is relative to that of the start
 
         def note(progress: OptimizationProgress) -> None:
-            nonlocal left
-            left = min(left, progress.terms["distance"])
+            nonlocal lowest
+            # The newest evaluation can be one that a line search did not accept.
+            lowest = min(lowest, progress.terms["distance"])
 
         settings = OptimizationSettings(num_iterations=amount.num_iterations)
         if loss == "style":
-            found = invert_style(to_tensor(target), layers, settings, on_progress=note)
+            inversion = invert_style(to_tensor(target), layers, settings, on_progress=note)
         else:
-            found = invert_features(to_tensor(target), layers[0], settings, on_progress=note)
-        picture = at_8_bits(to_array(found))
+            inversion = invert_features(to_tensor(target), layers[0], settings, on_progress=note)
+        picture = at_8_bits(to_array(inversion))
         save_picture(Picture(rgb=picture), journal.path(key, ".png"), overwrite=True)
-        return {"loss_left": left, **likeness(picture, target)}
+        return {"loss_left": lowest, **likeness(picture, target)}
 
     return compute
 
@@ -140,6 +147,7 @@ def likeness(picture: Pixels, target: Pixels) -> dict[str, float]:
         `ssim` of the luminance; `colour`, the correlation of what is left of the channels without
         the luminance; `levels`, the root mean square difference of 8-bit values.
     """
+    # Each sees what the others miss: structure without colour, colour without brightness, and both.
     similarity = ssim(rgb_to_luminance(picture), rgb_to_luminance(target))
     chroma = [p - p.mean(axis=2, keepdims=True) for p in (picture, target)]
     difference = float(np.sqrt(np.mean((picture - target) ** 2))) * 255
@@ -174,12 +182,3 @@ def _text(units: list[dict[str, Any]], amount: Amount) -> str:
         "*Colour*: correlation of the chroma. *Difference*: root mean square, in 8-bit levels."
     )
     return with_note(columns, cells, note)
-
-
-def _stacked(sheets: list[Pixels]) -> Pixels:
-    width = max(sheet.shape[1] for sheet in sheets)
-    padded = [
-        np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=1.0) for s in sheets
-    ]
-    stacked: Pixels = np.concatenate(padded).astype(np.float32)
-    return stacked

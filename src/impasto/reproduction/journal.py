@@ -89,9 +89,11 @@ class Journal:
         line = json.dumps({"id": identity, "key": key, "value": compute()})
         try:
             with self._path.open("a", encoding="utf-8") as file:
+                # A line break before it too: a crash can have cut the last line off.
                 file.write(f"\n{line}\n")
         except OSError as error:
             raise CheckpointError(f"cannot write {self._path}: {reason_of(error)}") from error
+        # Out of JSON, so that a value has the same types now as when it is read again.
         self._take(line)
         return self._values[identity]
 
@@ -112,6 +114,7 @@ def digest_of(path: Path) -> str:
     Raises:
         CheckpointError: the file cannot be read.
     """
+    # Of the content, as the same photographs lie elsewhere and have other dates on other machines.
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError as error:

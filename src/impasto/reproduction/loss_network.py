@@ -44,7 +44,9 @@ def run(settings: Settings, journal: Journal) -> Result:
         unit = journal.unit(key, partial(_measure, kind, trainings, key))
         if unit is not None:
             rows[kind] = unit["network"]
-            rows["photograph"] = unit["photograph"]
+            rows["photograph"] = unit[
+                "photograph"
+            ]  # the same in both, as one objective scores them
             paths = [journal.path(key, f"-{index}.png") for index in range(len(shown))]
             columns.append([load_picture(path).rgb for path in paths])
     labels = ["photograph", *(kind for kind in KINDS if kind in rows)]
@@ -67,6 +69,8 @@ def _measure(kind: str, trainings: Trainings, key: Key) -> dict[str, Any]:
     for index, photo in enumerate(trainings.shown):
         picture = Picture(rgb=stylized(predictor, square(photo, size)))
         save_picture(picture, journal.path(key, f"-{index}.png"), overwrite=True)
+    # By the shipped style's objective, whichever loss network trained: two loss networks' losses
+    # are numbers of different things.
     terms: dict[str, list[dict[str, float]]] = {"photograph": [], "network": []}
     for photo in trainings.photos:
         photograph = square(photo, size)
@@ -78,6 +82,7 @@ def _measure(kind: str, trainings: Trainings, key: Key) -> dict[str, Any]:
 
 def _trained(recipe: StyleRecipe, output: Path) -> ModelFile:
     """Return the model of a recipe: from its file, from its checkpoint, or trained anew."""
+    # A stop between training and scoring must not cost the training.
     if output.exists():
         return read_model_file(output)
     resume = (run_folder(output) / CHECKPOINT_NAME).exists()

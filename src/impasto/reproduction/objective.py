@@ -84,6 +84,7 @@ def run(settings: Settings, journal: Journal) -> Result:
                 journal=journal,
             )
             if unit is not None:
+                # Not in the journal: it follows from the photograph, which the key names.
                 unit["is_scaled_up"] = short_side_of(photo) < size
                 units.setdefault((style.name, size), []).append(unit)
     rows = [
@@ -138,6 +139,8 @@ def _unit(
     baseline = journal.unit(key, optimize)
     if baseline is None:
         return None
+    # A unit of its own: the baseline takes minutes and outlives the network, which may be trained
+    # again by the same objective; and a longer baseline needs no new score of the network.
     network_key = {
         **{name: key[name] for name in ("style", "size", "photo", "content")},
         "model": style.digest,
@@ -154,6 +157,8 @@ def _summary(style: TrainedStyle, size: int, units: list[Unit]) -> dict[str, Any
 
     def crossing(rows: NDArray[np.float64]) -> float:
         """Where the mean curve meets the mean network; one more than there are, if nowhere."""
+        # Where the means meet, not the mean of where each photograph's curve meets its network:
+        # curves that never get there have no such iteration.
         mean = rows.mean(axis=0)
         return float(iterations_to_reach(list(mean[1:]), mean[0]) or num_iterations + 1)
 
@@ -186,6 +191,7 @@ def _summary(style: TrainedStyle, size: int, units: list[Unit]) -> dict[str, Any
 
 
 def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
+    # The ends of the paper's claim, and the end of the curve.
     marks = [k for k in (50, 100, num_iterations) if k <= num_iterations]
     marks = sorted(set(marks))
     columns = ["style", "size", "photographs", "the photograph itself", "network"]
@@ -195,7 +201,8 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
         [
             row["style"],
             f"{row['size']}²",
-            _photographs(row),
+            f"{row['num_photographs']}"
+            + (f" ({row['num_scaled_up']} scaled up)" if row["num_scaled_up"] else ""),
             f"{row['content']:.3f}",
             f"{row['network']:.3f}",
             *(f"{row['curve'][k - 1]:.3f}" for k in marks),
@@ -221,11 +228,6 @@ def _result(rows: list[dict[str, Any]], num_iterations: int) -> Result:
         {"num_iterations": num_iterations, "rows": rows},
         pictures,
     )
-
-
-def _photographs(row: Mapping[str, Any]) -> str:
-    num_scaled_up = row["num_scaled_up"]
-    return f"{row['num_photographs']}" + (f" ({num_scaled_up} scaled up)" if num_scaled_up else "")
 
 
 def _iterations(count: float, num_iterations: int) -> str:

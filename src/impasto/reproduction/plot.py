@@ -23,6 +23,8 @@ def drawn(
         width: of a panel, in inches of 100 pixels.
         height: likewise.
     """
+    # Here, so that only what draws loads matplotlib; without pyplot, which looks for a window and
+    # holds on to every figure.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -47,6 +47,7 @@ def publish(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"{name}.md", text.encode())
+        # NaN is not JSON: other programs would refuse the whole file.
         data = json.dumps(content, indent=1, allow_nan=False) + "\n"
         write_whole(folder / f"{name}.json", data.encode())
     except OSError as error:

@@ -80,10 +80,10 @@ def load_subjects(file: Path | None) -> dict[str, Subjects]:
             text = file.read_text(encoding="utf-8")
         return {
             name: Subjects(
-                tuple(_box(box) for box in found["boxes"]),
-                tuple(_box(box) for box in found.get("others", ())),
+                tuple(_box(box) for box in entry["boxes"]),
+                tuple(_box(box) for box in entry.get("others", ())),
             )
-            for name, found in json.loads(text)["photographs"].items()
+            for name, entry in json.loads(text)["photographs"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -116,7 +116,7 @@ def run(settings: Settings, journal: Journal) -> Result:
     rows = []
     units: dict[str, list[dict[str, Any]]] = {}
     for name, transform, digest in _transformations(names, settings):
-        found = []
+        measured = []
         for photo in photos:
             boxes = subjects[photo.name]
             key = {
@@ -128,10 +128,10 @@ def run(settings: Settings, journal: Journal) -> Result:
             }
             unit = journal.unit(key, partial(_measure, photo, boxes, transform))
             if unit:
-                found.append({"photo": photo.name, "boxes": unit})
-        if found:
-            units[name] = found
-            rows.append({"transformation": name, "model": digest, **_summary(found)})
+                measured.append({"photo": photo.name, "boxes": unit})
+        if measured:
+            units[name] = measured
+            rows.append({"transformation": name, "model": digest, **_summary(measured)})
     pictures = {"": _plot(rows)} if rows else {}
     return Result(_text(rows), {"rows": rows, "units": units}, pictures)
 
@@ -143,12 +143,15 @@ def _transformations(
     names: tuple[str, ...], settings: Settings
 ) -> list[tuple[str, Transform, str]]:
     styles = load_styles(names, settings.paintings)
-    found: list[tuple[str, Transform, str]] = [
+    transformations: list[tuple[str, Transform, str]] = [
         (style.name, style.stylized, f"{style.digest} {style.precision}") for style in styles
     ]
-    found.append(("blur", lambda p: blurred(p, BLIND["blur"]), str(BLIND["blur"])))
-    found.append(("noise", lambda p: noisy(p, BLIND["noise"]), str(BLIND["noise"])))
-    return found
+    # Controls: what they show for people as well is no knowledge of people.
+    transformations += [
+        ("blur", lambda p: blurred(p, BLIND["blur"]), str(BLIND["blur"])),
+        ("noise", lambda p: noisy(p, BLIND["noise"]), str(BLIND["noise"])),
+    ]
+    return transformations
 
 
 def _measure(photo: Path, subjects: Subjects, transform: Transform) -> list[dict[str, float]]:
@@ -156,9 +159,9 @@ def _measure(photo: Path, subjects: Subjects, transform: Transform) -> list[dict
     photograph = load_picture(photo).rgb
     maps = _Maps(photograph, transform(photograph))
     return [
-        found
+        scores
         for box in subjects.boxes
-        if (found := maps.compare(box, elsewhere(box, subjects, photograph.shape[:2])))
+        if (scores := maps.compare(box, elsewhere(box, subjects, photograph.shape[:2])))
     ]
 
 
@@ -185,34 +188,54 @@ def elsewhere(box: Box, subjects: Subjects, size: tuple[int, int]) -> list[Box]:
 
 
 class _Maps:
-    """Maps of the content kept of a photograph, pixel by pixel."""
+    """Maps of the content kept of a photograph, pixel by pixel, H×W.
+
+    Squared differences of the content layer's features, the photograph's own energy there, and the
+    edges of both pictures.
+    """
 
     def __init__(self, photograph: Pixels, result: Pixels) -> None:
-        self.difference, self.energy = _feature_maps(photograph, result)
+        with torch.no_grad():
+            target, features = (
+                _loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result)
+            )
+            maps = [
+                (features - target).square().sum(1, keepdim=True),
+                target.square().sum(1, keepdim=True),
+            ]
+            # Repeated, not smoothed: a box would take in content from beside it.
+            planes = [F.interpolate(m, size=photograph.shape[:2], mode="nearest") for m in maps]
+        self.difference, self.energy = (plane[0, 0].double().numpy() for plane in planes)
         self.edges, self.kept_edges = _edges(photograph), _edges(result)
 
     def compare(self, box: Box, others: list[Box]) -> dict[str, float]:
-        if not others:
+        if not others:  # as of a box that is nearly as large as the picture
             return {}
         contrast = self._contrast(box)
+        # By ratio: twice and half the contrast are equally unlike.
         nearest = sorted(others, key=lambda other: abs(np.log(self._contrast(other) / contrast)))
         regions = {"inside": [box], "elsewhere": others, "nearest": nearest[:NUM_NEAREST]}
-        return {
-            f"{measure}_{name}": float(np.mean([of(region) for region in boxes]))
-            for name, boxes in regions.items()
-            for measure, of in (("distance", self._log_distance), ("edges", self._edge_correlation))
-        }
+        scores: dict[str, float] = {}
+        for name, boxes in regions.items():
+            # Over the features' own energy, or busy regions would always differ most; and as a
+            # logarithm, because a mean of ratios favours the large ones.
+            distances = [
+                np.log(
+                    float(_inside(self.difference, region).sum())
+                    / float(_inside(self.energy, region).sum())
+                )
+                for region in boxes
+            ]
+            edges = [
+                correlation(_inside(self.edges, region), _inside(self.kept_edges, region))
+                for region in boxes
+            ]
+            scores[f"distance_{name}"] = float(np.mean(distances))
+            scores[f"edges_{name}"] = float(np.mean(edges))
+        return scores
 
     def _contrast(self, box: Box) -> float:
-        return float(_inside(self.edges, box).mean()) + 1e-6
-
-    def _log_distance(self, box: Box) -> float:
-        """Of the features over their own energy, as a logarithm."""
-        difference = float(_inside(self.difference, box).sum())
-        return float(np.log(difference / float(_inside(self.energy, box).sum())))
-
-    def _edge_correlation(self, box: Box) -> float:
-        return correlation(_inside(self.edges, box), _inside(self.kept_edges, box))
+        return float(_inside(self.edges, box).mean()) + 1e-6  # a flat box has no logarithm
 
 
 def _inside(plane: Plane, box: Box) -> Plane:
@@ -220,24 +243,9 @@ def _inside(plane: Plane, box: Box) -> Plane:
     return plane[top:bottom, left:right]
 
 
-@cache
+@cache  # once for all photographs, and not at all where the journal has them
 def _loss_network() -> LossNetwork:
     return LossNetwork((CONTENT_LAYER,), padding="reflect")
-
-
-def _feature_maps(photograph: Pixels, result: Pixels) -> tuple[Plane, Plane]:
-    """The squared difference of the content layer's features, and their energy, as H×W planes."""
-    with torch.no_grad():
-        target, features = (
-            _loss_network()(to_tensor(p))[CONTENT_LAYER] for p in (photograph, result)
-        )
-        maps = [
-            (features - target).square().sum(1, keepdim=True),
-            target.square().sum(1, keepdim=True),
-        ]
-        planes = [F.interpolate(m, size=photograph.shape[:2], mode="nearest") for m in maps]
-    difference, energy = (plane[0, 0].double().numpy() for plane in planes)
-    return difference, energy
 
 
 def _edges(picture: Pixels) -> Plane:
@@ -256,6 +264,7 @@ def _summary(units: list[dict[str, Any]]) -> dict[str, Any]:
     }
     for measure in ("distance", "edges"):
         for other in ("elsewhere", "nearest"):
+            # By photograph first: the boxes of one picture are no independent draws.
             differences = [
                 np.mean([b[f"{measure}_inside"] - b[f"{measure}_{other}"] for b in unit["boxes"]])
                 for unit in units

@@ -31,7 +31,7 @@ STATEMENT = (
 )
 DEGRADATIONS = ("shift", "blur", "noise")
 SHOWN_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
-NUM_HALVINGS = 18
+NUM_HALVINGS = 18  # of 40 pixels leave 0.00015, less than 8 bits can show
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def _measure(photo: Path, amount: Amount, network: LossNetwork) -> dict[str, Any
     target = whole[inside, inside]
     measured = {}
     for shift in amount.shifts:
+        # A window further left shows the picture further right, with real pixels at its border.
         shifted = whole[inside, margin - shift : margin - shift + amount.size]
         difference = float(np.mean((shifted - target) ** 2))
         pictures = {
@@ -103,6 +104,7 @@ def _equal(
     degrade: Callable[[float], Pixels], target: Pixels, difference: float, *, strongest: float
 ) -> Pixels:
     """Return the picture degraded to a mean squared difference, by bisection of the strength."""
+    # By bisection: the difference of both degradations only grows with their strength.
     low, high = 0.0, strongest
     for _ in range(NUM_HALVINGS):
         middle = (low + high) / 2
@@ -123,6 +125,7 @@ def blurred(picture: Pixels, sigma: float) -> Pixels:
 
 def noisy(picture: Pixels, sigma: float) -> Pixels:
     """Return a picture with white noise of that standard deviation, at 8 bits."""
+    # The same noise at every strength, or a bisection of the strength would chase chance.
     noise = np.random.default_rng(0).standard_normal(picture.shape).astype(np.float32)
     return at_8_bits(picture + np.float32(sigma) * noise)
 
@@ -171,12 +174,12 @@ def _text(means: Means, amount: Amount, num_photographs: int) -> str:
         [
             shift,
             name,
-            f"{found['pixel']:.4f}",
-            f"{found['ssim']:.3f}",
-            *(f"{found[layer]:.3f}" for layer in SHOWN_LAYERS),
+            f"{losses['pixel']:.4f}",
+            f"{losses['ssim']:.3f}",
+            *(f"{losses[layer]:.3f}" for layer in SHOWN_LAYERS),
         ]
         for shift, by_name in means.items()
-        for name, found in by_name.items()
+        for name, losses in by_name.items()
     ]
     note = (
         f"Means over {num_photographs} photographs at {amount.size}². Losses are relative: over "

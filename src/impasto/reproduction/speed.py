@@ -76,6 +76,7 @@ def run(settings: Settings, journal: Journal) -> Result:
             "networks": "shipped, int8, wide",
             "model": style.digest,
             "precision": style.precision,
+            # Seconds of another machine would be mixed with this one's.
             "threads": torch.get_num_threads(),
             "hardware": processor(),
         }
@@ -90,21 +91,19 @@ def run(settings: Settings, journal: Journal) -> Result:
 def _networks(style: TrainedStyle) -> dict[str, Predictor]:
     """Return the networks to time: the style, its int8 model if it has one, and a wide one."""
     networks = {"shipped": style.predictor}
-    with contextlib.suppress(ModelFileError):
+    # As many threads as torch has: methods are to be compared, not numbers of threads.
+    num_threads = torch.get_num_threads()
+    with contextlib.suppress(ModelFileError):  # not every style has an int8 model
         quantized = resolve_model(style.model, quantized=True)
-        num_threads = torch.get_num_threads()
         networks["int8"] = Predictor(quantized, precision="int8", num_threads=num_threads)
-    return {**networks, "wide": _wide(style)}
-
-
-def _wide(style: TrainedStyle) -> Predictor:
-    """Return a network of the paper's width; speed does not depend on its random weights."""
+    # Of the paper's width, with random weights, on which speed does not depend.
     torch.manual_seed(0)
     architecture = NetworkArchitecture(channels=(32, 64, 128))
     network = build_style_network(architecture).eval()
     card = style.model.card.model_copy(update={"architecture": architecture})
     model = model_from_bytes(model_bytes(network, card))
-    return Predictor(model, num_threads=torch.get_num_threads())
+    networks["wide"] = Predictor(model, num_threads=num_threads)
+    return networks
 
 
 def _measure(
@@ -114,6 +113,7 @@ def _measure(
     precisions = ["f32", *(["bf16"] if style.precision == "bf16" else [])]
     optimizers = {name: _optimizer(style, picture, bf16=name == "bf16") for name in precisions}
     candidates: dict[str, Any] = {
+        # Bound as a default, or every lambda would run the last predictor.
         name: (lambda predictor=predictor: predictor(picture))
         for name, predictor in predictors.items()
     }
@@ -121,8 +121,10 @@ def _measure(
     before = {name: optimizer.num_iterations for name, optimizer in optimizers.items()}
     seconds = median_seconds(candidates, num_rounds=num_rounds, num_warmups=1)
     for name, optimizer in optimizers.items():
-        # A step may take several iterations: its line search evaluates again.
+        # A step may take several iterations: its line search evaluates again. The warm-up, which
+        # is not timed, has taken some of them.
         seconds[name] /= (optimizer.num_iterations - before[name]) / (num_rounds + 1)
+    # The baseline gets the precision that is fastest for it.
     iteration = min(precisions, key=lambda name: seconds[name])
     return {
         "networks": {name: seconds[name] for name in predictors},
@@ -136,7 +138,7 @@ def _measure(
 def _optimizer(style: TrainedStyle, picture: Pixels, *, bf16: bool) -> PictureOptimizer:
     height, width, _ = picture.shape
     start = white_noise(height, width, seed=0)
-    settings = OptimizationSettings(num_iterations=10**6)
+    settings = OptimizationSettings(num_iterations=10**6)  # never reached: each step is whole
     return PictureOptimizer(style.objective_for(picture, bf16=bf16), start, settings)
 
 

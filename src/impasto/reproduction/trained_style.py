@@ -133,7 +133,14 @@ def load_styles(names: Sequence[str], paintings: Path) -> list[TrainedStyle]:
         ModelFileError: a file cannot be used, or is of no style whose objective is known.
         DataError: the painting is not in the folder.
     """
-    files = _files_by_digest(paintings)
+    # By content, since people name their paintings as they like.
+    try:
+        pictures = list_pictures(paintings)
+        files = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in pictures}
+    except (OSError, PictureFileError) as error:
+        raise DataError(
+            f"there are no paintings in {paintings} ({error}); give --paintings DIR"
+        ) from error
     return [_load(name, files, paintings) for name in names]
 
 
@@ -148,15 +155,6 @@ def _load(name: str, files: dict[str, Path], paintings: Path) -> TrainedStyle:
         model=model,
         painting=files[painting.sha256],
         objective=objective_of(model.card),
+        # As many threads as torch has, or speeds would compare numbers of threads.
         predictor=Predictor(model, num_threads=torch.get_num_threads()),
     )
-
-
-def _files_by_digest(folder: Path) -> dict[str, Path]:
-    try:
-        files = list_pictures(folder)
-        return {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in files}
-    except (OSError, PictureFileError) as error:
-        raise DataError(
-            f"there are no paintings in {folder} ({error}); give --paintings DIR"
-        ) from error

@@ -97,6 +97,7 @@ class Trainings:
             "channels": list(amount.channels),
             "size": amount.size,
             "painting": digest_of(self.style.painting),
+            # By name alone: a digest would read every photograph there is for every unit.
             "training": self.settings.training.name,
             "photos": [digest_of(photo) for photo in self.photos],
             "shown": shown,
@@ -122,6 +123,7 @@ class Trainings:
                 "photos": {"path": self.settings.training},
                 "objective": {"num_probe_pictures": 8, **objective},
                 "stages": [stage],
+                # These trainings are stopped often, and nobody looks at their sheets.
                 "loop": {"checkpoint_every_steps": 50, "contact_sheet_minutes": 1e6},
                 **sections,
             }

@@ -24,9 +24,11 @@ def write_untrained_weights(path: Path, *, seed: int = 0) -> None:
     chance = torch.Generator().manual_seed(seed)
     tensors, num_inputs = {}, 3
     for layer in LAYER_NAMES:
-        num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
+        num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]  # relu3_2 is in the third block
         name = layer.replace("relu", "conv")
         kernel = torch.randn(num_outputs, num_inputs, 3, 3, generator=chance)
+        # With this variance activations keep their size through 13 layers of ReLU; smaller ones
+        # would fade, and the deep losses with them.
         tensors[f"{name}.weight"] = (kernel * math.sqrt(2 / (9 * num_inputs))).half()
         tensors[f"{name}.bias"] = torch.zeros(num_outputs)
         num_inputs = num_outputs

@@ -77,6 +77,7 @@ def _in_range(values: Tensor) -> Tensor:
 def _without_residual(channels: Channels) -> nn.Module:
     network = StyleTransferNetwork(NetworkArchitecture(channels=channels))
     quarter = channels[2]
+    # Two for each residual block, so that only the connection is missing and not depth.
     network.residual_blocks = nn.Sequential(
         *(ConvolutionBlock(quarter, quarter, 3) for _ in range(2 * NUM_BLOCKS))
     )
