@@ -153,10 +153,11 @@ def train_model(
         finally:
             if on_skipped is not None:
                 on_skipped(trainer.skipped)
-        model = None
-        if fabric.is_global_zero:
-            replace = overwrite or (resume and is_own_model(output, folder))
-            model = _finish(trainer, recipe, facts, source, output, replace=replace)
+        replace, first = (
+            overwrite or (resume and is_own_model(output, folder)),
+            fabric.is_global_zero,
+        )
+        model = _finish(trainer, recipe, facts, source, output, replace=replace) if first else None
         if stopped and limit is not None:
             stopped += f" after {limit.minutes_used:.1f} minutes; model written; "
             stopped += _how_to_go_on(recipe, output, overwrite=False)
