@@ -265,9 +265,9 @@ class StyleTransferObjective(nn.Module):
 
 def layers_of(preset: StylePreset) -> tuple[str, ...]:
     """Return the layers that a loss network must give for a preset."""
-    wanted = {preset.content_layer, *preset.style_layers}
-    ours = [layer for layer in LAYER_NAMES if layer in wanted]
-    return tuple(ours + sorted(wanted.difference(LAYER_NAMES)))
+    layers = {preset.content_layer, *preset.style_layers}
+    ours = [layer for layer in LAYER_NAMES if layer in layers]
+    return tuple(ours + sorted(layers.difference(LAYER_NAMES)))
 
 
 @dataclass(frozen=True, slots=True)

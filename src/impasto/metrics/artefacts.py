@@ -76,11 +76,11 @@ def grid_peak(luminance: NDArray[np.float32], *, period: int) -> float:
 
 
 def _peak(energy: NDArray[np.float64], period: int) -> float:
-    place = len(energy) // period
+    peak = len(energy) // period
     first, last = _GAP_BINS, _GAP_BINS + _RING_BINS
-    ring = np.r_[place - last : place - first, place + first + 1 : place + last + 1]
+    ring = np.r_[peak - last : peak - first, peak + first + 1 : peak + last + 1]
     # The spectrum is periodic: a ring that leaves it at one end enters at the other.
-    return float(energy[place] / max(np.median(energy[ring % len(energy)]), _TINY))
+    return float(energy[peak] / max(np.median(energy[ring % len(energy)]), _TINY))
 
 
 def _check_size(luminance: NDArray[np.float32]) -> None:

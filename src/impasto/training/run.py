@@ -119,7 +119,7 @@ def train_model(
         output: the model file to write; the run's folder lies beside it.
         minutes: plan the stages to fill this time on this machine, in place of the recipe's.
         time_limit_minutes: stop in time to have written checkpoint and model by then.
-        started: `time.monotonic()` from which the time limit counts; None is now.
+        started: `time.monotonic()` where the time limit begins; None is now.
         resume: continue from the checkpoint in that folder, and replace the model that it wrote.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
@@ -130,7 +130,6 @@ def train_model(
         OutputAppearedError: when a file appeared at output meanwhile; the model is beside it.
         TrainingError: when another training is going on in the run's folder.
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
-        ImpastoError: for any other problem, in one line.
     """
     folder, limit = run_folder(output), _limit_of(time_limit_minutes, started)
     _check_paths(output, folder, resume=resume, overwrite=overwrite)
@@ -153,14 +152,13 @@ def train_model(
         finally:
             if on_skipped is not None:
                 on_skipped(trainer.skipped)
-        replace, first = (
-            overwrite or (resume and is_own_model(output, folder)),
-            fabric.is_global_zero,
-        )
-        model = _finish(trainer, recipe, facts, source, output, replace=replace) if first else None
+        model = None
+        if fabric.is_global_zero:
+            replace = overwrite or (resume and is_own_model(output, folder))
+            model = _finish(trainer, recipe, facts, source, output, replace=replace)
         if stopped and limit is not None:
-            stopped += f" after {limit.minutes_used:.1f} minutes; model written; "
-            stopped += _how_to_go_on(recipe, output, overwrite=False)
+            how = _how_to_go_on(recipe, output, overwrite=False)
+            stopped += f" after {limit.minutes_used:.1f} minutes; model written; {how}"
     return TrainingOutcome(model, folder, trainer.skipped, stopped)
 
 
