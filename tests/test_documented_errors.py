@@ -26,9 +26,9 @@ from impasto.losses import spectrum as spectrum_losses
 from impasto.metrics import fidelity
 from impasto.metrics import spectrum as spectrum_metrics
 from impasto.optimization.picture_optimizer import OptimizationSettings
+from impasto.runtime import compute
 from impasto.runtime.batching import Batching
 from impasto.runtime.stylizer import Stylizer
-from impasto.runtime.tiles import memory_budget
 from impasto.runtime.upscaler import Upscaler
 from impasto.training.recipe_file import parse_recipe
 from impasto.zoo import hub, model_file, registry
@@ -159,8 +159,9 @@ def error_builders():
 
 def is_command(function):
     """Whether a function is one of the command line, whose docstring is its help."""
-    nodes = [node for argument in ast.walk(function.args) for node in ast.walk(argument)]
-    return any(isinstance(node, ast.Name) and node.id == "typer" for node in nodes)
+    marked = [function.args, *function.decorator_list]
+    names = {node.id for mark in marked for node in ast.walk(mark) if isinstance(node, ast.Name)}
+    return bool(names & {"typer", "one_line_errors", "with_option_records"})
 
 
 def is_private(name):
@@ -298,9 +299,11 @@ BAD_CALLS = [
     (Upscaler, ("sharp_x2",), {"num_threads": 0}),
     (Upscaler, ("starry_night",), {}),
     (Batching, (), {"batch_size": 0}),
-    (memory_budget.memory_bytes, ("a lot",), {}),
-    (memory_budget.memory_bytes, (1,), {}),
-    (memory_budget.Tiling, (), {"tile": "small", "memory": 2**30}),
+    (compute.memory_bytes, ("a lot",), {}),
+    (compute.memory_bytes, (1,), {}),
+    (compute.Compute, (), {"tile": "small"}),
+    (compute.Compute, (), {"memory": "a lot"}),
+    (compute.Compute, (), {"num_threads": 0}),
     (comparison.Crop.parse, ("picture",), {}),
     (OptimizationSettings, (), {"num_iterations": 0}),
     (OptimizationSettings, (), {"method": "newton"}),

@@ -110,7 +110,7 @@ def train_model(
     resume: bool = False,
     overwrite: bool = False,
     on_progress: OnProgress = ignore_progress,
-    on_skipped: OnSkipped | None = None,
+    on_skipped: OnSkipped = lambda _: None,
 ) -> TrainingOutcome:
     """Train a network and write it to `output`.
 
@@ -128,6 +128,8 @@ def train_model(
     Raises:
         OutputExistsError: when output or an unfinished run is there and may not be overwritten.
         OutputAppearedError: when a file appeared at output meanwhile; the model is beside it.
+        RecipeError: when the output or a setting is unfit.
+        CheckpointError: when there is nothing to resume, or it was made otherwise.
         TrainingError: when another training is going on in the run's folder.
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
     """
@@ -150,15 +152,13 @@ def train_model(
             how = f"saved in {folder}; {_how_to_go_on(recipe, output, overwrite=overwrite)}"
             raise TrainingInterrupted(f"{stop}; {how}", signal_number=stop.signal_number) from None
         finally:
-            if on_skipped is not None:
-                on_skipped(trainer.skipped)
+            on_skipped(trainer.skipped)
         model = None
         if fabric.is_global_zero:
             replace = overwrite or (resume and is_own_model(output, folder))
             model = _finish(trainer, recipe, facts, source, output, replace=replace)
         if stopped and limit is not None:
-            how = _how_to_go_on(recipe, output, overwrite=False)
-            stopped += f" after {limit.minutes_used:.1f} minutes; model written; {how}"
+            stopped = limit.note(stopped, _how_to_go_on(recipe, output, overwrite=False))
     return TrainingOutcome(model, folder, trainer.skipped, stopped)
 
 

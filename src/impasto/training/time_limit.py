@@ -49,6 +49,10 @@ class TimeLimit:
         """Minutes since the command's start."""
         return (time.monotonic() - self.started) / 60
 
+    def note(self, stop: str, continuing: str) -> str:
+        """The line for a training that the limit stopped: where, and how to continue it."""
+        return f"{stop} after {self.minutes_used:.1f} minutes; model written; {continuing}"
+
     def seconds_to_train(self, export_seconds: float | None) -> float:
         """Return the seconds from now until the steps must end, at least 0.
 

@@ -68,6 +68,7 @@ def transform_files(
 
     Raises:
         typer.Exit: status 2 for an error of usage, 1 if some of several files failed.
+        PictureFileError: the output folder cannot be written into.
     """
     if writing.skip_existing and writing.overwrite:
         raise usage_error("--skip-existing keeps what --overwrite replaces; give only one of them")
