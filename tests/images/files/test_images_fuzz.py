@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-from mutants import mutant, seed_files
 from PIL import Image
 
 from impasto.errors import PictureFileError
@@ -24,6 +23,7 @@ from impasto.images.windows.reading import (
     open_windows,
     size_of_file,
 )
+from mutants import mutant, seed_files
 
 NUM_MUTANTS = 30
 SEEDS = seed_files()
