@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from impasto.errors import ImpastoError, NotFiniteError, PictureError
 from impasto.tensors import (
+    ReflectionConvolution,
     check_features,
     check_finite,
     check_gram_matrices,
@@ -172,3 +173,33 @@ def test_other_threads_go_on_checking():
     with unchecked_values(), ThreadPoolExecutor(1) as pool:
         check = pool.submit(check_pictures, picture_with(float("nan")))
         assert isinstance(check.exception(), NotFiniteError)
+
+
+def mirrored_convolution():
+    torch.manual_seed(0)
+    ours = ReflectionConvolution(3, 4, 5, stride=2)
+    plain = torch.nn.Conv2d(3, 4, 5, stride=2, padding=2, padding_mode="reflect")
+    plain.load_state_dict(ours.state_dict())
+    return ours, plain, torch.rand(2, 3, 11, 12)
+
+
+def test_reflection_convolution_is_torchs():
+    ours, plain, pictures = mirrored_convolution()
+    assert torch.equal(ours(pictures), plain(pictures))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ours(pictures).dtype == torch.bfloat16
+        assert torch.equal(ours(pictures), plain(pictures))
+
+
+def test_reflection_convolution_pads_in_the_type_of_autocast():
+    ours, _, pictures = mirrored_convolution()
+    rounded = pictures.to(torch.bfloat16)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        torch.profiler.profile(record_shapes=True) as profile,
+    ):
+        ours(rounded)
+    copied = [e.input_shapes[0] for e in profile.events() if e.name == "aten::copy_"]
+    # Weight and bias are converted; pictures, padded or not, are not.
+    assert [2, 3, 11, 12] not in copied
+    assert [2, 3, 15, 16] not in copied

@@ -1,5 +1,7 @@
 """Tensor shapes as types, and the checks that a public function makes of what it is given.
 
+Also the convolution that image transformation networks and the loss network share.
+
 Pictures are float RGB in [0, 1], sRGB, N×3×H×W. A network's output may pass that range a little,
 so the range check looks for the usual mistake (0..255, or [-1, 1] given as it is), not for
 rounding.
@@ -15,9 +17,10 @@ from contextvars import ContextVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from impasto.errors import NotFiniteError, PictureError
 
@@ -196,3 +199,35 @@ def _shape(tensor: Tensor) -> str:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """Return float32 and float64 as they are, and other types as float32."""
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+class ReflectionConvolution(nn.Conv2d):
+    """A convolution that pads with the picture's mirror image, also fast under autocast.
+
+    Autocast pads in float32 on a CPU, and converts before and after; here the padding is in the
+    convolution's own type. Without autocast this is torch's `padding_mode="reflect"`.
+    """
+
+    def __init__(
+        self, num_inputs: int, num_outputs: int, kernel_size: int, *, stride: int = 1
+    ) -> None:
+        """Pad by half the kernel, so that stride 1 keeps the size."""
+        super().__init__(
+            num_inputs,
+            num_outputs,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            padding_mode="reflect",
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return N×C'×⌈H/stride⌉×⌈W/stride⌉ features."""
+        device = features.device.type
+        if not torch.is_autocast_enabled(device):
+            return super().forward(features)
+        rounded = features.to(torch.get_autocast_dtype(device))
+        half = self.kernel_size[0] // 2
+        with torch.autocast(device, enabled=False):
+            padded = F.pad(rounded, (half,) * 4, mode="reflect")
+        return F.conv2d(padded, self.weight, self.bias, self.stride)

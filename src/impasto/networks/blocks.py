@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from impasto.tensors import Features, LayerFeatures
+from impasto.tensors import Features, LayerFeatures, ReflectionConvolution
 
 Norm = Literal["instance", "batch"]
 PaddingMode = Literal["reflect", "zeros"]
@@ -52,13 +52,12 @@ class ConvolutionBlock(nn.Module):
     ) -> None:
         """Pad by half the kernel, so that stride 1 keeps the size."""
         super().__init__()
-        self.convolution = nn.Conv2d(
-            num_inputs,
-            num_outputs,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            padding_mode=padding_mode,
+        self.convolution: nn.Conv2d = (
+            ReflectionConvolution(num_inputs, num_outputs, kernel_size, stride=stride)
+            if padding_mode == "reflect"
+            else nn.Conv2d(
+                num_inputs, num_outputs, kernel_size, stride=stride, padding=kernel_size // 2
+            )
         )
         self.norm = make_norm(norm, num_outputs)
 
@@ -140,4 +139,6 @@ def make_norm(norm: Norm, num_channels: int) -> nn.Module:
 
 
 def _convolution3(num_channels: int, padding: int, padding_mode: PaddingMode) -> nn.Conv2d:
-    return nn.Conv2d(num_channels, num_channels, 3, padding=padding, padding_mode=padding_mode)
+    if padding and padding_mode == "reflect":
+        return ReflectionConvolution(num_channels, num_channels, 3)
+    return nn.Conv2d(num_channels, num_channels, 3, padding=padding)

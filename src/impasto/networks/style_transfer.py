@@ -15,7 +15,7 @@ from impasto.networks.blocks import (
     ResidualBlock,
     ResizeConvolutionBlock,
 )
-from impasto.tensors import Pictures, check_picture_shape
+from impasto.tensors import Pictures, ReflectionConvolution, check_picture_shape
 
 PAPER_PADDING = 40
 """Five unpadded residual blocks take 5 · 4 pixels at quarter resolution off each axis: 2 · 40."""
@@ -48,7 +48,7 @@ class StyleTransferNetwork(nn.Module):
         )
         self.decode_half = ResizeConvolutionBlock(quarter, half)
         self.decode_full = ResizeConvolutionBlock(half, full)
-        self.to_rgb = nn.Conv2d(full, 3, 9, padding=4, padding_mode="reflect")
+        self.to_rgb = ReflectionConvolution(full, 3, 9)
 
     def forward(self, pictures: Pictures) -> Pictures:
         """Return the stylized pictures: N×3×H×W from N×3×H×W in [0, 1].

@@ -12,7 +12,6 @@ saved or drawn.
 """
 
 import contextlib
-import itertools
 import math
 import threading
 import time
@@ -42,7 +41,13 @@ from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import Stage, TrainingRecipe
-from impasto.training.step import RUNNING_MEAN_SHARE, StepResult, TrainingStep, make_optimizer
+from impasto.training.step import (
+    RUNNING_MEAN_SHARE,
+    StepResult,
+    TrainingStep,
+    fetch_results,
+    make_optimizer,
+)
 from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -206,7 +211,11 @@ class Trainer:
                 yield self._on_device(batch.pictures), batch.next_position
 
     def _on_device(self, pictures: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(pictures).to(self.fabric.device, memory_format=torch.channels_last)
+        on_cpu, device = torch.from_numpy(pictures), self.fabric.device
+        if device.type == "cuda":
+            # From pinned memory the copy does not wait for the steps before it.
+            on_cpu = on_cpu.pin_memory()
+        return on_cpu.to(device, non_blocking=True, memory_format=torch.channels_last)
 
     def _take_step(self, photographs: Tensor) -> None:
         """Take one optimiser step, whose numbers are read later."""
@@ -235,7 +244,8 @@ class Trainer:
             weights are to be rolled back.
         """
         weighted, unweighted = self._step.weighted_names, self._step.unweighted_names
-        for losses, (length, running) in self._fetched():
+        results, self._unread = self._unread, []
+        for losses, (length, running) in fetch_results(results, self.fabric):
             total = losses[0]
             if not (self._is_healthy(total) and math.isfinite(length)):
                 return False
@@ -247,17 +257,6 @@ class Trainer:
             state.running_gradient = running
             self._sums.add({"total": total, **dict(zip(weighted, losses[1:], strict=False))})
         return True
-
-    def _fetched(self) -> list[tuple[list[float], list[float]]]:
-        """Return losses, as means over all processes, and gradient of the unread steps."""
-        unread, self._unread = self._unread, []
-        losses = torch.cat([result.losses for result in unread])
-        if self.fabric.world_size > 1:
-            losses = self.fabric.all_reduce(losses)  # type: ignore[assignment]
-        # One copy for all, since a device waits for each.
-        numbers = iter(torch.cat([losses, *(result.gradient for result in unread)]).tolist())
-        by_step = [list(itertools.islice(numbers, len(result.losses))) for result in unread]
-        return [(losses_of, list(itertools.islice(numbers, 2))) for losses_of in by_step]
 
     def _is_healthy(self, total: float) -> bool:
         """Whether a loss, the same in every process, is finite and not an explosion."""

@@ -4,6 +4,8 @@ Everything that a step computes stays on its device, so that the processor can p
 steps meanwhile. The loop reads the results of several steps at once, and judges them then.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -102,7 +104,7 @@ class TrainingStep:
         except NotFiniteError:
             if self._fabric.world_size > 1:
                 raise
-            not_finite = torch.full((2,), torch.nan, dtype=torch.float64)
+            not_finite = torch.full_like(self._usual_length, torch.nan).expand(2)
             return StepResult(not_finite[:1], not_finite)
         self._fabric.backward(terms.total)
         gradient = self._clip_gradient()
@@ -133,6 +135,19 @@ class TrainingStep:
         running = usual + RUNNING_MEAN_SHARE * (clipped - usual)
         usual.copy_(torch.where(usual.isnan(), clipped, running))
         return torch.stack([length.double(), usual])
+
+
+def fetch_results(
+    results: Sequence[StepResult], fabric: Fabric
+) -> list[tuple[list[float], list[float]]]:
+    """Return losses, as means over all processes, and gradient of each step."""
+    losses = torch.cat([result.losses for result in results])
+    if fabric.world_size > 1:
+        losses = fabric.all_reduce(losses)  # type: ignore[assignment]
+    # One copy for all, since a device waits for each.
+    numbers = iter(torch.cat([losses, *(result.gradient for result in results)]).tolist())
+    by_step = [list(itertools.islice(numbers, len(result.losses))) for result in results]
+    return [(losses_of, list(itertools.islice(numbers, 2))) for losses_of in by_step]
 
 
 def make_optimizer(network: nn.Module, *, learning_rate: float, device: torch.device) -> Adam:
