@@ -39,14 +39,15 @@ from impasto.training.checkpoint import (
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
+from impasto.training.recording import CudaGraphRecorder, RecordedStep, StepRecorder
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import Stage, TrainingRecipe
 from impasto.training.step import (
-    RUNNING_MEAN_SHARE,
     StepResult,
     TrainingStep,
     fetch_results,
     make_optimizer,
+    running_mean,
 )
 from impasto.training.task import TrainingTask
 
@@ -82,6 +83,7 @@ class Trainer:
         checkpoint: Checkpoint | None = None,
         on_progress: OnProgress = ignore_progress,
         steps_per_reading: int | None = None,
+        recorder: StepRecorder | None = None,
     ) -> None:
         """Set the task up on its device, from the start or from a checkpoint.
 
@@ -95,6 +97,7 @@ class Trainer:
             checkpoint: to continue from.
             on_progress: called in the main process with every log line and event.
             steps_per_reading: most steps whose numbers wait on the device; None: as suits it.
+            recorder: that records steps; None takes plain ones, but on a single GPU.
 
         Raises:
             CheckpointError: when the checkpoint is not of this task's network.
@@ -118,9 +121,12 @@ class Trainer:
             gradient_clip=recipe.optimizer.gradient_clip,
         )
         self._step.start_from(self.state.running_gradient)
+        is_gpu = fabric.device.type == "cuda"
+        if is_gpu and fabric.world_size == 1 and recorder is None:
+            recorder = CudaGraphRecorder(fabric.device)
+        self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
         self._unread: list[StepResult] = []
-        waits = fabric.device.type == "cuda"
-        self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if waits else 1)
+        self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if is_gpu else 1)
         hardware = describe_hardware(fabric)
         if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
             self.state.hardware = (*self.state.hardware, hardware)
@@ -224,7 +230,7 @@ class Trainer:
             self._next_step, self.recipe.stages, self.recipe.optimizer
         )
         self._step.set_rate(self._rate)
-        self._unread.append(self._step.take(photographs, position=self.state.position))
+        self._unread.append(self._steps.take(photographs, position=self.state.position))
 
     def _is_time_to_read(self, stage: Stage) -> bool:
         """Whether to read now: enough steps wait, or something is to be logged or saved."""
@@ -251,9 +257,9 @@ class Trainer:
                 return False
             state, terms = self.state, losses[1 + len(weighted) :]
             state.step += 1
-            state.running_loss = _running(state.running_loss, total)
+            state.running_loss = running_mean(state.running_loss, total)
             for name, value in zip(unweighted, terms, strict=True):
-                state.running_terms[name] = _running(state.running_terms.get(name), value)
+                state.running_terms[name] = running_mean(state.running_terms.get(name), value)
             state.running_gradient = running
             self._sums.add({"total": total, **dict(zip(weighted, losses[1:], strict=False))})
         return True
@@ -334,6 +340,7 @@ class Trainer:
             )
         self.state = restore_checkpoint(good, self.task.network, self.optimizer)
         self._step.start_from(self.state.running_gradient)
+        self._steps.forget()
         self.state.position, self.state.seconds = bad.position, bad.seconds
         self.state.num_rollbacks, self.state.rate_factor = num_rollbacks, bad.rate_factor / 2
         message = (
@@ -403,7 +410,3 @@ class Trainer:
                 message=message,
             )
         )
-
-
-def _running(mean: float | None, value: float) -> float:
-    return value if mean is None else mean + RUNNING_MEAN_SHARE * (value - mean)

@@ -150,6 +150,11 @@ def fetch_results(
     return [(losses_of, list(itertools.islice(numbers, 2))) for losses_of in by_step]
 
 
+def running_mean(mean: float | None, value: float) -> float:
+    """Return the running mean after one more value; None is the mean of none."""
+    return value if mean is None else mean + RUNNING_MEAN_SHARE * (value - mean)
+
+
 def make_optimizer(network: nn.Module, *, learning_rate: float, device: torch.device) -> Adam:
     """Return Adam for a network that will train on `device`.
 
