@@ -1,5 +1,7 @@
 """The checks of what a public function is given."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from hypothesis import given
@@ -13,6 +15,7 @@ from impasto.tensors import (
     check_picture_shape,
     check_pictures,
     check_same_shape,
+    unchecked_values,
 )
 
 FLOAT_TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -146,3 +149,26 @@ def test_one_picture_does_not_go_with_many_targets():
 def test_a_loss_that_is_not_finite_is_refused_by_name(value):
     with pytest.raises(NotFiniteError, match="the pixel loss is not finite"):
         check_finite(torch.tensor(value), name="pixel loss")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 255.0])
+def test_values_are_not_checked_where_that_is_left_out(value):
+    with unchecked_values():
+        check_pictures(picture_with(value))
+        check_finite(torch.tensor(value), name="loss")
+    # Outside the block, and after it was left by an error, everything is checked again.
+    with pytest.raises(ZeroDivisionError), unchecked_values():
+        raise ZeroDivisionError
+    complaint(check_pictures, picture_with(value))
+
+
+def test_shapes_and_types_are_checked_always():
+    with unchecked_values():
+        assert "channels" in complaint(check_pictures, torch.rand(1, 4, 8, 8))
+        assert "uint8" in complaint(check_pictures, torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_other_threads_go_on_checking():
+    with unchecked_values(), ThreadPoolExecutor(1) as pool:
+        check = pool.submit(check_pictures, picture_with(float("nan")))
+        assert isinstance(check.exception(), NotFiniteError)

@@ -8,7 +8,10 @@ In the aliases below `n`, `c`, `h` and `w` mean one size throughout a signature,
 1, and `_` any size.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -33,6 +36,23 @@ Scalar = Float[Tensor, ""]
 
 # Far above what networks overshoot, and far below the -1 of pictures in [-1, 1].
 RANGE_TOLERANCE = 0.25
+
+_CHECKS_VALUES: ContextVar[bool] = ContextVar("checks_values", default=True)
+
+
+@contextlib.contextmanager
+def unchecked_values() -> Iterator[None]:
+    """Leave out the checks of values in this block; those of shape and type stay.
+
+    A check of values reads every pixel, and waits for the device that computes them. This is for a
+    caller that made the pictures itself and looks at the loss that comes out: NaN and infinity in
+    pictures end up in it.
+    """
+    token = _CHECKS_VALUES.set(False)
+    try:
+        yield
+    finally:
+        _CHECKS_VALUES.reset(token)
 
 
 def to_tensor(rgb: NDArray[np.float32]) -> Tensor:
@@ -65,11 +85,15 @@ def to_array(picture: Tensor) -> NDArray[np.float32]:
 def check_pictures(pictures: Tensor, *, name: str = "pictures") -> None:
     """Make sure that a tensor is N×3×H×W, float, finite and in [0, 1] (give or take 0.25).
 
+    Within `unchecked_values`, finite and in [0, 1] are taken for granted.
+
     Raises:
         PictureError: when rank, number of channels, type or range is wrong.
         NotFiniteError: when there is NaN or infinity in it.
     """
     check_picture_shape(pictures, name=name)
+    if not _CHECKS_VALUES.get():
+        return
     # One pass over the tensor; NaN anywhere makes both of them NaN.
     low, high = (float(value) for value in pictures.detach().aminmax())
     if not (math.isfinite(low) and math.isfinite(high)):
@@ -144,12 +168,12 @@ def check_same_shape(first: Tensor, second: Tensor, *, names: tuple[str, str]) -
 
 
 def check_finite(value: Tensor, *, name: str) -> None:
-    """Make sure that a loss is a finite number.
+    """Make sure that a loss is a finite number; `unchecked_values` leaves that out.
 
     Raises:
         NotFiniteError: when it is NaN or infinite, which means that its input was.
     """
-    if not torch.isfinite(value.detach()).all():
+    if _CHECKS_VALUES.get() and not torch.isfinite(value.detach()).all():
         raise NotFiniteError(
             f"the {name} is not finite; its input contains NaN, infinity or overflows: "
             "check the step that made it"

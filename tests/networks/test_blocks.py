@@ -16,6 +16,7 @@ from impasto.networks.blocks import (
     ConvolutionBlock,
     FractionalStrideBlock,
     InstanceNorm,
+    ReflectionConvolution,
     ResidualBlock,
     ResizeConvolutionBlock,
     make_norm,
@@ -245,3 +246,33 @@ def test_annotated_shapes_hold():
             forward(block, features[0])
     resize = ResizeConvolutionBlock(4, 3)
     assert checked(ResizeConvolutionBlock.forward)(resize, features, 12, 13).dim() == 4
+
+
+def mirrored_convolution():
+    torch.manual_seed(0)
+    ours = ReflectionConvolution(3, 4, 5, stride=2)
+    plain = torch.nn.Conv2d(3, 4, 5, stride=2, padding=2, padding_mode="reflect")
+    plain.load_state_dict(ours.state_dict())
+    return ours, plain, torch.rand(2, 3, 11, 12)
+
+
+def test_reflection_convolution_is_torchs():
+    ours, plain, pictures = mirrored_convolution()
+    assert torch.equal(ours(pictures), plain(pictures))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert ours(pictures).dtype == torch.bfloat16
+        assert torch.equal(ours(pictures), plain(pictures))
+
+
+def test_reflection_convolution_pads_in_the_type_of_autocast():
+    ours, _, pictures = mirrored_convolution()
+    rounded = pictures.to(torch.bfloat16)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        torch.profiler.profile(record_shapes=True) as profile,
+    ):
+        ours(rounded)
+    copied = [e.input_shapes[0] for e in profile.events() if e.name == "aten::copy_"]
+    # Weight and bias are converted; pictures, padded or not, are not.
+    assert [2, 3, 11, 12] not in copied
+    assert [2, 3, 15, 16] not in copied

@@ -46,7 +46,8 @@ def watch_shapes(network, pictures):
     shapes = []
 
     def note(module, inputs, output):
-        shapes.append((type(module).__name__, *output.shape[1:]))
+        kind = nn.Conv2d if isinstance(module, nn.Conv2d) else type(module)
+        shapes.append((kind.__name__, *output.shape[1:]))
 
     handles = [
         module.register_forward_hook(note)

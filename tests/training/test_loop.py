@@ -16,6 +16,7 @@ from impasto.errors import (
     TrainingInterrupted,
 )
 from impasto.losses.style_objective import LossNormalisers, LossTerms
+from impasto.tensors import check_pictures
 from impasto.training import loop
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import make_fabric
@@ -34,6 +35,7 @@ class GreyTask:
         faults: what happens at a call, counted from 0: a factor on the loss, or an exception.
         seen: the photographs of each call.
         measured: how often the normalisers were measured.
+        on_call: called with the number of each call, from 1.
     """
 
     def __init__(self, faults=None, *, num_batches=0):
@@ -44,6 +46,7 @@ class GreyTask:
         self.normalisation = self if num_batches else None
         self.num_batches = num_batches
         self.seen, self.measured, self.normalisers = [], 0, None
+        self.on_call = lambda number: None
 
     def measure(self, batches):
         self.measured += 1
@@ -57,6 +60,7 @@ class GreyTask:
     def loss_terms(self, network, photographs, *, position=0):
         fault = self.faults.get(len(self.seen), 1.0)
         self.seen.append(photographs)
+        self.on_call(len(self.seen))
         if isinstance(fault, Exception):
             raise fault
         loss = (network(photographs) - 0.5).square().mean()
@@ -108,7 +112,7 @@ def make_stream(recipe):
     return CropStream(source, StreamSettings(seed=recipe.seed, synthetic_share=share))
 
 
-def make_trainer(folder, task, recipe, *, checkpoint=None, reports=None):
+def make_trainer(folder, task, recipe, *, checkpoint=None, reports=None, **settings):
     folder.mkdir(exist_ok=True)
     shown = np.full((1, 3, 16, 16), 0.25, np.float32)
     return Trainer(
@@ -120,6 +124,7 @@ def make_trainer(folder, task, recipe, *, checkpoint=None, reports=None):
         sheet_photographs=shown,
         checkpoint=checkpoint,
         on_progress=[].append if reports is None else reports.append,
+        **settings,
     )
 
 
@@ -381,3 +386,85 @@ def test_checkpoint_of_another_network_is_refused(tmp_path, recipe_of):
     task.network = nn.Conv2d(3, 3, 3)
     with pytest.raises(CheckpointError, match="not those of this network"):
         make_trainer(tmp_path, task, recipe_of(), checkpoint=checkpoint)
+
+
+EVERY_FIFTH = {"log_every_steps": 5, "checkpoint_every_steps": 10, "contact_sheet_minutes": 0}
+
+
+@pytest.mark.parametrize("steps_per_reading", [3, 100])
+def test_how_often_steps_are_read_changes_nothing_else(tmp_path, recipe_of, steps_per_reading):
+    stages = [
+        {"steps": 7, "crop_size": 16, "batch_size": 2},
+        {"steps": 6, "crop_size": 24, "batch_size": 2},
+    ]
+    recipe = recipe_of(stages=stages, loop=EVERY_FIFTH)
+    folders = tmp_path / "each", tmp_path / "few"
+    states = [
+        make_trainer(folder, GreyTask(num_batches=2), recipe, steps_per_reading=steps).fit()
+        for folder, steps in zip(folders, (1, steps_per_reading), strict=True)
+    ]
+    assert timeless(states[0]) == timeless(states[1])
+    first, second = (load_checkpoint(folder / CHECKPOINT_NAME).tensors for folder in folders)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    first, second = ([record["total"] for record in read_log(folder)] for folder in folders)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("make_task", "fault"),
+    [
+        (GreyTask, float("nan")),
+        (GreyTask, NotFiniteError("the style loss is not finite")),
+        (EndlessGradientTask, 1.0),
+    ],
+)
+def test_bad_step_found_later_leaves_no_trace(tmp_path, recipe_of, make_task, fault):
+    # Step 7 goes wrong and is found after step 10, which would have been saved.
+    reports, task = [], make_task({6: fault})
+    loop = {"log_every_steps": 5, "checkpoint_every_steps": 5, "contact_sheet_minutes": 0}
+    recipe = recipe_of(10, loop=loop)
+    trainer = make_trainer(tmp_path, task, recipe, steps_per_reading=100)
+    finite = []
+
+    def watch(progress):
+        reports.append(progress)
+        finite.append(bool(torch.isfinite(task.network.weight).all()))
+
+    trainer.on_progress = watch
+    state = trainer.fit()
+    assert messages_of(reports) == [
+        "the loss exploded at step 7: back to step 5 with 0.5 of the learning rate"
+    ]
+    assert (state.step, state.num_rollbacks) == (10, 1)
+    assert state.position == 2 * len(task.seen) == 2 * (10 + 5)
+    assert steps_of(tmp_path) == [5, 10]
+    assert all(finite)
+    assert all(np.isfinite(record["total"]) for record in read_log(tmp_path) if "total" in record)
+    tensors = load_checkpoint(tmp_path / CHECKPOINT_NAME).tensors
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
+def test_wish_to_stop_is_granted_after_the_steps_are_read(tmp_path, recipe_of):
+    task = GreyTask({3: float("nan")})
+    loop = {"log_every_steps": 4, "checkpoint_every_steps": 100, "contact_sheet_minutes": 60}
+    trainer = make_trainer(tmp_path, task, recipe_of(loop=loop), steps_per_reading=100)
+    task.on_call = lambda number: trainer.stop_requested.set() if number == 2 else None
+    # Asked for at step 2; step 4 is bad: what is saved is the state before all of them.
+    with pytest.raises(TrainingInterrupted, match="stopped at step 0 of 8"):
+        trainer.fit()
+    assert len(task.seen) == 4
+    checkpoint = load_checkpoint(tmp_path / CHECKPOINT_NAME)
+    assert torch.isfinite(checkpoint.tensors["network.weight"]).all()
+
+
+def test_values_of_pictures_are_not_checked_within_a_step(tmp_path, recipe_of):
+    checked = []
+
+    class CheckingTask(GreyTask):
+        def loss_terms(self, network, photographs, *, position=0):
+            check_pictures(photographs * torch.nan)
+            checked.append(position)
+            return GreyTask.loss_terms(self, network, photographs, position=position)
+
+    make_trainer(tmp_path, CheckingTask(), recipe_of()).fit()
+    assert len(checked) == 8

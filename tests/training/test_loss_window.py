@@ -1,8 +1,9 @@
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.training.loss_window import loss_window
+from impasto.training.loss_window import cut, loss_window
 
 
 def window(size=128, margin=32, seed=0, position=0):
@@ -38,3 +39,15 @@ def test_every_place_is_as_likely_as_any_other():
     counts = np.bincount(starts, minlength=33)
     assert len(counts) == 33
     assert abs(counts - 100).max() < 50
+
+
+def test_index_tensors_cut_what_slices_cut():
+    pictures = torch.rand(2, 3, 20, 24, requires_grad=True)
+    slices = loss_window(20, 24, margin=5, seed=0, position=3)
+    indices = tuple(torch.arange(one.start, one.stop) for one in slices)
+    gradients = []
+    for span in (slices, indices):
+        window = cut(pictures, span)
+        assert torch.equal(window, pictures[:, :, slices[0], slices[1]])
+        gradients += torch.autograd.grad(window.square().sum(), pictures)
+    assert torch.equal(*gradients)

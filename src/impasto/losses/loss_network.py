@@ -21,6 +21,7 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from impasto.errors import PictureError, WeightsError
+from impasto.networks.blocks import ReflectionConvolution
 from impasto.system.input_files import read_given_file
 from impasto.tensors import LayerFeatures, Pictures, check_pictures
 
@@ -184,7 +185,11 @@ def _convolutions(depth: int, padding: Padding) -> dict[str, nn.Conv2d]:
     for layer in LAYER_NAMES[:depth]:
         num_outputs = NUM_CHANNELS_BY_BLOCK[int(layer[4]) - 1]
         name = layer.replace("relu", "conv")
-        convolutions[name] = nn.Conv2d(num_inputs, num_outputs, 3, padding=1, padding_mode=padding)
+        convolutions[name] = (
+            ReflectionConvolution(num_inputs, num_outputs, 3)
+            if padding == "reflect"
+            else nn.Conv2d(num_inputs, num_outputs, 3, padding=1)
+        )
         num_inputs = num_outputs
     return convolutions
 

@@ -19,6 +19,38 @@ INSTANCE_NORM_EPSILON = 1e-3
 blown up into its rounding errors: fifteen layers multiply them by up to 1/√ε each."""
 
 
+class ReflectionConvolution(nn.Conv2d):
+    """A convolution that pads with the picture's mirror image, also fast under autocast.
+
+    Autocast pads in float32 on a CPU, and converts before and after; here the padding is in the
+    convolution's own type. Without autocast this is torch's `padding_mode="reflect"`.
+    """
+
+    def __init__(
+        self, num_inputs: int, num_outputs: int, kernel_size: int, *, stride: int = 1
+    ) -> None:
+        """Pad by half the kernel, so that stride 1 keeps the size."""
+        super().__init__(
+            num_inputs,
+            num_outputs,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2,
+            padding_mode="reflect",
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return N×C'×⌈H/stride⌉×⌈W/stride⌉ features."""
+        device = features.device.type
+        if not torch.is_autocast_enabled(device):
+            return super().forward(features)
+        rounded = features.to(torch.get_autocast_dtype(device))
+        half = self.kernel_size[0] // 2
+        with torch.autocast(device, enabled=False):
+            padded = F.pad(rounded, (half,) * 4, mode="reflect")
+        return F.conv2d(padded, self.weight, self.bias, self.stride)
+
+
 class InstanceNorm(nn.Module):
     """Instance normalisation with a learnt scale and shift per channel.
 
@@ -52,13 +84,12 @@ class ConvolutionBlock(nn.Module):
     ) -> None:
         """Pad by half the kernel, so that stride 1 keeps the size."""
         super().__init__()
-        self.convolution = nn.Conv2d(
-            num_inputs,
-            num_outputs,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            padding_mode=padding_mode,
+        self.convolution: nn.Conv2d = (
+            ReflectionConvolution(num_inputs, num_outputs, kernel_size, stride=stride)
+            if padding_mode == "reflect"
+            else nn.Conv2d(
+                num_inputs, num_outputs, kernel_size, stride=stride, padding=kernel_size // 2
+            )
         )
         self.norm = make_norm(norm, num_outputs)
 
@@ -143,4 +174,6 @@ def make_norm(norm: Norm, num_channels: int) -> nn.Module:
 
 
 def _convolution3(num_channels: int, padding: int, padding_mode: PaddingMode) -> nn.Conv2d:
-    return nn.Conv2d(num_channels, num_channels, 3, padding=padding, padding_mode=padding_mode)
+    if padding and padding_mode == "reflect":
+        return ReflectionConvolution(num_channels, num_channels, 3)
+    return nn.Conv2d(num_channels, num_channels, 3, padding=padding)

@@ -12,6 +12,7 @@ from impasto.networks.architecture import MINIMUM_SIZE, NetworkArchitecture
 from impasto.networks.blocks import (
     ConvolutionBlock,
     FractionalStrideBlock,
+    ReflectionConvolution,
     ResidualBlock,
     ResizeConvolutionBlock,
 )
@@ -48,7 +49,7 @@ class StyleTransferNetwork(nn.Module):
         )
         self.decode_half = ResizeConvolutionBlock(quarter, half)
         self.decode_full = ResizeConvolutionBlock(half, full)
-        self.to_rgb = nn.Conv2d(full, 3, 9, padding=4, padding_mode="reflect")
+        self.to_rgb = ReflectionConvolution(full, 3, 9)
 
     def forward(self, pictures: Pictures) -> Pictures:
         """Return the stylized pictures: N×3×H×W from N×3×H×W in [0, 1].

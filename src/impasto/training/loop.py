@@ -5,6 +5,10 @@ depends on the recipe and the checkpoint, never on the clock, so a run that is k
 ends in the same weights as an unbroken one (on a CPU, with the same number of threads). A loss
 that is not finite, or explodes, rolls the run back to its last checkpoint with half the learning
 rate; the photographs move on. Contact sheets go by the clock, since people look at them.
+
+A GPU waits whenever a number is read from it. So the loop reads the numbers of several steps at
+once there, and of every step on a CPU. Only steps that were read, and were healthy, are logged,
+saved or drawn.
 """
 
 import contextlib
@@ -19,10 +23,10 @@ import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from impasto.data.stream import CropStream, SkippedPhotograph
-from impasto.errors import NotFiniteError, TrainingError, TrainingInterrupted
+from impasto.errors import TrainingError, TrainingInterrupted
 from impasto.images.files.io import save_picture
 from impasto.images.picture import Picture
 from impasto.training.checkpoint import (
@@ -35,16 +39,25 @@ from impasto.training.checkpoint import (
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
+from impasto.training.recording import CudaGraphRecorder, RecordedStep, StepRecorder
 from impasto.training.schedule import learning_rate_at, stage_at
-from impasto.training.sections import TrainingRecipe
+from impasto.training.sections import Stage, TrainingRecipe
+from impasto.training.step import (
+    StepResult,
+    TrainingStep,
+    fetch_results,
+    make_optimizer,
+    running_mean,
+)
 from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 CONTACT_SHEET_NAME = "contact_sheet.jpg"
 CONTACT_SHEETS_FOLDER = "contact_sheets"
 MAX_ROLLBACKS = 8
-RUNNING_MEAN_SHARE = 0.02
 STEPS_BEFORE_EXPLOSION_CHECK = 20
+STEPS_PER_READING = 10
+"""On a GPU. Fewer would make it wait more often, more would undo more work after an explosion."""
 
 
 class Trainer:
@@ -69,6 +82,8 @@ class Trainer:
         sheet_photographs: NDArray[np.float32],
         checkpoint: Checkpoint | None = None,
         on_progress: OnProgress = ignore_progress,
+        steps_per_reading: int | None = None,
+        recorder: StepRecorder | None = None,
     ) -> None:
         """Set the task up on its device, from the start or from a checkpoint.
 
@@ -81,6 +96,8 @@ class Trainer:
             sheet_photographs: N×3×H×W in [0, 1], for the contact sheets.
             checkpoint: to continue from.
             on_progress: called in the main process with every log line and event.
+            steps_per_reading: most steps whose numbers wait on the device; None: as suits it.
+            recorder: that records steps; None takes plain ones, but on a single GPU.
 
         Raises:
             CheckpointError: when the checkpoint is not of this task's network.
@@ -89,11 +106,27 @@ class Trainer:
         self.stream, self.folder, self.on_progress = stream, folder, on_progress
         task.objective.to(fabric.device)
         task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = Adam(task.network.parameters(), lr=recipe.optimizer.learning_rate)
+        optimizer = make_optimizer(
+            task.network, learning_rate=recipe.optimizer.learning_rate, device=fabric.device
+        )
         self.network, self.optimizer = fabric.setup(task.network, optimizer)
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
+        self._step = TrainingStep(
+            fabric,
+            task,
+            self.network,
+            self.optimizer,
+            gradient_clip=recipe.optimizer.gradient_clip,
+        )
+        self._step.start_from(self.state.running_gradient)
+        is_gpu = fabric.device.type == "cuda"
+        if is_gpu and fabric.world_size == 1 and recorder is None:
+            recorder = CudaGraphRecorder(fabric.device)
+        self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
+        self._unread: list[StepResult] = []
+        self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if is_gpu else 1)
         hardware = describe_hardware(fabric)
         if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
             self.state.hardware = (*self.state.hardware, hardware)
@@ -149,19 +182,29 @@ class Trainer:
         stage = stage_at(self.state.step, self.recipe.stages)
         self._sums = StepSums()
         with contextlib.closing(self._batches()) as batches:
-            while (
-                self.state.step < self.recipe.num_steps
-                and stage_at(self.state.step, self.recipe.stages) is stage
-            ):
-                self._stop_if_asked()
+            while self._is_in(stage):
+                if not self._unread:
+                    self._stop_if_asked()
                 waited = time.perf_counter()
-                photographs, position = next(batches)
+                photographs, self.state.position = next(batches)
                 self._sums.data_seconds += time.perf_counter() - waited
-                self.state.position = position
-                if not (self._take_step(photographs) and self._after_step(stage.batch_size)):
+                self._take_step(photographs)
+                if self._is_time_to_read(stage) and not (
+                    self._read_steps() and self._after_steps(stage.batch_size)
+                ):
                     self._roll_back()
                     break
         self._count_seconds()
+
+    @property
+    def _next_step(self) -> int:
+        """Number of the next step to take; the state counts only those that were read."""
+        return self.state.step + len(self._unread)
+
+    def _is_in(self, stage: Stage) -> bool:
+        """Whether the next step belongs to this stage."""
+        step, recipe = self._next_step, self.recipe
+        return step < recipe.num_steps and stage_at(step, recipe.stages) is stage
 
     def _batches(self) -> Generator[tuple[Tensor, int], None, None]:
         """Yield batches on the device with the position after each."""
@@ -174,41 +217,51 @@ class Trainer:
                 yield self._on_device(batch.pictures), batch.next_position
 
     def _on_device(self, pictures: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(pictures).to(self.fabric.device, memory_format=torch.channels_last)
+        on_cpu, device = torch.from_numpy(pictures), self.fabric.device
+        if device.type == "cuda":
+            # From pinned memory the copy does not wait for the steps before it.
+            on_cpu = on_cpu.pin_memory()
+        return on_cpu.to(device, non_blocking=True, memory_format=torch.channels_last)
 
-    def _take_step(self, photographs: Tensor) -> bool:
-        """Take one optimiser step.
+    def _take_step(self, photographs: Tensor) -> None:
+        """Take one optimiser step, whose numbers are read later."""
+        # Set anew at every step, so that a resumed or rolled back run has no schedule to restore.
+        self._rate = self.state.rate_factor * learning_rate_at(
+            self._next_step, self.recipe.stages, self.recipe.optimizer
+        )
+        self._step.set_rate(self._rate)
+        self._unread.append(self._steps.take(photographs, position=self.state.position))
+
+    def _is_time_to_read(self, stage: Stage) -> bool:
+        """Whether to read now: enough steps wait, or something is to be logged or saved."""
+        loop, step = self.recipe.loop, self._next_step
+        return (
+            len(self._unread) >= self._steps_per_reading
+            or step % loop.log_every_steps == 0
+            or step % loop.checkpoint_every_steps == 0
+            or not self._is_in(stage)
+        )
+
+    def _read_steps(self) -> bool:
+        """Add the steps taken since the last reading to state and sums.
 
         Returns:
-            Whether loss and gradient were healthy. If not, no weight has changed.
+            Whether all were healthy. If not, the state ends before the first that was not, and the
+            weights are to be rolled back.
         """
-        try:
-            with self.fabric.autocast():
-                terms = self.task.loss_terms(
-                    self.network, photographs, position=self.state.position
-                )
-            total = self._mean(terms.total)
-        except NotFiniteError:
-            # The other processes wait in `_mean`: take part, and let all of them see it.
-            total = self._mean(float("nan"))
-        if not self._is_healthy(total):
-            return False
-        self.fabric.backward(terms.total)
-        if not self._clip_gradient():
-            self.optimizer.zero_grad()
-            return False
-        # Set anew at every step, so that a resumed or rolled back run has no schedule to restore.
-        rate = learning_rate_at(self.state.step, self.recipe.stages, self.recipe.optimizer)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * self.state.rate_factor
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        state = self.state
-        state.step += 1
-        state.running_loss = _running(state.running_loss, total)
-        for name, value in self._means(terms.unweighted).items():
-            state.running_terms[name] = _running(state.running_terms.get(name), value)
-        self._sums.add({"total": total, **self._means(terms.weighted)})
+        weighted, unweighted = self._step.weighted_names, self._step.unweighted_names
+        results, self._unread = self._unread, []
+        for losses, (length, running) in fetch_results(results, self.fabric):
+            total = losses[0]
+            if not (self._is_healthy(total) and math.isfinite(length)):
+                return False
+            state, terms = self.state, losses[1 + len(weighted) :]
+            state.step += 1
+            state.running_loss = running_mean(state.running_loss, total)
+            for name, value in zip(unweighted, terms, strict=True):
+                state.running_terms[name] = running_mean(state.running_terms.get(name), value)
+            state.running_gradient = running
+            self._sums.add({"total": total, **dict(zip(weighted, losses[1:], strict=False))})
         return True
 
     def _is_healthy(self, total: float) -> bool:
@@ -218,21 +271,6 @@ class Trainer:
         if running is None or self.state.step < STEPS_BEFORE_EXPLOSION_CHECK:
             return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
-
-    def _clip_gradient(self) -> bool:
-        """Shorten a gradient far longer than usual; False when it is not finite."""
-        parameters = list(self.task.network.parameters())
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        length = torch.nn.utils.get_total_norm(gradients)
-        if not bool(torch.isfinite(length)):
-            return False
-        usual = self.state.running_gradient
-        if usual:  # a mean of 0 would clip every gradient to nothing
-            limit = self.recipe.optimizer.gradient_clip * usual
-            torch.nn.utils.clip_grads_with_norm_(parameters, limit, length)
-            length = length.clamp(max=limit)
-        self.state.running_gradient = _running(usual, float(length))
-        return True
 
     def _mean(self, value: Tensor | float) -> float:
         """Return the mean over all processes, the same in each of them."""
@@ -251,7 +289,7 @@ class Trainer:
             stacked = self.fabric.all_reduce(stacked)  # type: ignore[assignment]
         return dict(zip(values, stacked.tolist(), strict=True))
 
-    def _after_step(self, batch_size: int) -> bool:
+    def _after_steps(self, batch_size: int) -> bool:
         """Log, save and draw when it is time; False when the weights are not finite."""
         loop, step = self.recipe.loop, self.state.step
         is_last = step == self.recipe.num_steps
@@ -272,7 +310,7 @@ class Trainer:
         if self.fabric.is_global_zero:
             record = {
                 **losses,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "learning_rate": self._rate,
                 "pictures_per_second": round(pace * batch_size, 3),
                 "data_share": round(sums.data_seconds / seconds, 4),
                 "seconds": round(self.state.seconds, 2),
@@ -301,6 +339,8 @@ class Trainer:
                 f"lower optimizer.learning_rate (it is {self.recipe.optimizer.learning_rate:g})"
             )
         self.state = restore_checkpoint(good, self.task.network, self.optimizer)
+        self._step.start_from(self.state.running_gradient)
+        self._steps.forget()
         self.state.position, self.state.seconds = bad.position, bad.seconds
         self.state.num_rollbacks, self.state.rate_factor = num_rollbacks, bad.rate_factor / 2
         message = (
@@ -370,7 +410,3 @@ class Trainer:
                 message=message,
             )
         )
-
-
-def _running(mean: float | None, value: float) -> float:
-    return value if mean is None else mean + RUNNING_MEAN_SHARE * (value - mean)

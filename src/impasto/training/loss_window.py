@@ -6,6 +6,7 @@ gives it no border to paint against.
 """
 
 import numpy as np
+from torch import Tensor
 
 WINDOW_STREAM = 2
 """The second word of the seed of a window's position: (seed, WINDOW_STREAM, samples consumed)."""
@@ -13,11 +14,14 @@ WINDOW_STREAM = 2
 LARGEST_SHARE = 4
 """The margin is at most the crop's side over this."""
 
-LossWindow = tuple[slice, slice]
+LossSlices = tuple[slice, slice]
 """Rows and columns of a crop."""
 
+LossWindow = LossSlices | tuple[Tensor, Tensor]
+"""Likewise, or as index tensors, int64: a recorded step reads those anew at every replay."""
 
-def loss_window(height: int, width: int, *, margin: int, seed: int, position: int) -> LossWindow:
+
+def loss_window(height: int, width: int, *, margin: int, seed: int, position: int) -> LossSlices:
     """Return the rows and columns of a crop that the loss sees, the same for a whole batch.
 
     Args:
@@ -36,3 +40,11 @@ def loss_window(height: int, width: int, *, margin: int, seed: int, position: in
         start = int(rng.integers(left_out + 1))
         spans.append(slice(start, start + size - left_out))
     return spans[0], spans[1]
+
+
+def cut(pictures: Tensor, window: LossWindow) -> Tensor:
+    """Return the window of N×C×H×W pictures."""
+    rows, columns = window
+    if isinstance(rows, slice) or isinstance(columns, slice):
+        return pictures[:, :, rows, columns]
+    return pictures.index_select(2, rows).index_select(3, columns)

@@ -28,7 +28,7 @@ from impasto.losses.style_objective import (
 from impasto.networks.style_transfer import build_style_network
 from impasto.system.input_files import read_given_file
 from impasto.tensors import to_array
-from impasto.training.loss_window import LossWindow, loss_window
+from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
 from impasto.training.plan import plan_stages
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sections import Stage
@@ -71,18 +71,21 @@ class StyleTask:
         return StyleNormalisation(self) if self.recipe.is_balanced else None
 
     def loss_terms(
-        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+        self,
+        network: nn.Module,
+        photographs: Tensor,
+        *,
+        position: int = 0,
+        window: LossWindow | None = None,
     ) -> LossTerms:
         """Return the loss of `network` on N×3×H×W photographs, in a window of each crop."""
         stylized = network(photographs)
-        rows, columns = self.window(photographs, position)
-        terms: LossTerms = self.objective(
-            stylized[:, :, rows, columns], photographs[:, :, rows, columns]
-        )
+        window = window or self.window(photographs, position)
+        terms: LossTerms = self.objective(cut(stylized, window), cut(photographs, window))
         weight = self.recipe.objective.grid_weight
         return terms.plus("grid", grid_loss(stylized), weight=weight) if weight else terms
 
-    def window(self, pictures: Tensor, position: int) -> LossWindow:
+    def window(self, pictures: Tensor, position: int) -> LossSlices:
         """Return the rows and columns of N×3×H×W crops that the loss is computed on."""
         return loss_window(
             *pictures.shape[2:],
@@ -143,10 +146,9 @@ class StyleNormalisation:
 
     def measure(self, batches: Sequence[Tensor]) -> LossNormalisers:
         """Return how large each term is on photographs; the objective stays as it is."""
-        windows = [self._task.window(batch, position) for position, batch in enumerate(batches)]
-        return self._task.objective.measure_normalisers(
-            batch[:, :, rows, columns]
-            for batch, (rows, columns) in zip(batches, windows, strict=True)
+        task = self._task
+        return task.objective.measure_normalisers(
+            cut(batch, task.window(batch, position)) for position, batch in enumerate(batches)
         )
 
     def apply(self, normalisers: LossNormalisers) -> None:

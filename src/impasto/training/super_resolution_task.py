@@ -26,7 +26,7 @@ from impasto.networks.super_resolution import (
     build_super_resolution_network,
 )
 from impasto.tensors import Pictures, to_array
-from impasto.training.loss_window import loss_window
+from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
 from impasto.training.plan import plan_patches
 from impasto.training.sections import Stage
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
@@ -64,20 +64,27 @@ class SuperResolutionTask:
         return None
 
     def loss_terms(
-        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+        self,
+        network: nn.Module,
+        photographs: Tensor,
+        *,
+        position: int = 0,
+        window: LossWindow | None = None,
     ) -> LossTerms:
         """Return the loss of `network` on N×3×H×W photographs, degraded, in a window of each."""
         enlarged = network(self._degraded(photographs))
-        rows, columns = loss_window(
-            *photographs.shape[2:],
+        window = window or self.window(photographs, position)
+        terms: LossTerms = self.objective(cut(enlarged, window), cut(photographs, window))
+        return terms
+
+    def window(self, pictures: Tensor, position: int) -> LossSlices:
+        """Return the rows and columns of N×3×H×W crops that the loss is computed on."""
+        return loss_window(
+            *pictures.shape[2:],
             margin=self.recipe.objective.preset.window_margin,
             seed=self.recipe.seed,
             position=position,
         )
-        terms: LossTerms = self.objective(
-            enlarged[:, :, rows, columns], photographs[:, :, rows, columns]
-        )
-        return terms
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
         """Return four rows: low resolution, bicubic, the network's output, and the truth."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossNormalisers, LossTerms
+from impasto.training.loss_window import LossSlices, LossWindow
 from impasto.training.sections import Stage
 from impasto.zoo.card import Painting
 
@@ -75,12 +76,25 @@ class TrainingTask(Protocol):
         ...
 
     def loss_terms(
-        self, network: nn.Module, photographs: Tensor, *, position: int = 0
+        self,
+        network: nn.Module,
+        photographs: Tensor,
+        *,
+        position: int = 0,
+        window: LossWindow | None = None,
     ) -> LossTerms:
         """Return the loss of `network` (this task's, possibly wrapped) on a batch.
 
-        What is random in it depends on the seed and on `position`, the samples consumed by now.
+        Args:
+            network: to train.
+            photographs: N×3×H×W in [0, 1].
+            position: samples consumed by now; with the seed, it decides the window.
+            window: in place of that of the position.
         """
+        ...
+
+    def window(self, pictures: Tensor, position: int) -> LossSlices:
+        """Return the rows and columns of N×3×H×W crops that the loss is computed on."""
         ...
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
