@@ -19,7 +19,7 @@ from measure import publish
 from pictures import write_noise
 
 from impasto.evaluation.timing import median_seconds
-from impasto.tensors import ReflectionConvolution
+from impasto.networks.blocks import ReflectionConvolution
 from impasto.training import step as step_module
 from impasto.training.devices import make_fabric
 from impasto.training.recipe import StyleRecipe

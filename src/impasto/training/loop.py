@@ -27,8 +27,6 @@ from torch.optim import Optimizer
 
 from impasto.data.stream import CropStream, SkippedPhotograph
 from impasto.errors import TrainingError, TrainingInterrupted
-from impasto.images.files.io import save_picture
-from impasto.images.picture import Picture
 from impasto.training.checkpoint import (
     Checkpoint,
     TrainingState,
@@ -42,6 +40,7 @@ from impasto.training.progress import OnProgress, Progress, StepSums, ignore_pro
 from impasto.training.recording import CudaGraphRecorder, RecordedStep, StepRecorder
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import Stage, TrainingRecipe
+from impasto.training.sheet import write_contact_sheet
 from impasto.training.step import (
     StepResult,
     TrainingStep,
@@ -52,8 +51,6 @@ from impasto.training.step import (
 from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
-CONTACT_SHEET_NAME = "contact_sheet.jpg"
-CONTACT_SHEETS_FOLDER = "contact_sheets"
 MAX_ROLLBACKS = 8
 STEPS_BEFORE_EXPLOSION_CHECK = 20
 STEPS_PER_READING = 10
@@ -113,13 +110,8 @@ class Trainer:
         self.state = TrainingState(recipe=recipe.model_dump(mode="json"))
         if checkpoint is not None:
             self.state = restore_checkpoint(checkpoint, task.network, self.optimizer)
-        self._step = TrainingStep(
-            fabric,
-            task,
-            self.network,
-            self.optimizer,
-            gradient_clip=recipe.optimizer.gradient_clip,
-        )
+        clip = recipe.optimizer.gradient_clip
+        self._step = TrainingStep(fabric, task, self.network, self.optimizer, gradient_clip=clip)
         self._step.start_from(self.state.running_gradient)
         is_gpu = fabric.device.type == "cuda"
         if is_gpu and fabric.world_size == 1 and recorder is None:
@@ -384,11 +376,7 @@ class Trainer:
             return
         with self.fabric.autocast():
             sheet = self.task.contact_sheet(self._sheet_photographs)
-        latest = self.folder / CONTACT_SHEET_NAME
-        numbered = self.folder / CONTACT_SHEETS_FOLDER / f"step-{self.state.step:06d}.jpg"
-        numbered.parent.mkdir(exist_ok=True)
-        for path in (numbered, latest):
-            save_picture(Picture(rgb=sheet, alpha=None), path, overwrite=True)
+        latest = write_contact_sheet(sheet, self.folder, step=self.state.step)
         self._report(f"contact sheet: {latest}")
 
     def _report(

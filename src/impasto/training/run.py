@@ -30,11 +30,11 @@ from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained
 from impasto.training.checkpoint import Checkpoint, load_checkpoint, restore_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric
 from impasto.training.logs import draw_curve
-from impasto.training.loop import CHECKPOINT_NAME, CONTACT_SHEETS_FOLDER, Trainer
+from impasto.training.loop import CHECKPOINT_NAME, Trainer
 from impasto.training.plan import measured_pace
 from impasto.training.progress import OnProgress, Progress, ignore_progress
 from impasto.training.recipe_file import Recipe, parse_recipe
-from impasto.training.sheet import sheet_photographs
+from impasto.training.sheet import CONTACT_SHEETS_FOLDER, sheet_photographs
 from impasto.training.style_task import StyleTask
 from impasto.training.super_resolution_task import SuperResolutionTask
 from impasto.training.task import TrainingTask

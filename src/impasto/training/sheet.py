@@ -1,7 +1,8 @@
-"""The photographs of the contact sheets: the same ones from the first step to the last."""
+"""Contact sheets: their photographs, the same from the first step to the last, and their files."""
 
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 from impasto.data.source import PhotoSource
 from impasto.data.stream import CropStream, StreamSettings
 from impasto.errors import DataError
+from impasto.images.files.io import Picture, save_picture
 
+CONTACT_SHEET_NAME = "contact_sheet.jpg"
+CONTACT_SHEETS_FOLDER = "contact_sheets"
 NUM_SHEET_PHOTOGRAPHS = 5
 SHEET_SIZE = 256
 
@@ -44,3 +48,22 @@ def _first(stream: CropStream, source: PhotoSource, crop_size: int) -> NDArray[n
         stream.batches(position=0, batch_size=num, crop_size=crop_size)
     ) as batches:
         return next(batches).pictures
+
+
+def write_contact_sheet(sheet: NDArray[np.float32], folder: Path, *, step: int) -> Path:
+    """Write a sheet under its step's number and as the latest, and return the latest.
+
+    Args:
+        sheet: H×W×3 in [0, 1].
+        folder: of the run.
+        step: that the training has reached.
+
+    Raises:
+        PictureFileError: a file cannot be written.
+    """
+    latest = folder / CONTACT_SHEET_NAME
+    numbered = folder / CONTACT_SHEETS_FOLDER / f"step-{step:06d}.jpg"
+    numbered.parent.mkdir(exist_ok=True)
+    for path in (numbered, latest):
+        save_picture(Picture(rgb=sheet), path, overwrite=True)
+    return latest
