@@ -25,14 +25,12 @@ from scipy import ndimage
 from impasto.evaluation.photographs import Pixels, square, stylized
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import Picture, save_picture
+from impasto.metrics.artefacts import GRID_PERIODS, border_step, grid_peak, style_luminance
 from impasto.runtime.predictor import Predictor
 from impasto.zoo.registry import list_models, resolve_model
 
 SIZE = 256
 SPOT_CONTRAST, SPOT_PIXELS, SPOT_WINDOW = 0.25, 12, 31
-BORDER_PIXELS = 8
-PERIODS = (2, 4)
-WEIGHTS = np.array([0.2126, 0.7152, 0.0722], np.float32)
 ROOT = Path(__file__).parents[1]
 NIGHT_PHOTOGRAPH = ROOT / "examples" / "photos" / "china.jpg"
 
@@ -105,13 +103,13 @@ def probe_pictures() -> dict[str, Pixels]:
 
 
 def examine(picture: Pixels) -> Artefacts:
-    luminance = picture @ WEIGHTS
+    luminance = style_luminance(picture)
     spots = spot_sizes(luminance)
     return Artefacts(
         spots=len(spots),
         largest_spot=max(spots, default=0),
         border=border_step(luminance),
-        peaks=tuple(spectral_peak(luminance, period) for period in PERIODS),
+        peaks=tuple(grid_peak(luminance, period=period) for period in GRID_PERIODS),
     )
 
 
@@ -120,25 +118,6 @@ def spot_sizes(luminance: NDArray[np.float32]) -> list[int]:
     labels, count = ndimage.label(np.abs(luminance - median) > SPOT_CONTRAST)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     return [int(size) for size in sizes if size >= SPOT_PIXELS]
-
-
-def border_step(luminance: NDArray[np.float32]) -> float:
-    inside = np.zeros(luminance.shape, bool)
-    inside[BORDER_PIXELS:-BORDER_PIXELS, BORDER_PIXELS:-BORDER_PIXELS] = True
-    return float(luminance[~inside].mean() - luminance[inside].mean())
-
-
-def spectral_peak(luminance: NDArray[np.float32], period: int) -> float:
-    """Energy at a period along rows and columns over the median of the bins around it."""
-    window = np.hanning(len(luminance))
-    flat = (luminance - luminance.mean()) * np.outer(window, window)
-    energy = np.abs(np.fft.fft2(flat)) ** 2
-    ratios = []
-    for axis_energy in (energy.sum(axis=0), energy.sum(axis=1)):
-        bin_ = len(axis_energy) // period
-        near = np.r_[bin_ - 12 : bin_ - 2, bin_ + 3 : bin_ + 13] % len(axis_energy)
-        ratios.append(float(axis_energy[bin_] / max(np.median(axis_energy[near]), 1e-12)))
-    return max(ratios)
 
 
 if __name__ == "__main__":
