@@ -1,5 +1,7 @@
 """The losses that compare power spectra: as much detail as the target has, not the same."""
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -101,12 +103,18 @@ def _local_powers(pictures: Tensor, target: Tensor, window: int) -> tuple[Tensor
     return _local_power(pictures, window), _local_power(target, window)
 
 
+@functools.lru_cache(maxsize=16)
+def _luma_weights(dtype: torch.dtype, device: torch.device) -> Tensor:
+    # Once for each device: a copy from the processor's memory cannot be recorded as a CUDA graph.
+    return torch.tensor(LUMA_WEIGHTS, dtype=dtype, device=device)
+
+
 def _local_power(pictures: Tensor, window: int) -> Tensor:
     """N×rows×columns of windows, each window×window, with one grey level of noise in it."""
     # Never in bf16: its 8 bits would bury weak frequencies in the rounding of strong ones.
     with torch.autocast(pictures.device.type, enabled=False):
         values = at_least_float32(pictures)
-        luminance = torch.einsum("c,nchw->nhw", values.new_tensor(LUMA_WEIGHTS), values)
+        luminance = torch.einsum("c,nchw->nhw", _luma_weights(values.dtype, values.device), values)
         squares = luminance.unfold(1, window, window // 2).unfold(2, window, window // 2)
         # The taper spreads the zero frequency over its neighbours, so the mean goes before.
         squares = squares - squares.mean(dim=(3, 4), keepdim=True)
