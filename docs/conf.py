@@ -1,5 +1,6 @@
 """How Sphinx makes the site out of these pages: `scripts/docs` calls it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -38,7 +39,17 @@ html_css_files = ["impasto.css"]
 html_theme_options = {"navigation_with_keys": True}
 
 
+CONSTRAINED = re.compile(r"^(:vartype .*: )Annotated\[(\w+),.*\]$")
+
+
+def shorten_types(*arguments):
+    """Show `Annotated[str, …]` as `str`: a pattern in it would be read as a link."""
+    lines = arguments[-1]
+    lines[:] = [CONSTRAINED.sub(r"\1\2", line) for line in lines]
+
+
 def setup(app):
     """Write the pages of the shipped styles before Sphinx looks for pages."""
     set_up_mathematics(app)
+    app.connect("autodoc-process-docstring", shorten_types, priority=900)
     app.connect("builder-inited", lambda app: write_style_pages(Path(app.srcdir)))
