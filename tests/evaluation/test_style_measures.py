@@ -51,7 +51,7 @@ def test_structure_ignores_strength_and_sees_a_new_layout():
 
 
 def test_a_painting_scores_best_against_itself(scorer, paintings):
-    photograph = picture(3, 96)
+    photograph = scorer.reference(picture(3, 96))
     own = scorer.score(paintings["first"], photograph, painting="first")
     other = scorer.score(paintings["second"], photograph, painting="first")
     assert own.nearest == "first"
@@ -66,7 +66,7 @@ def test_a_painting_scores_best_against_itself(scorer, paintings):
 
 def test_an_untouched_photograph_keeps_everything(scorer):
     photograph = picture(3, 96)
-    scores = scorer.score(photograph, photograph, painting="first")
+    scores = scorer.score(photograph, scorer.reference(photograph), painting="first")
     assert scores.content == 0
     assert scores.style_fall == pytest.approx(1)
     assert scores.structure_distance == pytest.approx(0, abs=1e-6)
@@ -75,4 +75,4 @@ def test_an_untouched_photograph_keeps_everything(scorer):
 
 def test_pictures_of_two_sizes_are_refused(scorer):
     with pytest.raises(PictureError):
-        scorer.score(picture(1, 64), picture(1, 96), painting="first")
+        scorer.score(picture(1, 64), scorer.reference(picture(1, 96)), painting="first")

@@ -14,7 +14,7 @@ import typer
 from impasto.cli.display.console import print_error, usage_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.options import Json, Overwrite, with_option_records
-from impasto.cli.table_output import check_table, publish_table
+from impasto.cli.table_output import TableFile, check_table, publish_table, save_sheet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,10 +189,7 @@ class MeasureOptions:
 class ReportOptions:
     """Flags of the table and the comparison sheet."""
 
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="File for the table, .md or .json."),
-    ] = None
+    output: TableFile = None
     per_image: Annotated[bool, typer.Option("--per-image", help="Add a row for each picture.")] = (
         False
     )
@@ -253,12 +250,8 @@ class ReportOptions:
 
     def draw(self, comparison: "ComparisonSheet") -> None:
         """Draw the sheet with the crops that were added to it."""
-        from impasto.images.files.io import Picture, save_picture
-        from impasto.images.files.output import save_or_keep
-
         assert self.sheet is not None
-        picture = Picture(rgb=comparison.draw())
-        save_or_keep(lambda path: save_picture(picture, path, overwrite=self.overwrite), self.sheet)
+        save_sheet(comparison.draw(), self.sheet, overwrite=self.overwrite)
 
 
 @with_option_records

@@ -12,15 +12,12 @@ import typer
 from impasto.cli.display.console import usage_error
 from impasto.cli.display.progress import PictureProgress
 from impasto.cli.options import Json, Overwrite, with_option_records
-from impasto.cli.table_output import check_table, publish_table
+from impasto.cli.table_output import TableFile, check_table, publish_table, save_sheet
 
 if TYPE_CHECKING:
     from impasto.evaluation.styles import Contender, StyleEvaluation
 
 SMALLEST_SIZE = 64
-
-PAINTING_SHORT_SIDE = 256
-"""Pixels, as in training by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +94,7 @@ class ContenderOptions:
 class StyleReportOptions:
     """Flags of the table and the sheet."""
 
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="OUT", help="File for the table, .md or .json."),
-    ] = None
+    output: TableFile = None
     sheet: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Sheet of the first photographs in every style."),
@@ -119,14 +113,9 @@ class StyleReportOptions:
     def publish(self, evaluation: "StyleEvaluation") -> None:
         """Print and write the table, and draw the sheet."""
         from impasto.evaluation.style_report import style_sheet, styles_to_json, styles_to_markdown
-        from impasto.images.files.io import Picture, save_picture
-        from impasto.images.files.output import save_or_keep
 
         if self.sheet is not None:
-            picture = Picture(rgb=style_sheet(evaluation))
-            save_or_keep(
-                lambda path: save_picture(picture, path, overwrite=self.overwrite), self.sheet
-            )
+            save_sheet(style_sheet(evaluation), self.sheet, overwrite=self.overwrite)
         publish_table(
             styles_to_markdown(evaluation),
             styles_to_json(evaluation),
@@ -176,10 +165,7 @@ def _measured(
     from impasto.evaluation.style_measures import StyleScorer
     from impasto.evaluation.styles import evaluate_styles
 
-    targets = {
-        name: load_painting(file, short_side=PAINTING_SHORT_SIDE)
-        for name, file in paintings.items()
-    }
+    targets = {name: load_painting(file) for name, file in paintings.items()}
     with PictureProgress(len(photos)) as progress:
         return evaluate_styles(
             contenders,

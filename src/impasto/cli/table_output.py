@@ -1,12 +1,23 @@
-"""The table of an evaluation: printed, and written to a file."""
+"""The table of an evaluation, printed and written to a file, and its sheet of pictures."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from impasto.cli.display.console import print_json, print_result, usage_error
 from impasto.errors import PictureFileError
 from impasto.files import check_output, write_whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+TableFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="OUT", help="File for the table, .md or .json."),
+]
 
 
 def check_table(output: Path | None, *, overwrite: bool) -> None:
@@ -44,3 +55,18 @@ def publish_table(
         print_json(content)
     else:
         print_result(text.rstrip("\n"))
+
+
+def save_sheet(rgb: "NDArray[np.float32]", sheet: Path, *, overwrite: bool) -> None:
+    """Write a sheet of pictures; where a file has appeared meanwhile, beside it.
+
+    Args:
+        rgb: H×W×3 in [0, 1].
+        sheet: path of the picture file.
+        overwrite: a file that is there may be replaced.
+    """
+    # Here, because the images room makes --help slow.
+    from impasto.images.files.io import Picture, save_picture
+    from impasto.images.files.output import save_or_keep
+
+    save_or_keep(lambda path: save_picture(Picture(rgb=rgb), path, overwrite=overwrite), sheet)

@@ -81,6 +81,23 @@ class _Target:
     rgb: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class PhotographReference:
+    """A photograph as its stylized pictures are measured against it.
+
+    Attributes:
+        features: at every layer that is measured.
+        style_losses: of the photograph as it is, against each painting.
+        border: its `border_step`.
+        peaks: its `grid_peak` at each of `GRID_PERIODS`.
+    """
+
+    features: dict[str, Tensor]
+    style_losses: dict[str, float]
+    border: float
+    peaks: list[float]
+
+
 class StyleScorer:
     """Measures stylized pictures against photographs and a set of paintings.
 
@@ -105,31 +122,47 @@ class StyleScorer:
         self._loss_network = LossNetwork(layers, weights=weights)
         self._targets = {name: self._target(picture) for name, picture in paintings.items()}
 
-    def score(self, stylized: Pixels, photograph: Pixels, *, painting: str) -> StyleScores:
+    def reference(self, photograph: Pixels) -> "PhotographReference":
+        """Compute once what every stylized picture of a photograph is measured against.
+
+        Args:
+            photograph: H×W×3 in [0, 1].
+
+        Raises:
+            PictureError: it is no picture, or too small.
+        """
+        features = self.features(to_tensor(photograph))
+        luminance = style_luminance(photograph)
+        peaks = [grid_peak(luminance, period=period) for period in GRID_PERIODS]
+        return PhotographReference(
+            features, self.style_losses(features), border_step(luminance), peaks
+        )
+
+    def score(
+        self, stylized: Pixels, reference: "PhotographReference", *, painting: str
+    ) -> StyleScores:
         """Measure one picture.
 
         Args:
-            stylized: H×W×3 in [0, 1], rounded to the 8 bits of a file.
-            photograph: the same size.
+            stylized: H×W×3 in [0, 1], rounded to the 8 bits of a file; as large as the photograph.
+            reference: of the photograph.
             painting: the name of the style's own.
 
         Raises:
-            PictureError: one is no picture or too small, or the sizes differ.
+            PictureError: it is no picture or too small, or the sizes differ.
         """
-        result, original = to_tensor(stylized), to_tensor(photograph)
-        features, before = self.features(result), self.features(original)
-        losses, untouched = self.style_losses(features), self.style_losses(before)
-        target, layer = self._targets[painting], PRESET.content_layer
-        luminance = [style_luminance(pixels) for pixels in (stylized, photograph)]
-        # Over the photograph's own, because fences and fabrics have peaks as well.
+        result, layer = to_tensor(stylized), PRESET.content_layer
+        features, before = self.features(result), reference.features
+        losses, target = self.style_losses(features), self._targets[painting]
+        luminance = style_luminance(stylized)
         peaks = [
-            grid_peak(luminance[0], period=p) / max(grid_peak(luminance[1], period=p), _TINY)
-            for p in GRID_PERIODS
+            grid_peak(luminance, period=period) / max(peak, _TINY)
+            for period, peak in zip(GRID_PERIODS, reference.peaks, strict=True)
         ]
         return StyleScores(
             content=float(feature_reconstruction_loss(features[layer], before[layer])),
             style=losses[painting],
-            untouched_style=untouched[painting],
+            untouched_style=reference.style_losses[painting],
             total_variation=total_variation(result),
             nearest=min(losses, key=losses.__getitem__),
             feature_distance=float(
@@ -139,7 +172,7 @@ class StyleScorer:
             structure_distance=structure_distance(
                 features[STRUCTURE_LAYER], before[STRUCTURE_LAYER]
             ),
-            border=border_step(luminance[0]) - border_step(luminance[1]),
+            border=border_step(luminance) - reference.border,
             peak_2=peaks[0],
             peak_4=peaks[1],
         )

@@ -133,11 +133,12 @@ def evaluate_styles(
     for number, photo in enumerate(photos):
         on_progress(photo.name)
         photograph = square(photo, size)
+        reference = scorer.reference(photograph)  # once for all contenders
         if number < num_shown:
             shown[""].append(photograph)
         for contender, row in zip(contenders, rows, strict=True):
             picture = contender.stylize(photo, photograph)
-            row.scores.append(scorer.score(picture, photograph, painting=row.painting))
+            row.scores.append(scorer.score(picture, reference, painting=row.painting))
             if number < num_shown:
                 shown[row.name].append(picture)
     names = [photo.name for photo in photos]
