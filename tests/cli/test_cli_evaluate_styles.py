@@ -68,6 +68,7 @@ def test_json_sheet_and_file(impasto, folders):
     [
         (("--pictures", "theirs"), "measured against the painting theirs, which is not among"),
         (("-s", "waves=moon"), "measured against the painting moon, which is not among stars"),
+        (("-s", "https://x.org/moon.onnx#sha256=00"), "measured against the painting moon, which"),
         ((), "there is nothing to measure; give --style, or --pictures DIR=PAINTING"),
         (("-s", "waves.onnx", "-s", "waves.onnx=stars"), "two styles are called waves"),
         (("-o", "table.txt", "-s", "waves.onnx"), "expected a name that ends in .md or .json"),

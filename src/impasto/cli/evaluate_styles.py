@@ -180,7 +180,9 @@ def _split(text: str, paintings: dict[str, Path]) -> tuple[str, str, str]:
     """What to open, its name in the table, and its painting, out of `THING[=PAINTING]`."""
     # From the right: a path may have an = in it.
     thing, _, painting = text.rpartition("=") if "=" in text else (text, "", "")
-    name = Path(thing).name.removesuffix(".onnx")
+    if thing.endswith("#sha256"):  # the checksum of a URL, and no painting behind it
+        thing, painting = text, ""
+    name = Path(thing.partition("#sha256=")[0]).name.removesuffix(".onnx")
     painting = painting or name
     if painting not in paintings:
         raise usage_error(

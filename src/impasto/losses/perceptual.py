@@ -1,7 +1,7 @@
 """The perceptual losses, one function each, and each as an `nn.Module` too.
 
-Every function averages over the batch, so that the gradient of a batch does not depend on how it
-is split over processes. Source: Johnson et al. 2016, section 3 (equations 2 to 5).
+Each averages over the batch: its gradient does not depend on how it is split over processes.
+Source: Johnson et al. 2016, section 3 (equations 2 to 5).
 """
 
 import math
@@ -370,8 +370,7 @@ def named_features(
 def _selected(
     features: Mapping[str, LayerFeatures], layers: Sequence[str]
 ) -> dict[str, LayerFeatures]:
-    missing = [layer for layer in layers if layer not in features]
-    if missing:
+    if missing := [layer for layer in layers if layer not in features]:
         raise PictureError(
             f"the loss network returns {', '.join(features) or 'no features'}; "
             f"expected also {', '.join(missing)}: build it with these layers"
