@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
     from impasto.training.progress import OnProgress, Progress
     from impasto.training.recipe_file import Recipe
-    from impasto.zoo.card import Task
 
 NETWORK_KINDS = {"paper": "paper-super-resolution"}
 """Kinds of networks that the command line calls by a shorter name than recipes do."""
@@ -121,7 +120,7 @@ class TrainingOptions:
         if self.minutes is not None and "stages" in self.sections:
             raise usage_error("--minutes plans the stages; leave it out, or the --set of stages")
 
-    def load_recipe(self, output: Path, task: "Task", flags: dict[str, Any]) -> "Recipe":
+    def load_recipe(self, output: Path, task: str, flags: dict[str, Any]) -> "Recipe":
         """The recipe of a new training, or of the one that is resumed.
 
         Args:
@@ -203,6 +202,42 @@ def train_style_command(
     }
     recipe = training.load_recipe(output, "style-transfer", flags)
     try_it = "impasto stylize PHOTO --style"
+    _train_model(recipe, output, training, started=started, try_it=try_it)
+
+
+@app.command("styles", no_args_is_help=True)
+@one_line_errors
+@with_option_records
+def train_styles_command(
+    paintings: Annotated[
+        Path | None,
+        typer.Argument(metavar="paintings", help="Folder of paintings; a recipe may name it."),
+    ] = None,
+    *,
+    output: ModelOutput = Path("any-painting.onnx"),
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Network for any painting to start from."),
+    ] = None,
+    training: TrainingOptions,
+) -> None:
+    """Learn the network for any painting: writes a model file, and logs and sheets beside it.
+
+    Ctrl-C saves the training; --resume continues it.
+    """
+    started = time.monotonic()
+    is_new = not training.resume and training.recipe is None
+    if is_new and paintings is None and "paintings" not in training.sections:
+        raise usage_error(
+            "no paintings were given; expected impasto train styles PAINTINGS --photos DIR"
+        )
+    training.check()
+    flags: dict[str, Any] = {
+        "paintings__path": paintings,
+        "initialise_from": None if init is None else fetched(init),
+    }
+    recipe = training.load_recipe(output, "any-painting", flags)
+    try_it = "impasto stylize PHOTO --style PAINTING --network"
     _train_model(recipe, output, training, started=started, try_it=try_it)
 
 

@@ -18,6 +18,10 @@ ORDER_STREAM = 0
 SAMPLE_STREAM = 1
 """The second word of every seed that cuts a sample: (seed, SAMPLE_STREAM, position)."""
 
+# 2 is that of a loss window (`training.loss_window`).
+PAINTING_STREAM = 3
+"""The second word of every seed that varies a painting, or chooses paintings for photographs."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedPhoto:

@@ -102,6 +102,54 @@ class FastNeuralStyleArchitecture(BaseModel):
         return 4
 
 
+class AnyPaintingArchitecture(BaseModel):
+    """The network for any painting: encoder, style vector and image transformation network.
+
+    Attributes:
+        channels: feature maps at half and quarter resolution; or at full, half and quarter, and
+            then the network begins and ends by 9×9 convolutions at full resolution.
+        num_residual_blocks: residual blocks at quarter resolution.
+        style_size: learnt numbers of a style vector.
+        encoder_channels: feature maps of the encoder at half the resolution and each half of that.
+        hidden_size: numbers before the encoder's last layer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["any-painting"] = "any-painting"
+    channels: tuple[Channels, Channels] | tuple[Channels, Channels, Channels] = (32, 64)
+    num_residual_blocks: Annotated[int, Field(ge=0, le=64)] = 5
+    style_size: Channels = 128
+    encoder_channels: tuple[Channels, Channels, Channels, Channels, Channels] = (
+        32,
+        64,
+        128,
+        192,
+        256,
+    )
+    hidden_size: Channels = 512
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest height and width, in pixels, that the network takes."""
+        return MINIMUM_SIZE
+
+    @property
+    def size_multiple(self) -> int:
+        """The divisor of the heights and widths that the network takes; predictors pad to it."""
+        return 4
+
+    @property
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels, apart from instance norm."""
+        return NetworkArchitecture(num_residual_blocks=self.num_residual_blocks).receptive_radius
+
+    @property
+    def stride(self) -> int:
+        """Tiles begin at multiples of this; elsewhere their features lie between the picture's."""
+        return 4
+
+
 Scale = Literal[2, 4, 8]
 """Output size over input size of super-resolution."""
 
@@ -208,6 +256,7 @@ SuperResolutionArchitecture = Annotated[
 Architecture = Annotated[
     NetworkArchitecture
     | FastNeuralStyleArchitecture
+    | AnyPaintingArchitecture
     | SubpixelArchitecture
     | PaperSuperResolutionArchitecture
     | SrcnnArchitecture,

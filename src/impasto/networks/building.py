@@ -2,7 +2,9 @@
 
 from torch import nn
 
+from impasto.networks.any_painting import StyledNetwork
 from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
     Architecture,
     FastNeuralStyleArchitecture,
     NetworkArchitecture,
@@ -24,6 +26,7 @@ NETWORK_CLASSES = (
     StyleTransferNetwork,
     PaperStyleTransferNetwork,
     FastNeuralStyleNetwork,
+    StyledNetwork,
     SubpixelNetwork,
     PaperSuperResolutionNetwork,
     SrcnnNetwork,
@@ -36,6 +39,8 @@ def build_network(architecture: Architecture) -> nn.Module:
         return build_style_network(architecture)
     if isinstance(architecture, FastNeuralStyleArchitecture):
         return FastNeuralStyleNetwork(architecture)
+    if isinstance(architecture, AnyPaintingArchitecture):
+        return StyledNetwork(architecture)
     return build_super_resolution_network(architecture)
 
 

@@ -77,12 +77,13 @@ def trained_card(
     return ModelCard(
         name=facts.name,
         title=facts.title,
-        task=recipe.task,
+        task="style-transfer" if recipe.task == "any-painting" else recipe.task,
         scale=facts.of_task.scale,
         degradation=facts.of_task.degradation,
         created=datetime.now(UTC).date().isoformat(),
         architecture=recipe.network,
         painting=facts.of_task.painting,
+        paintings=facts.of_task.paintings,
         training=TrainingRecord(
             recipe=_portable(recipe),
             dataset=facts.dataset,

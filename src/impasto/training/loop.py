@@ -114,7 +114,7 @@ class Trainer:
         self._step = TrainingStep(fabric, task, self.network, self.optimizer, gradient_clip=clip)
         self._step.start_from(self.state.running_gradient)
         is_gpu = fabric.device.type == "cuda"
-        if is_gpu and fabric.world_size == 1 and recorder is None:
+        if is_gpu and fabric.world_size == 1 and recorder is None and task.can_be_recorded:
             recorder = CudaGraphRecorder(fabric.device)
         self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
         self._unread: list[StepResult] = []
@@ -291,6 +291,7 @@ class Trainer:
             if not self._keep_good_state():
                 return False
             self._save()
+            self._score()
         if time.monotonic() > self._next_sheet:
             self._show_contact_sheet()
         return True
@@ -356,6 +357,17 @@ class Trainer:
     def _save(self) -> None:
         if self.fabric.is_global_zero:
             save_checkpoint(self._good, self.folder / CHECKPOINT_NAME)
+
+    def _score(self) -> None:
+        """Log the task's scores, if it has any."""
+        if not self.fabric.is_global_zero:
+            return
+        with self.fabric.autocast():
+            scores = self.task.scores(self._sheet_photographs)
+        if scores:
+            self._log.write(self.state.step, scores)
+            named = ", ".join(f"{name} {value:.3g}" for name, value in scores.items())
+            self._report(f"step {self.state.step}: {named}")
 
     def _stop_if_asked(self) -> None:
         asked = self.stop_requested.is_set()

@@ -14,17 +14,20 @@ from pydantic_core import ErrorDetails
 
 from impasto.errors import RecipeError
 from impasto.system.input_files import read_given_file
+from impasto.training.any_painting_recipe import AnyPaintingRecipe
 from impasto.training.recipe import StyleRecipe
 from impasto.training.sections import is_model_name
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
-from impasto.zoo.card import Task
 
 MAX_RECIPE_BYTES = 2**20
 
-Recipe = StyleRecipe | SuperResolutionRecipe
+Recipe = StyleRecipe | AnyPaintingRecipe | SuperResolutionRecipe
 
-RECIPES: Mapping[str, type[StyleRecipe] | type[SuperResolutionRecipe]] = {
+RECIPES: Mapping[
+    str, type[StyleRecipe] | type[AnyPaintingRecipe] | type[SuperResolutionRecipe]
+] = {
     "style-transfer": StyleRecipe,
+    "any-painting": AnyPaintingRecipe,
     "super-resolution": SuperResolutionRecipe,
 }
 """The recipe's class by its task; a recipe without a task, or of an unknown one, is of a style."""
@@ -34,7 +37,7 @@ def load_recipe(
     file: Path | None,
     settings: Sequence[str] = (),
     *,
-    task: Task | None = None,
+    task: str | None = None,
     **options: Any,
 ) -> Recipe:
     """Return the recipe of a file with settings laid over it.
@@ -80,7 +83,7 @@ def parse_recipe(table: Mapping[str, Any]) -> Recipe:
         raise RecipeError(f"recipe: {problem}{more}") from error
 
 
-def _class_for(table: Mapping[str, Any]) -> type[StyleRecipe] | type[SuperResolutionRecipe]:
+def _class_for(table: Mapping[str, Any]) -> type[Recipe]:
     return RECIPES.get(str(table.get("task")), StyleRecipe)
 
 

@@ -26,6 +26,7 @@ from impasto.files import exists_already, reason_of
 from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import refuse_second_run
+from impasto.training.any_painting_task import AnyPaintingTask
 from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint, restore_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric
@@ -51,11 +52,12 @@ CURVE_NAME = "curve.png"
 
 TASKS: Mapping[str, Callable[[Any], TrainingTask]] = {
     "style-transfer": StyleTask,
+    "any-painting": AnyPaintingTask,
     "super-resolution": SuperResolutionTask,
 }
 """What builds a task from its recipe, by the recipe's `task`."""
 
-SUBCOMMANDS = {"style-transfer": "style", "super-resolution": "sr"}
+SUBCOMMANDS = {"style-transfer": "style", "any-painting": "styles", "super-resolution": "sr"}
 """Of `impasto train`, likewise."""
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]

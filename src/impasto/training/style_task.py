@@ -70,6 +70,11 @@ class StyleTask:
         """How to normalise the terms; None where the recipe's weights apply as they are."""
         return StyleNormalisation(self) if self.recipe.is_balanced else None
 
+    @property
+    def can_be_recorded(self) -> bool:
+        """Yes: a step reads its photographs and its window."""
+        return True
+
     def loss_terms(
         self,
         network: nn.Module,
@@ -109,6 +114,10 @@ class StyleTask:
             ],
             cell_size=256,
         )
+
+    def scores(self, photographs: Tensor) -> dict[str, float]:
+        """Return no scores: the losses say enough."""
+        return {}
 
     def plan(
         self, minutes: float, seconds_per_step: SecondsPerStep, num_processes: int, /

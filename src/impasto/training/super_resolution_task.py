@@ -63,6 +63,11 @@ class SuperResolutionTask:
         """None: the weights apply to the terms themselves."""
         return None
 
+    @property
+    def can_be_recorded(self) -> bool:
+        """Yes: a step reads its photographs and its window."""
+        return True
+
     def loss_terms(
         self,
         network: nn.Module,
@@ -98,6 +103,10 @@ class SuperResolutionTask:
         rows = (F.interpolate(low, scale_factor=self.scale), bicubic, enlarged, photographs)
         size = photographs.shape[3]
         return contact_sheet([[to_array(p) for p in row] for row in rows], cell_size=size)
+
+    def scores(self, photographs: Tensor) -> dict[str, float]:
+        """Return no scores: the losses say enough."""
+        return {}
 
     def plan(
         self, minutes: float, seconds_per_step: SecondsPerStep, _num_processes: int, /

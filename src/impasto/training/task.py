@@ -17,7 +17,7 @@ from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossNormalisers, LossTerms
 from impasto.training.loss_window import LossSlices, LossWindow
 from impasto.training.sections import Stage
-from impasto.zoo.card import Painting
+from impasto.zoo.card import Painting, PaintingSet
 
 SecondsPerStep = Callable[[int], float]
 """Crop size in pixels to the seconds that a training step takes."""
@@ -32,12 +32,14 @@ class CardFields:
         scale: output size over input size.
         painting: the style learned; None for super-resolution.
         degradation: how the low resolution is made; None for style transfer.
+        paintings: of a network for any painting; None for any other.
     """
 
     title: str
     scale: int = 1
     painting: Painting | None = None
     degradation: Degradation | None = None
+    paintings: PaintingSet | None = None
 
 
 class Normalisation(Protocol):
@@ -75,6 +77,11 @@ class TrainingTask(Protocol):
         """How to normalise the terms; None where the weights apply to the terms themselves."""
         ...
 
+    @property
+    def can_be_recorded(self) -> bool:
+        """Whether a step reads nothing but its photographs and its window from outside."""
+        ...
+
     def loss_terms(
         self,
         network: nn.Module,
@@ -99,6 +106,10 @@ class TrainingTask(Protocol):
 
     def contact_sheet(self, photographs: Tensor) -> NDArray[np.float32]:
         """Return a picture of photographs and the network's output, H×W×3 in [0, 1]."""
+        ...
+
+    def scores(self, photographs: Tensor) -> dict[str, float]:
+        """Return scores of the network by name, measured at every checkpoint; empty for none."""
         ...
 
     def plan(

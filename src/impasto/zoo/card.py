@@ -83,6 +83,20 @@ class Painting(_CardPart):
     short_side: Annotated[int, Field(ge=1)]
 
 
+class PaintingSet(_CardPart):
+    """The paintings that a network for any painting has learnt from.
+
+    Attributes:
+        description: in words, with their licences.
+        num_paintings: that were trained on.
+        held_out: names of those that were scored and not trained on.
+    """
+
+    description: Line = ""
+    num_paintings: Annotated[int, Field(ge=1)]
+    held_out: list[Line] = []
+
+
 class TrainingRecord(_CardPart):
     """How a model was trained: enough to train it again.
 
@@ -208,6 +222,7 @@ class ModelCard(_CardPart):
         created: ISO date.
         architecture: of the network.
         painting: the style target; none for super-resolution.
+        paintings: of a network for any painting; none for any other, and then not written.
         training: how Impasto trained it; none for an imported model.
         imported: the origin of an imported model; none for one that Impasto trained.
         own_loop: how a model was trained in its maker's own loop; none for any other, and then not
@@ -227,10 +242,11 @@ class ModelCard(_CardPart):
     created: IsoDate
     architecture: Architecture
     painting: Painting | None = None
+    paintings: PaintingSet | None = None
     training: TrainingRecord | None = None
     imported: ImportRecord | None = None
     own_loop: OwnLoopRecord | None = None
-    unwritten_if_none: ClassVar[frozenset[str]] = frozenset({"own_loop"})
+    unwritten_if_none: ClassVar[frozenset[str]] = frozenset({"own_loop", "paintings"})
     licences: Licences
     scores: dict[str, Any] = {}
     quantization: QuantizationRecord | None = None
