@@ -17,7 +17,7 @@ from impasto.data.stream import SkippedPhotograph
 from impasto.errors import DataError, PictureFileError
 from impasto.images.files.io import list_pictures, load_training_rgb
 
-VARIANT_SIZES = (256, 256, 192, 384, 128, 256, 512)
+VARIANT_SIZES = (256, 192, 384, 128, 256)
 """Side of each variant in pixels. The size of strokes in pixels is part of a style, so that the
 network sees the same painting small and large."""
 
@@ -137,4 +137,5 @@ def recoloured(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     matrix = grey + saturation * turned
     colours = rgb.astype(np.float64) / 255 @ matrix.T
     changed = 0.5 + brightness + contrast * (colours - 0.5)
-    return np.round(255 * np.clip(changed, 0, 1)).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.round(255 * np.clip(changed, 0, 1)).astype(np.uint8)
+    return rounded

@@ -132,7 +132,7 @@ def _graph_of(network: nn.Module) -> onnx.ModelProto:
     # torch.export takes a size of 1 for a constant.
     size = 67 if architecture.size_multiple == 1 else 132
     dynamic = torch.export.Dim.DYNAMIC
-    with _quiet_exporter():
+    with quiet_exporter():
         program = torch.onnx.export(
             _Deployed(plain).eval(),
             (torch.rand(2, 3, size, size + 16),),
@@ -254,7 +254,7 @@ def write_scores(path: Path, scores: Mapping[str, object]) -> ModelFile:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
+def quiet_exporter() -> Iterator[None]:
     """Silence the exporter's remarks about optional packages and its own internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

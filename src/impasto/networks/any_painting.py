@@ -93,7 +93,7 @@ class StyledNetwork(nn.Module):
                 f"the network was given {width}×{height}; expected height and width of at least "
                 f"{smallest} that divide by 4: crop or pad the pictures"
             )
-        styled = None if constants is None else iter(constants.split(self._sizes(), dim=1))
+        styled = None if constants is None else iter(torch.split(constants, self._sizes(), dim=1))
         features = pictures
         if self.begins_at_full_resolution:
             features = F.relu(_norm(self.encode_full(features), self.encode_full_norm, styled))
@@ -130,7 +130,7 @@ class StyledNetwork(nn.Module):
     def set_style(self, constants: Tensor) -> None:
         """Take a style's constants, K, as the network's own."""
         with torch.no_grad():
-            parts = constants.split(self._sizes())
+            parts = torch.split(constants, self._sizes())
             for parameter, part in zip(self.constant_parameters().values(), parts, strict=True):
                 parameter.copy_(part.view_as(parameter))
 
@@ -176,7 +176,8 @@ def _coloured(normal: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
     # As a product over pixels, which is as it lies in memory with channels last.
     pixels = normal.permute(0, 2, 3, 1).flatten(1, 2).float()
     mixed = torch.baddbmm(offsets.float()[:, None], pixels, matrices.float().transpose(1, 2))
-    return mixed.unflatten(1, normal.shape[2:]).permute(0, 3, 1, 2)
+    height, width = normal.shape[2:]
+    return mixed.reshape(-1, height, width, num_colours).permute(0, 3, 1, 2)
 
 
 def _doubled(features: Tensor) -> Tensor:
@@ -289,11 +290,13 @@ class AnyPaintingNetwork(nn.Module):
 
     def constants(self, vectors: Tensor) -> Tensor:
         """Return the norm constants of style vectors, N×K from N×`vector_size`."""
-        learnt, colours = vectors.split([self.architecture.style_size, NUM_COLOUR_NUMBERS], dim=1)
+        learnt, colours = torch.split(
+            vectors, [self.architecture.style_size, NUM_COLOUR_NUMBERS], dim=1
+        )
         added = self.style_map(learnt).float()
         num_norms = self._num_norm_constants
         norms = self.transformation.style_constants()[:num_norms] + added[:, :num_norms]
-        means, roots = (colours + added[:, num_norms:]).split([3, 9], dim=1)
+        means, roots = torch.split(colours + added[:, num_norms:], [3, 9], dim=1)
         num_positions = self.transformation.to_rgb.out_channels // 3
         positions = torch.eye(num_positions, device=vectors.device)
         matrices = torch.einsum("nij,pq->nipjq", roots.view(-1, 3, 3), positions)

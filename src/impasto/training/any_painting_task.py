@@ -3,8 +3,10 @@
 Which paintings a step sees, and in which variant, depends on the seed and the samples consumed.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +16,11 @@ from torch import Tensor, nn
 
 from impasto.data.painting_collection import VARIANT_SIZES, PaintingCollection
 from impasto.data.source import PAINTING_STREAM
+from impasto.export.style_network_export import (
+    StyleToExport,
+    export_style_network,
+    load_style_network,
+)
 from impasto.images.contact_sheet import contact_sheet
 from impasto.losses.any_painting_objective import (
     AnyPaintingObjective,
@@ -30,7 +37,9 @@ from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_windo
 from impasto.training.plan import plan_stages
 from impasto.training.sections import Stage
 from impasto.training.task import CardFields, SecondsPerStep
-from impasto.zoo.card import PaintingSet
+from impasto.zoo.card import ModelCard, Painting, PaintingSet, as_line, model_name
+from impasto.zoo.model_file import ModelFile
+from impasto.zoo.style_vectors import read_style_network
 
 NUM_SHEET_PAINTINGS = 6
 NUM_SCORED_PAINTINGS = 12
@@ -44,7 +53,7 @@ and the noise's deviation."""
 class AnyPaintingTask:
     """One network for every painting of a folder."""
 
-    network: nn.Module
+    network: AnyPaintingNetwork
     objective: AnyPaintingObjective
 
     def __init__(self, recipe: AnyPaintingRecipe) -> None:
@@ -143,7 +152,7 @@ class AnyPaintingTask:
             rows.append([to_array(painting[0]), *(to_array(each) for each in stylized)])
         return contact_sheet(rows, cell_size=256)
 
-    def scores(self, photographs: Tensor) -> dict[str, float]:
+    def scores(self, photographs: Tensor, /) -> dict[str, float]:
         """Return the median fall of the style loss over paintings held out and photographs.
 
         The fall is the style loss of the photograph over that of the stylized picture, by the
@@ -182,6 +191,29 @@ class AnyPaintingTask:
             num_processes=num_processes,
             started=self.recipe.initialise_from is not None,
         )
+
+    def export(self, card: ModelCard, path: Path, *, replace: bool) -> ModelFile:
+        """Write the network as a model file; see `TrainingTask`.
+
+        Its first paintings are its named styles, since a graph has to be in some style.
+        """
+        styles = {}
+        for index in range(min(NUM_SHEET_PAINTINGS, len(self.paintings))):
+            name = Path(self.paintings.names[index]).name
+            rgb = self.paintings.variant(index, 0)
+            styles[model_name(name)] = self._named_style(name, _picture(rgb), rgb)
+        return export_style_network(self.network, card, path, styles=styles, replace=replace)
+
+    def _named_style(self, name: str, picture: Tensor, rgb: NDArray[np.uint8]) -> StyleToExport:
+        with torch.no_grad():
+            vector = self.network.encode(picture)[0].numpy()
+        digest = hashlib.sha256(rgb.tobytes()).hexdigest()
+        painting = Painting(title=as_line(name), sha256=digest, short_side=SCORED_SIZE)
+        return StyleToExport(as_line(name), vector, painting)
+
+    def start_from(self, model: ModelFile) -> None:
+        """Take the weights of another network for any painting; see `TrainingTask`."""
+        load_style_network(self.network, read_style_network(model))
 
     def card_fields(self) -> CardFields:
         """Return the title and the paintings."""
@@ -299,7 +331,9 @@ class _Change:
     def of(self, pictures: Tensor, *, noise: float = 0.0) -> Tensor:
         """Return N×3×H×W pictures moved, with noise of this deviation."""
         grid = self._grid.expand(len(pictures), -1, -1, -1)
-        moved = F.grid_sample(pictures.float(), grid, padding_mode="reflection", align_corners=False)
+        moved = F.grid_sample(
+            pictures.float(), grid, padding_mode="reflection", align_corners=False
+        )
         if noise:
             chance = torch.Generator().manual_seed(self._seed)
             grain = torch.randn(moved.shape, generator=chance).to(moved.device)

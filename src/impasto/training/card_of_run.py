@@ -13,7 +13,7 @@ from impasto.system.machine import package_versions
 from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe_file import Recipe
 from impasto.training.task import CardFields
-from impasto.zoo.card import Licences, ModelCard, TrainingRecord, as_line, model_name
+from impasto.zoo.card import Licences, ModelCard, Task, TrainingRecord, as_line, model_name
 
 RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
 
@@ -77,7 +77,7 @@ def trained_card(
     return ModelCard(
         name=facts.name,
         title=facts.title,
-        task="style-transfer" if recipe.task == "any-painting" else recipe.task,
+        task=card_task(recipe),
         scale=facts.of_task.scale,
         degradation=facts.of_task.degradation,
         created=datetime.now(UTC).date().isoformat(),
@@ -102,6 +102,11 @@ def trained_card(
         licences=recipe.licences or UNSTATED_LICENCES,
         impasto_version=impasto.__version__,
     )
+
+
+def card_task(recipe: Recipe) -> Task:
+    """Return the task of a recipe's models: a network for any painting is one for styles."""
+    return "style-transfer" if recipe.task == "any-painting" else recipe.task
 
 
 def num_usable(source: PhotoSource, skipped: tuple[SkippedPhotograph, ...]) -> int | None:

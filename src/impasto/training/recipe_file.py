@@ -23,9 +23,7 @@ MAX_RECIPE_BYTES = 2**20
 
 Recipe = StyleRecipe | AnyPaintingRecipe | SuperResolutionRecipe
 
-RECIPES: Mapping[
-    str, type[StyleRecipe] | type[AnyPaintingRecipe] | type[SuperResolutionRecipe]
-] = {
+RECIPES: Mapping[str, type[StyleRecipe] | type[AnyPaintingRecipe] | type[SuperResolutionRecipe]] = {
     "style-transfer": StyleRecipe,
     "any-painting": AnyPaintingRecipe,
     "super-resolution": SuperResolutionRecipe,

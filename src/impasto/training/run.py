@@ -21,13 +21,11 @@ from impasto.errors import (
     TrainingError,
     TrainingInterrupted,
 )
-from impasto.export.model_export import export_model
 from impasto.files import exists_already, reason_of
-from impasto.runtime.backends.torch_network import load_network
 from impasto.system.input_files import special_kind
 from impasto.system.work_files import refuse_second_run
 from impasto.training.any_painting_task import AnyPaintingTask
-from impasto.training.card_of_run import RunFacts, facts_of, num_usable, trained_card
+from impasto.training.card_of_run import RunFacts, card_task, facts_of, num_usable, trained_card
 from impasto.training.checkpoint import Checkpoint, load_checkpoint, restore_checkpoint
 from impasto.training.devices import check_batches, describe_hardware, launched_fabric
 from impasto.training.logs import draw_curve
@@ -222,15 +220,11 @@ def _task_of(recipe: Recipe, *, resume: bool) -> tuple[Recipe, TrainingTask]:
     """
     if recipe.initialise_from is None or resume:
         return recipe, TASKS[recipe.task](recipe)
-    start = resolve_model(str(recipe.initialise_from), task=recipe.task)
-    weights = load_network(start).state_dict()
+    start = resolve_model(str(recipe.initialise_from), task=card_task(recipe))
     network = recipe.architecture_from(start.card.architecture)
     recipe = parse_recipe({**recipe.model_dump(exclude={"network"}), "network": network})
     task = TASKS[recipe.task](recipe)
-    fresh = task.network.state_dict()
-    # Another scale has another tail: those weights stay fresh.
-    fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
-    task.network.load_state_dict({**fresh, **fitting})
+    task.start_from(start)
     return recipe, task
 
 
@@ -352,7 +346,7 @@ def _finish(
         hardware=", then ".join(trainer.state.hardware) or describe_hardware(trainer.fabric),
     )
     draw_curve(trainer.folder, trainer.folder / CURVE_NAME, title=card.title)
-    model = export_model(trainer.task.network, card, output, replace=replace)
+    model = trainer.task.export(card, output, replace=replace)
     if is_finished:
         forget_model(trainer.folder)
     else:

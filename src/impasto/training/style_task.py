@@ -6,6 +6,7 @@ window of a crop that the loss is computed on.
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from impasto.data.paintings import load_painting
 from impasto.errors import PictureFileError
+from impasto.export.model_export import export_model
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import LossNetwork
@@ -26,6 +28,7 @@ from impasto.losses.style_objective import (
     layers_of,
 )
 from impasto.networks.style_transfer import build_style_network
+from impasto.runtime.backends.torch_network import take_fitting_weights
 from impasto.system.input_files import read_given_file
 from impasto.tensors import to_array
 from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
@@ -33,7 +36,8 @@ from impasto.training.plan import plan_stages
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sections import Stage
 from impasto.training.task import CardFields, SecondsPerStep
-from impasto.zoo.card import Painting, as_line
+from impasto.zoo.card import ModelCard, Painting, as_line
+from impasto.zoo.model_file import ModelFile
 
 
 class StyleTask:
@@ -115,7 +119,7 @@ class StyleTask:
             cell_size=256,
         )
 
-    def scores(self, photographs: Tensor) -> dict[str, float]:
+    def scores(self, _photographs: Tensor, /) -> dict[str, float]:
         """Return no scores: the losses say enough."""
         return {}
 
@@ -134,6 +138,14 @@ class StyleTask:
             num_processes=num_processes,
             started=self.recipe.initialise_from is not None,
         )
+
+    def export(self, card: ModelCard, path: Path, *, replace: bool) -> ModelFile:
+        """Write the network as a model file; see `TrainingTask`."""
+        return export_model(self.network, card, path, replace=replace)
+
+    def start_from(self, model: ModelFile) -> None:
+        """Take a model's weights; see `TrainingTask`."""
+        take_fitting_weights(self.network, model)
 
     def card_fields(self) -> CardFields:
         """Return the painting and its title."""

@@ -5,6 +5,7 @@ The low resolution is made on the device, batch by batch, by the matrices of
 """
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from impasto.export.model_export import export_model
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.degradation import degradation_matrix
 from impasto.images.degradation_kind import Degradation
@@ -25,12 +27,15 @@ from impasto.networks.super_resolution import (
     PaperSuperResolutionNetwork,
     build_super_resolution_network,
 )
+from impasto.runtime.backends.torch_network import take_fitting_weights
 from impasto.tensors import Pictures, to_array
 from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
 from impasto.training.plan import plan_patches
 from impasto.training.sections import Stage
 from impasto.training.super_resolution_recipe import SuperResolutionRecipe
 from impasto.training.task import CardFields, SecondsPerStep
+from impasto.zoo.card import ModelCard
+from impasto.zoo.model_file import ModelFile
 
 
 class SuperResolutionTask:
@@ -104,7 +109,7 @@ class SuperResolutionTask:
         size = photographs.shape[3]
         return contact_sheet([[to_array(p) for p in row] for row in rows], cell_size=size)
 
-    def scores(self, photographs: Tensor) -> dict[str, float]:
+    def scores(self, _photographs: Tensor, /) -> dict[str, float]:
         """Return no scores: the losses say enough."""
         return {}
 
@@ -117,6 +122,14 @@ class SuperResolutionTask:
             RecipeError: when the time is too short.
         """
         return plan_patches(minutes, seconds_per_step, stage=self.recipe.stages[0])
+
+    def export(self, card: ModelCard, path: Path, *, replace: bool) -> ModelFile:
+        """Write the network as a model file; see `TrainingTask`."""
+        return export_model(self.network, card, path, replace=replace)
+
+    def start_from(self, model: ModelFile) -> None:
+        """Take a model's weights; see `TrainingTask`."""
+        take_fitting_weights(self.network, model)
 
     def card_fields(self) -> CardFields:
         """Return title, scale and degradation."""

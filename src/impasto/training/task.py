@@ -7,6 +7,7 @@ by what is here.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,8 @@ from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossNormalisers, LossTerms
 from impasto.training.loss_window import LossSlices, LossWindow
 from impasto.training.sections import Stage
-from impasto.zoo.card import Painting, PaintingSet
+from impasto.zoo.card import ModelCard, Painting, PaintingSet
+from impasto.zoo.model_file import ModelFile
 
 SecondsPerStep = Callable[[int], float]
 """Crop size in pixels to the seconds that a training step takes."""
@@ -108,7 +110,7 @@ class TrainingTask(Protocol):
         """Return a picture of photographs and the network's output, H×W×3 in [0, 1]."""
         ...
 
-    def scores(self, photographs: Tensor) -> dict[str, float]:
+    def scores(self, photographs: Tensor, /) -> dict[str, float]:
         """Return scores of the network by name, measured at every checkpoint; empty for none."""
         ...
 
@@ -119,6 +121,28 @@ class TrainingTask(Protocol):
 
         Raises:
             RecipeError: when the time is too short.
+        """
+        ...
+
+    def export(self, card: ModelCard, path: Path, *, replace: bool) -> ModelFile:
+        """Write the network as a model file, and return it as read back.
+
+        Args:
+            card: of the model.
+            path: of the file.
+            replace: a file that is there; otherwise the model goes beside it.
+
+        Raises:
+            OutputAppearedError: a file is there and is not to be replaced.
+            ExportError: the file's output is not torch's, or it cannot be written.
+        """
+        ...
+
+    def start_from(self, model: ModelFile) -> None:
+        """Take the weights of a model that fits the recipe's network, where their shapes fit.
+
+        Raises:
+            ModelFileError: the file does not hold them.
         """
         ...
 

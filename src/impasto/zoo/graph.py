@@ -15,6 +15,7 @@ from math import prod
 
 from impasto.errors import ModelFileError
 from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
     Architecture,
     FastNeuralStyleArchitecture,
     NetworkArchitecture,
@@ -217,6 +218,11 @@ def values_per_pixel(architecture: Architecture) -> float:
         of_half = 7 * half + 4 * quarter
         of_quarter = (6 + 10 * architecture.num_residual_blocks) * quarter
         return 20 + 8 * full + 4 * half + of_half / 4 + of_quarter / 16
+    if isinstance(architecture, AnyPaintingArchitecture):
+        *ends, half, quarter = architecture.channels
+        full = ends[0] if ends else 12
+        of_quarter = (6 + 10 * architecture.num_residual_blocks) * quarter
+        return 60 + 8 * full + 4 * half + (7 * half + 4 * quarter) / 4 + of_quarter / 16
     cells = architecture.scale**2
     if isinstance(architecture, SrcnnArchitecture):
         return 50 + cells * (30 + 2 * sum(architecture.channels))

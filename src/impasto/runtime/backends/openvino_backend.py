@@ -228,11 +228,27 @@ def compile_graph(build: Callable[[ModuleType], tuple[list[Any], Any]]) -> Graph
         A function from arrays of the parameters' shapes to the result's array; several threads may
         call it at once.
     """
-    core, openvino = _openvino_core(), _import_openvino()
+    openvino = _import_openvino()
     parameters, result = build(openvino.opset13)
+    return _compiled(openvino.Model([result], parameters))
+
+
+def compile_file(data: bytes) -> Graph:
+    """Compile an ONNX file of one input and one output, for arrays of any size it takes.
+
+    Raises:
+        ModelFileError: OpenVINO cannot read or compile it.
+    """
+    try:
+        return _compiled(_openvino_core().read_model(data))
+    except Exception as error:
+        raise refusal("read the model", error) from None
+
+
+def _compiled(model: Any) -> Graph:
     # f32 on any processor: bf16 has 8 significant bits, too few for the positions of pixels.
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = core.compile_model(openvino.Model([result], parameters), "CPU", settings)
+    compiled = _openvino_core().compile_model(model, "CPU", settings)
 
     def run(*arrays: NDArray[np.float32]) -> NDArray[np.float32]:
         # One for each call: a request serves one thread at a time.

@@ -46,3 +46,16 @@ def load_network(model: ModelFile) -> nn.Module:
     network = build_network(model.card.architecture)
     network.load_state_dict(weights)
     return network.eval()
+
+
+def take_fitting_weights(network: nn.Module, model: ModelFile) -> None:
+    """Load the weights of a model file into a network, as far as their shapes fit.
+
+    A network of another scale has another tail, whose weights stay as they are.
+
+    Raises:
+        ModelFileError: as `load_network`.
+    """
+    weights, fresh = load_network(model).state_dict(), network.state_dict()
+    fitting = {name: w for name, w in weights.items() if w.shape == fresh[name].shape}
+    network.load_state_dict({**fresh, **fitting})

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-from impasto.networks.architecture import FastNeuralStyleArchitecture, NetworkArchitecture
+from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
+    FastNeuralStyleArchitecture,
+    NetworkArchitecture,
+)
 from impasto.runtime.backends.openvino_backend import MAX_BYTES_KEPT
 from impasto.runtime.compute import MINIMUM_TILE, PROCESS_BYTES, TileSize
 from impasto.zoo.card import ModelCard
@@ -89,6 +93,10 @@ def bytes_per_pixel(card: ModelCard, *, is_cheaper: bool = False, precision: str
         # The last features at full size. The plain graph computes them from an upsampled copy of
         # (by default) twice as many channels, which is in memory beside them.
         values = (1 if is_cheaper else 3) * architecture.channels[0]
+    elif isinstance(architecture, AnyPaintingArchitecture):
+        # Without channels at full size, the colours are the last: twelve for each four pixels.
+        *full, half, _ = architecture.channels
+        values = (1 if is_cheaper else 3) * full[0] if full else 3 + half // 2
     elif architecture.kind == "srcnn":
         values = sum(architecture.channels) * card.scale**2
     elif architecture.kind == "paper-super-resolution":
