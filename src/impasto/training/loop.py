@@ -34,6 +34,7 @@ from impasto.training.checkpoint import (
     save_checkpoint,
     take_checkpoint,
 )
+from impasto.training.device_batches import batches_for, pictures_on
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
@@ -81,6 +82,7 @@ class Trainer:
         on_progress: OnProgress = ignore_progress,
         steps_per_reading: int | None = None,
         recorder: StepRecorder | None = None,
+        photograph_bytes: int | None = None,
     ) -> None:
         """Set the task up on its device, from the start or from a checkpoint.
 
@@ -95,6 +97,7 @@ class Trainer:
             on_progress: called in the main process with every log line and event.
             steps_per_reading: most steps whose numbers wait on the device; None: as suits it.
             recorder: that records steps; None takes plain ones, but on a single GPU.
+            photograph_bytes: of the device's memory, for photographs; None: as suits it.
 
         Raises:
             CheckpointError: when the checkpoint is not of this task's network.
@@ -117,6 +120,9 @@ class Trainer:
         if is_gpu and fabric.world_size == 1 and recorder is None:
             recorder = CudaGraphRecorder(fabric.device)
         self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
+        self._source = batches_for(
+            stream, fabric.device, max_bytes=photograph_bytes, on_event=self._report
+        )
         self._unread: list[StepResult] = []
         self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if is_gpu else 1)
         hardware = describe_hardware(fabric)
@@ -124,7 +130,7 @@ class Trainer:
             self.state.hardware = (*self.state.hardware, hardware)
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
-        self._sheet_photographs = self._on_device(sheet_photographs)
+        self._sheet_photographs = pictures_on(fabric.device, sheet_photographs)
         self._sums = StepSums()
         self._next_sheet = 0.0
 
@@ -199,21 +205,11 @@ class Trainer:
         return step < recipe.num_steps and stage_at(step, recipe.stages) is stage
 
     def _batches(self) -> Generator[tuple[Tensor, int], None, None]:
-        """Yield batches on the device with the position after each."""
+        """Return the stage's batches on the device, with the position after each."""
         stage = stage_at(self.state.step, self.recipe.stages)
-        batches = self.stream.batches(
+        return self._source.batches(
             position=self.state.position, batch_size=stage.batch_size, crop_size=stage.crop_size
         )
-        with contextlib.closing(batches):
-            for batch in batches:
-                yield self._on_device(batch.pictures), batch.next_position
-
-    def _on_device(self, pictures: NDArray[np.float32]) -> Tensor:
-        on_cpu, device = torch.from_numpy(pictures), self.fabric.device
-        if device.type == "cuda":
-            # From pinned memory the copy does not wait for the steps before it.
-            on_cpu = on_cpu.pin_memory()
-        return on_cpu.to(device, non_blocking=True, memory_format=torch.channels_last)
 
     def _take_step(self, photographs: Tensor) -> None:
         """Take one optimiser step, whose numbers are read later."""
