@@ -38,7 +38,7 @@ from impasto.training.device_batches import batches_for, pictures_on
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
-from impasto.training.recording import CudaGraphRecorder, RecordedStep, StepRecorder
+from impasto.training.recording import RecordedStep, StepRecorder, recorder_for
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import Stage, TrainingRecipe
 from impasto.training.sheet import write_contact_sheet
@@ -48,14 +48,13 @@ from impasto.training.step import (
     fetch_results,
     make_optimizer,
     running_mean,
+    usual_steps_per_reading,
 )
 from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 MAX_ROLLBACKS = 8
 STEPS_BEFORE_EXPLOSION_CHECK = 20
-STEPS_PER_READING = 10
-"""On a GPU. Fewer would make it wait more often, more would undo more work after an explosion."""
 
 
 class Trainer:
@@ -116,15 +115,13 @@ class Trainer:
         clip = recipe.optimizer.gradient_clip
         self._step = TrainingStep(fabric, task, self.network, self.optimizer, gradient_clip=clip)
         self._step.start_from(self.state.running_gradient)
-        is_gpu = fabric.device.type == "cuda"
-        if is_gpu and fabric.world_size == 1 and recorder is None:
-            recorder = CudaGraphRecorder(fabric.device)
+        recorder = recorder or recorder_for(fabric)
         self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
         self._source = batches_for(
             stream, fabric.device, max_bytes=photograph_bytes, on_event=self._report
         )
         self._unread: list[StepResult] = []
-        self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if is_gpu else 1)
+        self._steps_per_reading = steps_per_reading or usual_steps_per_reading(fabric.device)
         hardware = describe_hardware(fabric)
         if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
             self.state.hardware = (*self.state.hardware, hardware)
