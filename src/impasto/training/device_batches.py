@@ -55,6 +55,8 @@ def batches_for(
     if max_bytes is None:
         if device.type != "cuda":
             return FinishedBatches(stream, device)
+        # Torch holds on to what the measuring of the pace has freed.
+        torch.cuda.empty_cache()
         free_bytes, _ = torch.cuda.mem_get_info(device)
         max_bytes = int(MEMORY_SHARE * free_bytes)
     return DeviceBatches(stream, device, max_bytes=max_bytes, on_event=on_event)

@@ -15,7 +15,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,7 @@ from impasto.training.step import (
     TrainingStep,
     fetch_results,
     make_optimizer,
+    process_means,
     running_mean,
     usual_steps_per_reading,
 )
@@ -166,7 +167,7 @@ class Trainer:
             with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
                 photographs = [next(batches)[0] for _ in range(normalisation.num_batches)]
                 measured = normalisation.measure(photographs)
-            means = self._means(measured.model_dump())
+            means = process_means(measured.model_dump(), self.fabric)
             self.state.normalisers = type(measured)(**means)
             divisors = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
             self._report(f"probe: terms are divided by {divisors}")
@@ -257,23 +258,6 @@ class Trainer:
             return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
 
-    def _mean(self, value: Tensor | float) -> float:
-        """Return the mean over all processes, the same in each of them."""
-        return self._means({"value": value})["value"]
-
-    def _means(self, values: Mapping[str, Tensor | float]) -> dict[str, float]:
-        """Return means over all processes by name, fetched at once: a device waits for each."""
-        device = self.fabric.device
-        stacked = torch.stack(
-            [
-                torch.as_tensor(v, dtype=torch.float64, device=device).detach()
-                for v in values.values()
-            ]
-        )
-        if self.fabric.world_size > 1:
-            stacked = self.fabric.all_reduce(stacked)  # type: ignore[assignment]
-        return dict(zip(values, stacked.tolist(), strict=True))
-
     def _after_steps(self, batch_size: int) -> bool:
         """Log, save and draw when it is time; False when the weights are not finite."""
         loop, step = self.recipe.loop, self.state.step
@@ -354,7 +338,7 @@ class Trainer:
         asked = self.stop_requested.is_set()
         if self.fabric.world_size > 1:
             # All have to stop at the same step, or the others would wait for its gradients.
-            asked = self._mean(float(asked)) > 0
+            asked = process_means({"asked": float(asked)}, self.fabric)["asked"] > 0
         if not asked:
             return
         self._count_seconds()

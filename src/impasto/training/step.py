@@ -5,7 +5,7 @@ steps meanwhile. The loop reads the results of several steps at once, and judges
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -150,6 +150,18 @@ def fetch_results(
     numbers = iter(torch.cat([losses, *(result.gradient for result in results)]).tolist())
     by_step = [list(itertools.islice(numbers, len(result.losses))) for result in results]
     return [(losses_of, list(itertools.islice(numbers, 2))) for losses_of in by_step]
+
+
+def process_means(values: Mapping[str, Tensor | float], fabric: Fabric) -> dict[str, float]:
+    """Return means over all processes by name, fetched at once: a device waits for each."""
+    numbers = [
+        torch.as_tensor(value, dtype=torch.float64, device=fabric.device).detach()
+        for value in values.values()
+    ]
+    stacked = torch.stack(numbers)
+    if fabric.world_size > 1:
+        stacked = fabric.all_reduce(stacked)  # type: ignore[assignment]
+    return dict(zip(values, stacked.tolist(), strict=True))
 
 
 def usual_steps_per_reading(device: torch.device) -> int:
