@@ -120,3 +120,38 @@ def files_of_at_most(num_bytes):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+class CallRecorder:
+    """Records on a CPU: a replay calls the work again, and writes to the same addresses.
+
+    Attributes:
+        problem: raised in place of recording.
+        calls: what was called, in order.
+        results: of each replay.
+    """
+
+    def __init__(self, problem=None):
+        self.problem, self.calls, self.results = problem, [], []
+
+    def warm_up(self, work):
+        self.calls.append("warm up")
+        return work()
+
+    def record(self, work):
+        self.calls.append("record")
+        if self.problem is not None:
+            raise self.problem
+        fixed = []
+
+        def replay():
+            self.calls.append("replay")
+            result = work()
+            self.results.append(result)
+            if not fixed:
+                fixed.append(result)
+            fixed[0].losses.copy_(result.losses)
+            fixed[0].gradient.copy_(result.gradient)
+            return fixed[0]
+
+        return replay

@@ -192,6 +192,31 @@ def test_training_sees_the_streams_samples_and_no_others(tmp_path, recipe_of):
     expected.close()
 
 
+@pytest.mark.parametrize("photograph_bytes", [0, 1, 10**8])
+def test_crops_cut_on_the_device_train_the_same_weights(tmp_path, recipe_of, photograph_bytes):
+    stages = [
+        {"steps": 4, "crop_size": 16, "batch_size": 2},
+        {"steps": 4, "crop_size": 24, "batch_size": 2},
+    ]
+    recipe, reports = recipe_of(stages=stages), []
+    make_trainer(tmp_path / "plain", GreyTask(num_batches=2), recipe).fit()
+    make_trainer(
+        tmp_path / "cut",
+        GreyTask(num_batches=2),
+        recipe,
+        reports=reports,
+        photograph_bytes=photograph_bytes,
+    ).fit()
+    first, second = (load_checkpoint(tmp_path / n / CHECKPOINT_NAME) for n in ("plain", "cut"))
+    assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+    assert timeless(first.state) == timeless(second.state)
+    said = [message for message in messages_of(reports) if "stay on the device" in message]
+    # Too little for one photograph: said once for each crop size.
+    assert [message[:13] for message in said] == ["0 photographs"] * (
+        2 if photograph_bytes == 1 else 0
+    )
+
+
 @pytest.mark.parametrize("stop_at", [1, 3, 6])
 def test_stopped_and_resumed_ends_in_the_same_weights(tmp_path, recipe_of, stop_at):
     stages = [

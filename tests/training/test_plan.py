@@ -5,9 +5,17 @@ from hypothesis import strategies as st
 
 from impasto.errors import RecipeError
 from impasto.training.devices import make_fabric
-from impasto.training.plan import MOST_STEPS, OVERHEAD_SECONDS, measured_pace, plan_stages
+from impasto.training.plan import (
+    MOST_STEPS,
+    OVERHEAD_SECONDS,
+    TIMED_STEPS,
+    UNTIMED_STEPS,
+    measured_pace,
+    plan_stages,
+)
+from impasto.training.recording import WARM_UP_STEPS
 from impasto.training.style_task import StyleTask
-from training_fixtures import tiny_recipe
+from training_fixtures import CallRecorder, tiny_recipe
 
 
 def pace_of(seconds):
@@ -82,3 +90,25 @@ def test_measuring_leaves_network_and_chance_as_they_were(painting, photos):
     after = task.network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     assert all(parameter.grad is None for parameter in task.network.parameters())
+
+
+def test_the_steps_measured_are_the_loop_s_recorded_ones(painting, photos):
+    recipe = tiny_recipe(painting, photos)
+    recorder = CallRecorder()
+    measured_pace(make_fabric(recipe), StyleTask(recipe), batch_size=2, recorder=recorder)
+    warmed_up = ["warm up"] * WARM_UP_STEPS + ["record"]
+    # What is recorded is replayed before the clock starts.
+    assert recorder.calls == warmed_up + ["replay"] * (UNTIMED_STEPS + TIMED_STEPS)
+    losses, gradient = recorder.results[-1].losses, recorder.results[-1].gradient
+    assert torch.isfinite(losses).all()
+    assert gradient[0] > 0
+    # The copy's weights stay: every step has the same loss.
+    assert all(torch.equal(result.losses, losses) for result in recorder.results)
+
+
+def test_a_pace_is_measured_where_nothing_can_be_recorded(painting, photos):
+    recipe = tiny_recipe(painting, photos)
+    recorder = CallRecorder(RuntimeError("operation not permitted"))
+    pace = measured_pace(make_fabric(recipe), StyleTask(recipe), batch_size=2, recorder=recorder)
+    assert recorder.calls == ["warm up"] * WARM_UP_STEPS + ["record"]
+    assert pace(128) > 0

@@ -7,42 +7,14 @@ from impasto.data.stream import CropStream
 from impasto.training.checkpoint import load_checkpoint
 from impasto.training.devices import make_fabric
 from impasto.training.loop import CHECKPOINT_NAME, Trainer
-from impasto.training.recording import WARM_UP_STEPS
+from impasto.training.recording import WARM_UP_STEPS, recorder_for
 from impasto.training.style_task import StyleTask
-from training_fixtures import tiny_recipe
+from training_fixtures import CallRecorder, tiny_recipe
 
 STAGES = [
     {"steps": 6, "crop_size": 32, "batch_size": 2},
     {"steps": 5, "crop_size": 48, "batch_size": 2},
 ]
-
-
-class CallRecorder:
-    """Records on a CPU: a replay calls the work again, and writes to the same addresses."""
-
-    def __init__(self, problem=None):
-        self.problem, self.calls = problem, []
-
-    def warm_up(self, work):
-        self.calls.append("warm up")
-        return work()
-
-    def record(self, work):
-        self.calls.append("record")
-        if self.problem is not None:
-            raise self.problem
-        fixed = []
-
-        def replay():
-            self.calls.append("replay")
-            result = work()
-            if not fixed:
-                fixed.append(result)
-            fixed[0].losses.copy_(result.losses)
-            fixed[0].gradient.copy_(result.gradient)
-            return fixed[0]
-
-        return replay
 
 
 @pytest.fixture
@@ -92,3 +64,8 @@ def test_training_goes_on_where_nothing_can_be_recorded(train):
     assert recorder.calls == ["warm up"] * WARM_UP_STEPS + ["record"]
     lines = [message for message in messages if "recorded" in message]
     assert lines == ["steps are not recorded as a graph: operation not permitted"]
+
+
+def test_a_cpu_records_nothing(painting, photos):
+    recipe = tiny_recipe(painting, photos)
+    assert recorder_for(make_fabric(recipe), StyleTask(recipe)) is None

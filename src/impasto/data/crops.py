@@ -1,5 +1,7 @@
 """One photograph to one training crop: resized, cut, mirrored and rotated."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -7,6 +9,53 @@ from PIL import Image
 from impasto.data.source import EncodedPhoto
 from impasto.errors import PictureFileError
 from impasto.images.files.io import load_training_rgb
+
+
+@dataclass(frozen=True, slots=True)
+class CropSettings:
+    """How the crops of one training stage are cut.
+
+    Attributes:
+        crop_size: height and width of the crops, in pixels.
+        short_side: to which a larger photograph is scaled, in pixels; None: not scaled.
+        flip: mirror every other crop, left to right.
+        rotate: rotate every crop by a random multiple of 90 degrees.
+    """
+
+    crop_size: int
+    short_side: int | None
+    flip: bool
+    rotate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A square of a photograph, in its pixels.
+
+    Attributes:
+        left: of the square's left side.
+        top: of its upper side.
+        side: its length, a fraction where the photograph is scaled.
+    """
+
+    left: int
+    top: int
+    side: float
+
+
+@dataclass(frozen=True, slots=True)
+class CropPlan:
+    """Where a photograph is cut, and how the crop is turned.
+
+    Attributes:
+        window: what becomes the crop.
+        is_mirrored: left to right, before it is rotated.
+        quarter_turns: counterclockwise, 0 to 3.
+    """
+
+    window: Window
+    is_mirrored: bool
+    quarter_turns: int
 
 
 def cut_photograph(
@@ -28,20 +77,40 @@ def cut_photograph(
         PictureFileError: the photograph is unreadable, or its short side is under `crop_size`.
     """
     short_side = None if resize_ratio is None else round(crop_size * resize_ratio)
+    settings = CropSettings(crop_size, short_side, flip, rotate)
     image = load_training_rgb(photo.read(), short_side=short_side)
-    if min(image.size) < crop_size:
+    pixels = cut_bytes(image, plan_crop(image.size, rng, settings), crop_size=crop_size)
+    return pixels.astype(np.float32) / np.float32(255.0)
+
+
+def plan_crop(
+    image_size: tuple[int, int], rng: np.random.Generator, settings: CropSettings
+) -> CropPlan:
+    """Draw where a photograph of this width and height is cut, and how the crop is turned.
+
+    Raises:
+        PictureFileError: the photograph's short side is under the crop's.
+    """
+    width, height = image_size
+    crop_size = settings.crop_size
+    if min(image_size) < crop_size:
         raise PictureFileError(
-            f"too small: {image.width}×{image.height} pixels; crops need {crop_size}×{crop_size}"
+            f"too small: {width}×{height} pixels; crops need {crop_size}×{crop_size}"
         )
-    crop = scaled_crop(image, rng, crop_size=crop_size, short_side=short_side)
-    pixels = np.asarray(crop, dtype=np.float32) / np.float32(255.0)
-    if flip and rng.integers(2):
+    window = _draw_window(image_size, rng, crop_size=crop_size, short_side=settings.short_side)
+    is_mirrored = settings.flip and bool(rng.integers(2))
+    return CropPlan(window, is_mirrored, int(rng.integers(4)) if settings.rotate else 0)
+
+
+def cut_bytes(image: Image.Image, plan: CropPlan, *, crop_size: int) -> NDArray[np.uint8]:
+    """The planned crop of `image`, 3×crop_size×crop_size."""
+    pixels = np.asarray(_resized_window(image, plan.window, crop_size))
+    if plan.is_mirrored:
         pixels = pixels[:, ::-1]
-    if rotate:
-        pixels = np.rot90(pixels, int(rng.integers(4)))
+    pixels = np.rot90(pixels, plan.quarter_turns)
     # Mirrored and rotated pixels are views; they are copied here, in a worker, and not while the
     # training waits for its batch.
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return np.array(pixels.transpose(2, 0, 1), order="C")
 
 
 def scaled_crop(
@@ -52,14 +121,27 @@ def scaled_crop(
     Both axes are scaled by the same factor, at most 1, without aliasing. The window is cut from
     the photograph and scaled in one step; the filter sees the pixels around the window.
     """
-    scale = 1.0 if short_side is None else min(1.0, short_side / min(image.size))
+    window = _draw_window(image.size, rng, crop_size=crop_size, short_side=short_side)
+    return _resized_window(image, window, crop_size)
+
+
+def _draw_window(
+    image_size: tuple[int, int], rng: np.random.Generator, *, crop_size: int, short_side: int | None
+) -> Window:
+    width, height = image_size
+    scale = 1.0 if short_side is None else min(1.0, short_side / min(image_size))
     # Rounding may make the window a fraction of a pixel larger than the photograph.
-    window = min(crop_size / scale, *image.size)
+    side = min(crop_size / scale, *image_size)
     # Left before top: in another order, every seed would cut other crops.
-    left = int(rng.integers(int(image.width - window) + 1))
-    top = int(rng.integers(int(image.height - window) + 1))
+    left = int(rng.integers(int(width - side) + 1))
+    top = int(rng.integers(int(height - side) + 1))
+    return Window(left, top, side)
+
+
+def _resized_window(image: Image.Image, window: Window, crop_size: int) -> Image.Image:
+    left, top, side = window.left, window.top, window.side
     return image.resize(
         (crop_size, crop_size),
         Image.Resampling.BICUBIC,
-        box=(left, top, left + window, top + window),
+        box=(left, top, left + side, top + side),
     )

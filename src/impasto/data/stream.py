@@ -4,19 +4,22 @@ Sample k depends on the seed, k, the crop size and the source's order, and on no
 where the stream was entered, nor on the number of threads or processes, nor on the batch size.
 """
 
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from impasto.data.crops import cut_photograph
+from impasto.data.crops import CropSettings, cut_photograph
 from impasto.data.source import SAMPLE_STREAM, EncodedPhoto, PhotoSource
 from impasto.data.synthetic import synthetic_picture
+from impasto.data.uncut import PhotographStore, Sample, sample_photograph
 from impasto.errors import DataError, RecipeError
 
 MAX_UNUSABLE_IN_A_ROW = 500
@@ -24,6 +27,10 @@ MAX_UNUSABLE_IN_A_ROW = 500
 
 Where 9 of 10 photographs are unusable this happens by chance once in 10²² samples.
 """
+
+
+T = TypeVar("T")
+_Cut = Callable[[EncodedPhoto, np.random.Generator], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +131,77 @@ class CropStream:
             RecipeError: a value is out of range, or the batch does not divide by the ranks.
             DataError: while iterating, when no usable photograph is found.
         """
+        cut = self._cut(crop_size)
+        # A generator of its own: in one, the checks would wait for the first batch.
+        samples = self._samples(position, batch_size, crop_size, cut)
+        return self._stacked(samples)
+
+    def sample_batches(
+        self, *, position: int, batch_size: int, crop_size: int, store: PhotographStore
+    ) -> Generator[tuple[list[Sample], int], None, None]:
+        """The samples of `batches`, cut as late as the store allows, with the position after each.
+
+        Args:
+            position: as for `batches`.
+            batch_size: as for `batches`.
+            crop_size: as for `batches`.
+            store: whose photographs were decoded for the `short_side_of` this crop size.
+
+        Raises:
+            RecipeError: as for `batches`.
+            DataError: as for `batches`.
+        """
+
+        def cut(photo: EncodedPhoto, rng: np.random.Generator) -> Sample:
+            return sample_photograph(photo, rng, settings, store)
+
+        short_side, chosen = self.short_side_of(crop_size), self._settings
+        settings = CropSettings(crop_size, short_side, chosen.flip, chosen.rotate)
+        return self._samples(position, batch_size, crop_size, cut)
+
+    def short_side_of(self, crop_size: int) -> int | None:
+        """Short side to which photographs are scaled for crops of this size; None: they are not."""
+        ratio = self._settings.resize_ratio
+        return None if ratio is None else round(crop_size * ratio)
+
+    def _cut(self, crop_size: int) -> _Cut[NDArray[np.float32]]:
+        settings = self._settings
+        return partial(
+            cut_photograph,
+            crop_size=crop_size,
+            resize_ratio=settings.resize_ratio,
+            flip=settings.flip,
+            rotate=settings.rotate,
+        )
+
+    def _stacked(
+        self, samples: Generator[tuple[list[NDArray[np.float32]], int], None, None]
+    ) -> Generator[Batch, None, None]:
+        with contextlib.closing(samples):
+            for pictures, position in samples:
+                yield Batch(np.stack(pictures), position)
+
+    def _samples(
+        self, position: int, batch_size: int, crop_size: int, cut: _Cut[T]
+    ) -> Generator[tuple[list[T | NDArray[np.float32]], int], None, None]:
+        """Check the arguments of `batches` and begin to make samples."""
         _require(position >= 0, f"position is {position}; give 0 or more")
         _require(crop_size >= 1, f"crop_size is {crop_size}; give 1 or more")
         _require(
             batch_size >= 1 and batch_size % self._num_ranks == 0,
             f"batch_size is {batch_size}; give a multiple of the {self._num_ranks} processes",
         )
-        # A generator of its own: in one, the checks above would wait for the first batch.
-        return self._generate(position, batch_size, crop_size)
+        return self._generate(position, batch_size, crop_size, cut)
 
     def _generate(
-        self, position: int, batch_size: int, crop_size: int
-    ) -> Generator[Batch, None, None]:
+        self, position: int, batch_size: int, crop_size: int, cut: _Cut[T]
+    ) -> Generator[tuple[list[T | NDArray[np.float32]], int], None, None]:
         lookahead = _Lookahead(self._source, position)
-        pending: deque[list[Future[NDArray[np.float32]]]] = deque()
+        pending: deque[list[Future[T | NDArray[np.float32]]]] = deque()
         submitted = position
         # Threads, because Pillow decodes and resizes without holding the interpreter's lock.
         workers = ThreadPoolExecutor(self._settings.num_workers, "impasto-photographs")
-        sample = partial(self._sample, lookahead, crop_size)
+        sample = partial(self._sample, lookahead, crop_size, cut)
         try:
             while True:
                 # One batch more than `prefetch` is pending: the one that is waited for below.
@@ -149,31 +209,37 @@ class CropStream:
                     mine = range(submitted + self._rank, submitted + batch_size, self._num_ranks)
                     pending.append([workers.submit(sample, index) for index in mine])
                     submitted += batch_size
-                pictures = np.stack([future.result() for future in pending.popleft()])
+                samples = [future.result() for future in pending.popleft()]
                 position += batch_size
                 lookahead.forget_before(position)
-                yield Batch(pictures, position)
+                yield samples, position
         finally:
             # First the source: a worker that searches it would keep the pool from ending.
             lookahead.close()
             workers.shutdown(cancel_futures=True)
 
     def _sample(
-        self, lookahead: "_Lookahead", crop_size: int, position: int
-    ) -> NDArray[np.float32]:
-        """Sample `position` of all, 3×crop_size×crop_size."""
+        self, lookahead: "_Lookahead", crop_size: int, cut: _Cut[T], position: int
+    ) -> T | NDArray[np.float32]:
+        """Sample `position` of all: a crop as `cut` gives it, or a synthetic picture."""
         # A generator of the sample's own: threads and ranks cannot change what it draws.
         rng = np.random.default_rng([self._settings.seed, SAMPLE_STREAM, position])
         # Drawn for every sample, so that another share leaves the other samples' crops as they are.
         is_synthetic = rng.random() < self._settings.synthetic_share
         photograph = partial(self._photograph, lookahead, crop_size, position, rng)
         if is_synthetic:
-            return synthetic_picture(rng, size=crop_size, photograph=photograph)
-        return photograph()
+            finished = partial(photograph, self._cut(crop_size))
+            return synthetic_picture(rng, size=crop_size, photograph=finished)
+        return photograph(cut)
 
     def _photograph(
-        self, lookahead: "_Lookahead", crop_size: int, position: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+        self,
+        lookahead: "_Lookahead",
+        crop_size: int,
+        position: int,
+        rng: np.random.Generator,
+        cut: _Cut[T],
+    ) -> T:
         """A crop of the first usable photograph from `position` on."""
         unusable: list[SkippedPhotograph] = []
         while len(unusable) < MAX_UNUSABLE_IN_A_ROW:
@@ -181,14 +247,7 @@ class CropStream:
             # sample would depend on every photograph before it.
             photo = lookahead.item(position + len(unusable))
             try:
-                return cut_photograph(
-                    photo,
-                    rng,
-                    crop_size=crop_size,
-                    resize_ratio=self._settings.resize_ratio,
-                    flip=self._settings.flip,
-                    rotate=self._settings.rotate,
-                )
+                return cut(photo, rng)
             except OSError as error:  # PictureFileError is one
                 skipped = SkippedPhotograph(photo.name, str(error))
                 self._skipped.setdefault(photo.name, skipped)

@@ -15,7 +15,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +34,11 @@ from impasto.training.checkpoint import (
     save_checkpoint,
     take_checkpoint,
 )
+from impasto.training.device_batches import batches_for, pictures_on
 from impasto.training.devices import describe_hardware
 from impasto.training.logs import TrainingLog
 from impasto.training.progress import OnProgress, Progress, StepSums, ignore_progress
-from impasto.training.recording import CudaGraphRecorder, RecordedStep, StepRecorder
+from impasto.training.recording import RecordedStep, StepRecorder, recorder_for
 from impasto.training.schedule import learning_rate_at, stage_at
 from impasto.training.sections import Stage, TrainingRecipe
 from impasto.training.sheet import write_contact_sheet
@@ -46,15 +47,15 @@ from impasto.training.step import (
     TrainingStep,
     fetch_results,
     make_optimizer,
+    process_means,
     running_mean,
+    usual_steps_per_reading,
 )
 from impasto.training.task import TrainingTask
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 MAX_ROLLBACKS = 8
 STEPS_BEFORE_EXPLOSION_CHECK = 20
-STEPS_PER_READING = 10
-"""On a GPU. Fewer would make it wait more often, more would undo more work after an explosion."""
 
 
 class Trainer:
@@ -81,6 +82,7 @@ class Trainer:
         on_progress: OnProgress = ignore_progress,
         steps_per_reading: int | None = None,
         recorder: StepRecorder | None = None,
+        photograph_bytes: int | None = None,
     ) -> None:
         """Set the task up on its device, from the start or from a checkpoint.
 
@@ -95,6 +97,7 @@ class Trainer:
             on_progress: called in the main process with every log line and event.
             steps_per_reading: most steps whose numbers wait on the device; None: as suits it.
             recorder: that records steps; None takes plain ones, but on a single GPU.
+            photograph_bytes: of the device's memory, for photographs; None: as suits it.
 
         Raises:
             CheckpointError: when the checkpoint is not of this task's network.
@@ -113,18 +116,19 @@ class Trainer:
         clip = recipe.optimizer.gradient_clip
         self._step = TrainingStep(fabric, task, self.network, self.optimizer, gradient_clip=clip)
         self._step.start_from(self.state.running_gradient)
-        is_gpu = fabric.device.type == "cuda"
-        if is_gpu and fabric.world_size == 1 and recorder is None and task.can_be_recorded:
-            recorder = CudaGraphRecorder(fabric.device)
+        recorder = recorder or recorder_for(fabric, task)
         self._steps = RecordedStep(self._step, task, recorder, on_event=self._report)
+        self._source = batches_for(
+            stream, fabric.device, max_bytes=photograph_bytes, on_event=self._report
+        )
         self._unread: list[StepResult] = []
-        self._steps_per_reading = steps_per_reading or (STEPS_PER_READING if is_gpu else 1)
+        self._steps_per_reading = steps_per_reading or usual_steps_per_reading(fabric.device)
         hardware = describe_hardware(fabric)
         if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
             self.state.hardware = (*self.state.hardware, hardware)
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
-        self._sheet_photographs = self._on_device(sheet_photographs)
+        self._sheet_photographs = pictures_on(fabric.device, sheet_photographs)
         self._sums = StepSums()
         self._next_sheet = 0.0
 
@@ -163,7 +167,7 @@ class Trainer:
             with contextlib.closing(self._batches()) as batches, self.fabric.autocast():
                 photographs = [next(batches)[0] for _ in range(normalisation.num_batches)]
                 measured = normalisation.measure(photographs)
-            means = self._means(measured.model_dump())
+            means = process_means(measured.model_dump(), self.fabric)
             self.state.normalisers = type(measured)(**means)
             divisors = ", ".join(f"{name} {value:.3g}" for name, value in means.items())
             self._report(f"probe: terms are divided by {divisors}")
@@ -199,21 +203,11 @@ class Trainer:
         return step < recipe.num_steps and stage_at(step, recipe.stages) is stage
 
     def _batches(self) -> Generator[tuple[Tensor, int], None, None]:
-        """Yield batches on the device with the position after each."""
+        """Return the stage's batches on the device, with the position after each."""
         stage = stage_at(self.state.step, self.recipe.stages)
-        batches = self.stream.batches(
+        return self._source.batches(
             position=self.state.position, batch_size=stage.batch_size, crop_size=stage.crop_size
         )
-        with contextlib.closing(batches):
-            for batch in batches:
-                yield self._on_device(batch.pictures), batch.next_position
-
-    def _on_device(self, pictures: NDArray[np.float32]) -> Tensor:
-        on_cpu, device = torch.from_numpy(pictures), self.fabric.device
-        if device.type == "cuda":
-            # From pinned memory the copy does not wait for the steps before it.
-            on_cpu = on_cpu.pin_memory()
-        return on_cpu.to(device, non_blocking=True, memory_format=torch.channels_last)
 
     def _take_step(self, photographs: Tensor) -> None:
         """Take one optimiser step, whose numbers are read later."""
@@ -263,23 +257,6 @@ class Trainer:
         if running is None or self.state.step < STEPS_BEFORE_EXPLOSION_CHECK:
             return math.isfinite(total)
         return total < running * self.recipe.loop.explosion_factor
-
-    def _mean(self, value: Tensor | float) -> float:
-        """Return the mean over all processes, the same in each of them."""
-        return self._means({"value": value})["value"]
-
-    def _means(self, values: Mapping[str, Tensor | float]) -> dict[str, float]:
-        """Return means over all processes by name, fetched at once: a device waits for each."""
-        device = self.fabric.device
-        stacked = torch.stack(
-            [
-                torch.as_tensor(v, dtype=torch.float64, device=device).detach()
-                for v in values.values()
-            ]
-        )
-        if self.fabric.world_size > 1:
-            stacked = self.fabric.all_reduce(stacked)  # type: ignore[assignment]
-        return dict(zip(values, stacked.tolist(), strict=True))
 
     def _after_steps(self, batch_size: int) -> bool:
         """Log, save and draw when it is time; False when the weights are not finite."""
@@ -373,7 +350,7 @@ class Trainer:
         asked = self.stop_requested.is_set()
         if self.fabric.world_size > 1:
             # All have to stop at the same step, or the others would wait for its gradients.
-            asked = self._mean(float(asked)) > 0
+            asked = process_means({"asked": float(asked)}, self.fabric)["asked"] > 0
         if not asked:
             return
         self._count_seconds()

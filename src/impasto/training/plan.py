@@ -14,7 +14,19 @@ import torch
 from lightning.fabric import Fabric
 
 from impasto.errors import RecipeError
+from impasto.training.recording import (
+    WARM_UP_STEPS,
+    RecordedStep,
+    StepRecorder,
+    recorder_for,
+)
 from impasto.training.sections import Stage
+from impasto.training.step import (
+    TrainingStep,
+    fetch_results,
+    make_optimizer,
+    usual_steps_per_reading,
+)
 from impasto.training.task import SecondsPerStep, TrainingTask
 
 USUAL_CROP, SMALL_CROP = 160, 128
@@ -30,6 +42,8 @@ FEWEST_STEPS = 20
 MOST_STEPS = 40_000
 MOST_PATCH_STEPS = 200_000
 """The paper's, for super-resolution."""
+UNTIMED_STEPS, TIMED_STEPS = 2, 4
+"""To measure the pace; on a GPU as many are timed as are read at once."""
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
 
@@ -103,34 +117,47 @@ def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Sta
     return [stage.model_copy(update={"steps": min(steps, MOST_PATCH_STEPS)})]
 
 
-def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> SecondsPerStep:
+def measured_pace(
+    fabric: Fabric, task: TrainingTask, *, batch_size: int, recorder: StepRecorder | None = None
+) -> SecondsPerStep:
     """Return the seconds of a training step by its crop size, measured on this machine.
 
+    The steps are the loop's: recorded where it records them, and read as often as it reads them.
     Only one size is measured, on a copy of the network: the work grows with the pixels.
+
+    Args:
+        fabric: launched.
+        task: whose step to measure; its network stays as it is.
+        batch_size: over all processes together.
+        recorder: that records steps; None takes plain ones, but on a single GPU.
     """
+    device = fabric.device
     # A copy keeps gradients and batch norm's statistics of these crops out of the training.
-    network = copy.deepcopy(task.network).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task.objective.to(fabric.device)
+    network = copy.deepcopy(task.network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task.objective.to(device)
     share = max(batch_size // fabric.world_size, 1)
     chance = torch.Generator().manual_seed(0)
-    crops = torch.rand(share, 3, USUAL_CROP, USUAL_CROP, generator=chance).to(fabric.device)
+    crops = torch.rand(share, 3, USUAL_CROP, USUAL_CROP, generator=chance).to(device)
     crops = crops.to(memory_format=torch.channels_last)
+    # At a rate of 0 the terms, not yet normalised, cannot drive the copy out of the numbers.
+    optimizer = make_optimizer(network, learning_rate=0.0, device=device)
+    step = TrainingStep(fabric, task, network, optimizer, gradient_clip=1.0)
+    recorder = recorder or recorder_for(fabric, task)
+    # Where recording fails, the training's own steps will say so.
+    steps = RecordedStep(step, task, recorder, on_event=lambda _: None)
+    per_reading = usual_steps_per_reading(device)
 
-    def step() -> None:
-        with fabric.autocast():
-            terms = task.loss_terms(network, crops)
-        terms.total.backward()  # type: ignore[no-untyped-call]
-        if fabric.device.type == "cuda":
-            torch.cuda.synchronize(fabric.device)
+    def take(num_steps: int) -> None:
+        for _ in range(0, num_steps, per_reading):
+            fetch_results([steps.take(crops, position=0) for _ in range(per_reading)], fabric)
 
-    # The first steps also allocate memory and choose algorithms.
-    for _ in range(2):
-        step()
+    # The first steps also allocate memory, choose algorithms and record.
+    take(UNTIMED_STEPS if recorder is None else WARM_UP_STEPS + UNTIMED_STEPS)
+    num_steps = max(TIMED_STEPS, per_reading)
     started = time.perf_counter()
-    for _ in range(4):
-        step()
+    take(num_steps)
     # All processes have to plan the same stages.
-    mean = torch.tensor((time.perf_counter() - started) / 4, device=fabric.device)
+    mean = torch.tensor((time.perf_counter() - started) / num_steps, device=device)
     seconds = float(fabric.all_reduce(mean))  # type: ignore[arg-type]
     return lambda crop_size: seconds * (crop_size / USUAL_CROP) ** 2
 

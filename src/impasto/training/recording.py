@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 
 from impasto.training.step import StepResult, TrainingStep
@@ -66,6 +67,13 @@ class CudaGraphRecorder:
             return result
 
         return replay
+
+
+def recorder_for(fabric: Fabric, task: TrainingTask) -> StepRecorder | None:
+    """Return what records the steps of a training: a recorder for a single GPU, else None."""
+    if fabric.device.type != "cuda" or fabric.world_size > 1 or not task.can_be_recorded:
+        return None
+    return CudaGraphRecorder(fabric.device)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ steps meanwhile. The loop reads the results of several steps at once, and judges
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,8 @@ from impasto.training.loss_window import LossWindow
 from impasto.training.task import TrainingTask
 
 RUNNING_MEAN_SHARE = 0.02
+STEPS_PER_READING = 10
+"""On a GPU. Fewer would make it wait more often, more would undo more work after an explosion."""
 _TINY = 1e-6
 """Added to a gradient's length before the division, as torch's own clipping does."""
 
@@ -55,18 +57,18 @@ class TrainingStep:
         *,
         gradient_clip: float,
     ) -> None:
-        """Train `network`, the task's as Fabric wrapped it.
+        """Train `network`, which Fabric may have wrapped.
 
         Args:
             fabric: for precision and processes.
             task: whose loss to lower.
-            network: in training mode.
+            network: in training mode; the task's, or a copy of it.
             optimizer: of the network's parameters.
             gradient_clip: longest gradient, in running means of the lengths.
         """
         self._fabric, self._task, self._network = fabric, task, network
         self._optimizer, self._gradient_clip = optimizer, gradient_clip
-        self._parameters = list(task.network.parameters())
+        self._parameters = list(network.parameters())
         # NaN until there is a length. Updated in place, since a recorded step knows its address.
         self._usual_length = torch.full((), torch.nan, dtype=torch.float64, device=fabric.device)
         self.weighted_names: tuple[str, ...] = ()
@@ -148,6 +150,23 @@ def fetch_results(
     numbers = iter(torch.cat([losses, *(result.gradient for result in results)]).tolist())
     by_step = [list(itertools.islice(numbers, len(result.losses))) for result in results]
     return [(losses_of, list(itertools.islice(numbers, 2))) for losses_of in by_step]
+
+
+def process_means(values: Mapping[str, Tensor | float], fabric: Fabric) -> dict[str, float]:
+    """Return means over all processes by name, fetched at once: a device waits for each."""
+    numbers = [
+        torch.as_tensor(value, dtype=torch.float64, device=fabric.device).detach()
+        for value in values.values()
+    ]
+    stacked = torch.stack(numbers)
+    if fabric.world_size > 1:
+        stacked = fabric.all_reduce(stacked)  # type: ignore[assignment]
+    return dict(zip(values, stacked.tolist(), strict=True))
+
+
+def usual_steps_per_reading(device: torch.device) -> int:
+    """Return how many steps' numbers are read at once on a device."""
+    return STEPS_PER_READING if device.type == "cuda" else 1
 
 
 def running_mean(mean: float | None, value: float) -> float:
