@@ -2,6 +2,7 @@
 
 import json
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,6 +75,24 @@ def test_a_folder_of_masks_has_one_for_each_name(negative, photo, tmp_path, batc
     (failed,) = json.loads(done.stdout)["failed"]
     assert failed["photo"] == str(photos / "c.png")
     assert "c.png has no mask; expected" in failed["error"]
+
+
+def test_large_pictures_and_videos_have_their_masks_by_name(negative, photo, film, tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photo.rename(photos / "a.png")
+    film.rename(photos / "b.mp4")
+    save_mask(tmp_path / "masks" / "a.png", is_left=False)
+    save_mask(tmp_path / "masks" / "b.png", width=64, height=48)
+    words = ("--mask", tmp_path / "masks", "--tile", "136", "-o", tmp_path / "out")
+    assert negative(photos, *words).status == 0
+    assert halves(tmp_path / "out" / "a.png") == (PHOTO, NEGATIVE)
+    with av.open(str(tmp_path / "out" / "b.mp4")) as out, av.open(str(photos / "b.mp4")) as source:
+        found, frame = (
+            next(it.decode(video=0)).to_ndarray(format="rgb24").astype(int) for it in (out, source)
+        )
+    assert np.abs(found[40, 16] - (255 - frame[40, 16])).max() <= 12  # of two encodings
+    assert np.abs(found[40, 48] - frame[40, 48]).max() <= 12
 
 
 def test_an_animation_has_one_mask_for_all_frames(negative, mask, tmp_path):

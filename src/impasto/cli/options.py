@@ -62,7 +62,7 @@ Mask = Annotated[
     str | None,
     typer.Option(
         metavar="MASK",
-        help="Picture, white where the style applies; a folder of them; for videos also a video.",
+        help="Picture that is white where the style applies; or a folder, or a video of them.",
     ),
 ]
 Outside = Annotated[

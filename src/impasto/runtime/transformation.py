@@ -156,12 +156,24 @@ class Stylization:
         return replace(self, mask=self.mask.mask_of(path))
 
     def transform(self, picture: Picture) -> Picture:
-        """The stylized picture: see `Transformation`."""
+        """The stylized picture: see `Transformation`.
+
+        Raises:
+            SettingError: the mask is a video.
+            PictureError: the mask has another aspect ratio.
+            ModelFileError: the model cannot be run.
+        """
         (stylized,) = self.transform_all([picture])
         return stylized
 
     def transform_all(self, pictures: Sequence[Picture]) -> list[Picture]:
-        """The stylized pictures: see `Transformation`."""
+        """The stylized pictures: see `Transformation`.
+
+        Raises:
+            SettingError: the mask is a video.
+            PictureError: the mask has another aspect ratio.
+            ModelFileError: the model cannot be run.
+        """
         mask = self._mask_of_stills()
         return self.stylizer.stylize_all(pictures, self.settings, mask=mask, outside=self.outside)
 
@@ -197,12 +209,18 @@ class Stylization:
     def transform_large(
         self, picture: LargePicture, **saving: Unpack[SavingKeywords]
     ) -> LargeResult:
-        """Stylize a photograph from file to file: see `Transformation`."""
+        """Stylize a photograph from file to file: see `Transformation`.
+
+        Raises:
+            SettingError: the mask is a video.
+            PictureFileError: the mask is missing, or cannot be read; further errors are those of
+                `stylize_large`.
+        """
         return stylize_large(
             picture,
             self.stylizer,
             self.settings,
-            mask=self._mask_of_stills(),
+            mask=self.for_file(str(picture.source))._mask_of_stills(),
             outside=self.outside,
             **saving,
         )
@@ -264,9 +282,8 @@ class Stylization:
             from impasto.runtime.video.mask_frames import mask_frames
 
             return mask_frames(self.mask.path)
-        mask = self._mask_of_stills()
-        assert mask is not None, "asked for where there is one"
-        return repeat(mask)
+        assert isinstance(self.mask, Mask), "for_file chooses from a folder"
+        return repeat(self.mask)
 
 
 @dataclass(frozen=True, slots=True)

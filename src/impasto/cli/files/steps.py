@@ -78,8 +78,7 @@ class JobRunner:
         try:
             if is_video(job.source):
                 make_folder(Path(job.output).parent)
-                transformation = self.transformation.for_file(job.source)
-                return run_video(job, transformation, self.writing, self.progress)
+                return run_video(job, self.transformation, self.writing, self.progress)
             large = self._find_large(job)
             if large is not None:
                 return self._run_large(job, large)
@@ -180,7 +179,7 @@ class JobRunner:
     def _run_large(self, job: Job, large: "LargePicture") -> dict[str, Any]:
         started = time.perf_counter()
         make_folder(Path(job.output).parent)
-        result = self.transformation.for_file(job.source).transform_large(
+        result = self.transformation.transform_large(
             large,
             quality=self.writing.quality,
             bits=self.writing.bits_per_channel,

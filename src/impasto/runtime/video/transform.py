@@ -134,7 +134,7 @@ def transform_video(
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
         ModelFileError: the model cannot be run.
     """
-    transform, batching = transformation.for_frames()
+    transform, batching = transformation.for_file(os.fspath(source)).for_frames()
     scale = transformation.predictor.card.scale
     clip_target = _target(target, quality=quality, overwrite=overwrite)
     task = _Task(transform, batching, scale, clip_target, on_progress)
