@@ -58,6 +58,19 @@ KeepColors = Annotated[
     typer.Option("--keep-colors", help="Keep the photograph's colours; stylize its brightness."),
 ]
 Stabilize = Annotated[bool, typer.Option("--stabilize", help="Reduce the flicker of videos.")]
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MASK",
+        help="Picture that is white where the style applies; or a folder, or a video of them.",
+    ),
+]
+Outside = Annotated[
+    str,
+    typer.Option(
+        metavar="STYLE|none", help="Style where the mask is black; none = the photograph."
+    ),
+]
 UpscalingModel = Annotated[
     str,
     typer.Option(

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from impasto.cli.display.console import usage_error
 from impasto.cli.display.downloads import fetched
 from impasto.cli.files.transform import transform_files
 from impasto.cli.options import (
     ComputeOptions,
+    Mask,
     Output,
+    Outside,
     Photos,
     Size,
     Stabilize,
@@ -19,6 +22,8 @@ from impasto.cli.options import (
 if TYPE_CHECKING:
     from impasto.runtime.transformation import Transformation
 
+NO_STYLE = "none"
+
 
 @with_option_records
 def stylize(
@@ -28,6 +33,8 @@ def stylize(
     output: Output,
     size: Size = None,
     looks: StyleOptions,
+    mask: Mask = None,
+    outside: Outside = NO_STYLE,
     stabilize: Stabilize = False,
     compute: ComputeOptions,
     writing: WritingOptions,
@@ -42,16 +49,24 @@ def stylize(
     A video (MP4, Matroska, WebM, AVI, ...) becomes a video with its sound, in MP4, Matroska or
     WebM. Ctrl-C leaves its finished part as OUT.partial.mp4.
 
+    A mask has the aspect ratio of its photograph; grey mixes. A folder of masks has one with the
+    name of each photograph. The frames of a mask video go with those of the video.
+
     A file that exists is an error, and nothing is done, unless --overwrite or --skip-existing is
     given. If some of several photographs fail, the others are done and the exit status is 1.
     """
+    if mask is None and outside != NO_STYLE:
+        raise usage_error("--outside is the style where a mask is black; give --mask too")
 
     def load() -> "Transformation":
         # Imported when the files are checked, so that a misspelt name is refused at once.
+        from impasto.runtime.mask_files import open_masks
         from impasto.runtime.stylizer import Stylizer
         from impasto.runtime.transformation import Stylization
 
+        masks = None if mask is None else open_masks(mask, photos)
         stylizer = Stylizer(fetched(style), compute.settings())
-        return Stylization(stylizer, looks.settings(size=size), stabilize)
+        other = None if outside == NO_STYLE else Stylizer(fetched(outside), compute.settings())
+        return Stylization(stylizer, looks.settings(size=size), stabilize, masks, other)
 
     transform_files(photos, output, load, writing)

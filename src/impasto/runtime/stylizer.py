@@ -1,14 +1,16 @@
 """Photographs in a learned style: `impasto.Stylizer`, and how photographs are stylized.
 
-In memory: resize, fill transparent pixels, run the network, blend with the photograph. From file
-to file, and videos: `transformation`.
+In memory: resize, fill transparent pixels, run the network, blend with the photograph, and mix by a
+mask (`masks`). From file to file, and videos: `transformation`.
 """
 
 import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack, overload
+from functools import partial
+from itertools import repeat
+from typing import Any, Optional, TypedDict, Unpack, overload
 
 import numpy as np
 import PIL.Image
@@ -21,6 +23,7 @@ from impasto.networks.architecture import MINIMUM_SIZE
 from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
+from impasto.runtime.masks import MaskInput, as_mask, stylize_by_masks
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
@@ -143,6 +146,9 @@ class Stylizer:
         self,
         photo: str | os.PathLike[str] | PIL.Image.Image,
         settings: StyleSettings = DEFAULT_STYLE,
+        *,
+        mask: MaskInput | None = None,
+        outside: Optional["Stylizer"] = None,
         **keywords: Unpack[StyleKeywords],
     ) -> PIL.Image.Image: ...
 
@@ -151,6 +157,9 @@ class Stylizer:
         self,
         photo: NDArray[Any],
         settings: StyleSettings = DEFAULT_STYLE,
+        *,
+        mask: MaskInput | None = None,
+        outside: Optional["Stylizer"] = None,
         **keywords: Unpack[StyleKeywords],
     ) -> NDArray[Any]: ...
 
@@ -158,6 +167,9 @@ class Stylizer:
         self,
         photo: str | os.PathLike[str] | PIL.Image.Image | NDArray[Any],
         settings: StyleSettings = DEFAULT_STYLE,
+        *,
+        mask: MaskInput | None = None,
+        outside: Optional["Stylizer"] = None,
         **keywords: Unpack[StyleKeywords],
     ) -> PIL.Image.Image | NDArray[Any]:
         """The stylized photograph, in the form it was given.
@@ -167,23 +179,32 @@ class Stylizer:
                 or an array H×W×3, uint8 and uint16 answered in the same type, floats in [0, 1]
                 in float32.
             settings: how it is stylized.
+            mask: where it takes the style: white is inside, black outside, and grey mixes. A
+                file's path or a PIL picture, whose brightness counts (transparent is black), or
+                an array H×W, bool, uint8 or floats in [0, 1]; resized to the photograph.
+            outside: the style where the mask is black; None leaves the photograph there.
             keywords: fields of `StyleSettings` that replace those of `settings`, such as
                 `strength=0.5`.
 
         Raises:
-            PictureFileError: the file cannot be read.
-            PictureError: the array is no picture.
-            SettingError: a setting is out of range.
+            PictureFileError: a file cannot be read.
+            PictureError: an array is no picture or no mask, or the mask has another aspect ratio
+                than the photograph.
+            SettingError: a setting is out of range, or `outside` comes without a mask.
             ModelFileError: the model cannot be run.
         """
         settings = dataclasses.replace(settings, **keywords)
         photograph = as_picture(photo, longer_side=settings.size)
-        return in_the_form_of(photo, self.stylize(photograph, settings))
+        stylized = self.stylize(photograph, settings, mask=mask, outside=outside)
+        return in_the_form_of(photo, stylized)
 
     def stylize(
         self,
         picture: Picture,
         settings: StyleSettings = DEFAULT_STYLE,
+        *,
+        mask: MaskInput | None = None,
+        outside: Optional["Stylizer"] = None,
         **keywords: Unpack[StyleKeywords],
     ) -> Picture:
         """The stylized picture, with the same alpha and metadata.
@@ -191,19 +212,26 @@ class Stylizer:
         Args:
             picture: the photograph.
             settings: how it is stylized.
+            mask: as for a call.
+            outside: as for a call.
             keywords: fields of `StyleSettings` that replace those of `settings`.
 
         Raises:
-            SettingError: a setting is out of range.
+            PictureFileError: the mask cannot be read.
+            PictureError: it is no mask, or has another aspect ratio than the photograph.
+            SettingError: a setting is out of range, or `outside` comes without a mask.
             ModelFileError: the model cannot be run.
         """
-        (stylized,) = self.stylize_all([picture], settings, **keywords)
+        (stylized,) = self.stylize_all([picture], settings, mask=mask, outside=outside, **keywords)
         return stylized
 
     def stylize_all(
         self,
         pictures: Sequence[Picture],
         settings: StyleSettings = DEFAULT_STYLE,
+        *,
+        mask: MaskInput | None = None,
+        outside: Optional["Stylizer"] = None,
         **keywords: Unpack[StyleKeywords],
     ) -> list[Picture]:
         """The stylized pictures in their order, each as `stylize` makes it.
@@ -213,10 +241,14 @@ class Stylizer:
         Args:
             pictures: the photographs.
             settings: how they are stylized.
+            mask: one for all of them, as for a call.
+            outside: as for a call.
             keywords: fields of `StyleSettings` that replace those of `settings`.
 
         Raises:
-            SettingError: a setting is out of range.
+            PictureFileError: the mask cannot be read.
+            PictureError: it is no mask, or has another aspect ratio than a photograph.
+            SettingError: a setting is out of range, or `outside` comes without a mask.
             ModelFileError: the model cannot be run.
         """
         settings = dataclasses.replace(settings, **keywords)
@@ -224,6 +256,18 @@ class Stylizer:
         photographs = [
             picture if size is None else resize_longer_side(picture, size) for picture in pictures
         ]
+        if mask is not None:
+            settings = dataclasses.replace(settings, size=None)
+            return stylize_by_masks(
+                photographs,
+                repeat(as_mask(mask)),
+                inside=partial(self.stylize_all, settings=settings),
+                outside=None
+                if outside is None
+                else partial(outside.stylize_all, settings=settings),
+            )
+        if outside is not None:
+            raise SettingError("outside is a style for where a mask is black; give a mask too")
         if settings.strength == 0:
             return photographs
         stylized = self._predictor.predict_all(

@@ -6,7 +6,7 @@ All jobs of a command: `transform`. More about videos: `video`.
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,13 @@ from impasto.cli.display.progress import PictureProgress
 from impasto.cli.files.jobs import PIPE, Job
 from impasto.cli.files.video import run_video
 from impasto.cli.options import WritingOptions
-from impasto.errors import ImpastoError, PictureFileError, VideoInterrupted
+from impasto.errors import (
+    ImpastoError,
+    PictureError,
+    PictureFileError,
+    SettingError,
+    VideoInterrupted,
+)
 from impasto.runtime.video.suffixes import is_video
 
 if TYPE_CHECKING:
@@ -42,11 +48,13 @@ class Work:
         picture: as it is by now.
         facts: its part of the line of JSON so far.
         seconds: time spent on it; waiting between steps does not count.
+        transformation: of its file.
     """
 
     picture: "Picture | Animation"
     facts: dict[str, Any]
     seconds: float
+    transformation: "Transformation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +100,9 @@ class JobRunner:
     def read(self, job: Job) -> Work:
         """Read the picture of a job."""
         started = time.perf_counter()
-        picture = _read(job, self.transformation.size)
-        return Work(picture, {}, time.perf_counter() - started)
+        transformation = self.transformation.for_file(job.source)
+        picture = _read(job, transformation.size)
+        return Work(picture, {}, time.perf_counter() - started, transformation)
 
     @property
     def batching(self) -> "Batching[Work]":
@@ -106,7 +115,10 @@ class JobRunner:
         def load(work: Work) -> "Load":
             if isinstance(work.picture, Animation):  # transformed frame by frame, as it is written
                 return Load(None, 0.0)
-            return batching.load(work.picture)
+            kind_and_share = batching.load(work.picture)
+            if work.transformation is not self.transformation:  # one of its file alone
+                return Load(None, kind_and_share.share)
+            return kind_and_share
 
         return batching.by(load)
 
@@ -115,22 +127,22 @@ class JobRunner:
         from impasto.images.files.io import Animation
 
         started = time.perf_counter()
-        first = works[0].picture
+        first, transformation = works[0].picture, works[0].transformation
         if isinstance(first, Animation):  # its frames are transformed as they are written
             facts: dict[str, Any] = {"frames": first.num_frames}
 
             def apply(picture: "Picture") -> "Picture":
-                result = self.transformation.transform(picture)
+                result = transformation.transform(picture)
                 facts.update(self._facts(picture, result))
                 return result
 
-            return [Work(first.transformed(apply), facts, works[0].seconds)]
+            return [replace(works[0], picture=first.transformed(apply), facts=facts)]
         pictures = [work.picture for work in works if not isinstance(work.picture, Animation)]
-        results = self.transformation.transform_all(pictures)
+        results = transformation.transform_all(pictures)
         # A batch is computed at once, so each picture has an equal share of its time.
         seconds = (time.perf_counter() - started) / len(works)
         return [
-            Work(result, self._facts(picture, result), work.seconds + seconds)
+            Work(result, self._facts(picture, result), work.seconds + seconds, transformation)
             for work, picture, result in zip(works, pictures, results, strict=True)
         ]
 
@@ -154,6 +166,8 @@ class JobRunner:
             )
         if not isinstance(error, ImpastoError):
             raise error
+        if isinstance(error, PictureError | SettingError):  # of its mask: neither names the file
+            return type(error)(f"{job.source}: {error}")
         return error
 
     def _find_large(self, job: Job) -> "LargePicture | None":

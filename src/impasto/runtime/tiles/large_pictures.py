@@ -34,8 +34,9 @@ from impasto.system.work_files import work_folder
 
 _ROWS_AT_ONCE = 64
 
-Finish = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""From a window of the result and of the photograph, h×w×3 both, to the final window."""
+Finish = Callable[[NDArray[np.float32], NDArray[np.float32], slice, slice], NDArray[np.float32]]
+"""From a window of the result and of the photograph, h×w×3 both, and its rows and columns, to the
+final window."""
 
 
 class SavingKeywords(TypedDict, total=False):
@@ -144,7 +145,7 @@ def transform_large(
         ModelFileError: the model cannot be run, or not in tiles.
     """
     file_format = check_target(picture.output, overwrite=overwrite)
-    with _folder_beside(picture.output) as folder:
+    with folder_beside(picture.output) as folder:
         windows = open_windows(picture.source, folder, size=picture.size)
         source = _Filled(windows)
         grid = predictor.plan(source, tile_height=tile_size, tile_width=tile_size)
@@ -181,7 +182,7 @@ def _write_part(
     if finish is not None:
         # From the file: what the network got is filled where transparent, and has grain.
         photograph = windows.channels(part.rows, part.columns)[..., :3]
-        rgb = finish(rgb, np.ascontiguousarray(photograph))
+        rgb = finish(rgb, np.ascontiguousarray(photograph), part.rows, part.columns)
     channels = _with_alpha(windows, part, rgb, scale) if windows.has_alpha else rgb
     rows, columns = (
         slice(axis.start * scale, axis.stop * scale) for axis in (part.rows, part.columns)
@@ -190,8 +191,12 @@ def _write_part(
 
 
 @contextmanager
-def _folder_beside(output: Path) -> Iterator[Path]:
-    """A hidden folder beside the output, removed at the end."""
+def folder_beside(output: Path) -> Iterator[Path]:
+    """A hidden folder beside the output, removed at the end.
+
+    Raises:
+        PictureFileError: the output's folder cannot be written into.
+    """
     # Not the system's folder for temporary files: it often lies in memory, which is short here.
     with ExitStack() as stack:
         try:

@@ -59,7 +59,8 @@ class Stabilizer:
     """Stylizes the frames of one video, in their order, with little flicker.
 
     Args:
-        stylize: stylizes a frame, float32 H×W×3 in [0, 1], to a picture of the same size.
+        stylize: stylizes a frame, float32 H×W×3 in [0, 1], to a picture of the same size, H×W×C:
+            two styles have six channels, and share the flow.
     """
 
     def __init__(self, stylize: StylizeFrame) -> None:
@@ -73,7 +74,7 @@ class Stabilizer:
             frame: float32 H×W×3 in [0, 1]; after another size, the previous frames are forgotten.
 
         Returns:
-            float32 H×W×3 in [0, 1].
+            float32 H×W×C in [0, 1].
         """
         height, width = frame.shape[:2]
         factor = -(-max(height, width) // FLOW_SIDE)
@@ -135,12 +136,12 @@ def mean_along_motion(
     """A picture mixed with the previous one, clipped to the values around each pixel.
 
     Args:
-        picture: H×W×3.
-        warped: H×W×3, the previous picture, warped by the flow.
+        picture: H×W×C.
+        warped: H×W×C, the previous picture, warped by the flow.
         weight: H×W×1, of the previous picture.
 
     Returns:
-        float32 H×W×3 in [0, 1].
+        float32 H×W×C in [0, 1].
 
     Source: Karis 2014, *High-quality temporal supersampling* (SIGGRAPH course). The clipping
     prevents ghosts: traces of an object that is no longer there.

@@ -24,6 +24,8 @@ from impasto.files import put_in_place, reason_of, remove_temporary, temporary_b
 from impasto.images.files.io import Picture
 from impasto.images.resize import fit_longer_side
 from impasto.runtime.batching import Batching, transform_batches
+from impasto.runtime.mask_files import open_mask
+from impasto.runtime.masks import MaskInput
 from impasto.runtime.pipeline import run_stages
 from impasto.runtime.stylizer import DEFAULT_STYLE, StyleKeywords, StyleSettings, Stylizer
 from impasto.runtime.transformation import Stylization, Transformation
@@ -132,7 +134,7 @@ def transform_video(
         VideoInterrupted: Ctrl-C, after a frame was done; before, it is KeyboardInterrupt.
         ModelFileError: the model cannot be run.
     """
-    transform, batching = transformation.for_frames()
+    transform, batching = transformation.for_file(os.fspath(source)).for_frames()
     scale = transformation.predictor.card.scale
     clip_target = _target(target, quality=quality, overwrite=overwrite)
     task = _Task(transform, batching, scale, clip_target, on_progress)
@@ -146,6 +148,8 @@ def stylize_video(
     settings: StyleSettings = DEFAULT_STYLE,
     *,
     stabilize: bool = False,
+    mask: MaskInput | None = None,
+    outside: Stylizer | None = None,
     quality: int = 92,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
@@ -159,15 +163,27 @@ def stylize_video(
         target: as for `transform_video`.
         settings: how frames are stylized.
         stabilize: reduce flicker.
+        mask: where frames take the style, as for `Stylizer`; or the path of a video, whose frames
+            are the masks of the frames in their order. Its last one stays.
+        outside: the style where the mask is black; None leaves the frame there.
         quality: as for `transform_video`.
         overwrite: as for `transform_video`.
         on_progress: as for `transform_video`.
         keywords: fields of `StyleSettings` that replace those of `settings`.
 
     Raises:
-        SettingError: a setting is out of range; further errors are those of `transform_video`.
+        SettingError: a setting is out of range, or `outside` comes without a mask.
+        PictureFileError: the mask cannot be read.
+        PictureError: it is no mask, or has another aspect ratio than the video; further errors
+            are those of `transform_video`.
     """
-    stylization = Stylization(stylizer, replace(settings, **keywords), stabilize)
+    stylization = Stylization(
+        stylizer,
+        replace(settings, **keywords),
+        stabilize,
+        mask=None if mask is None else open_mask(mask),
+        outside=outside,
+    )
     return transform_video(
         stylization, source, target, quality=quality, overwrite=overwrite, on_progress=on_progress
     )
