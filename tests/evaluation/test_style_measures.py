@@ -76,3 +76,11 @@ def test_an_untouched_photograph_keeps_everything(scorer):
 def test_pictures_of_two_sizes_are_refused(scorer):
     with pytest.raises(PictureError):
         scorer.score(picture(1, 64), scorer.reference(picture(1, 96)), painting="first")
+
+
+def test_features_in_bfloat16_move_losses_by_less_than_a_hundredth(scorer, paintings):
+    quick = StyleScorer({n: to_tensor(rgb) for n, rgb in paintings.items()}, in_bfloat16=True)
+    photograph = to_tensor(picture(3, 96))
+    exact, rounded = (each.style_losses(each.features(photograph)) for each in (scorer, quick))
+    assert exact != rounded
+    assert list(rounded.values()) == pytest.approx(list(exact.values()), rel=0.01)
