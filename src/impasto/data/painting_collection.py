@@ -17,7 +17,7 @@ from impasto.data.stream import SkippedPhotograph
 from impasto.errors import DataError, PictureFileError
 from impasto.images.files.io import list_pictures, load_training_rgb
 
-VARIANT_SIZES = (256, 192, 384, 128, 256)
+VARIANT_SIZES = (256, 192, 384, 128, 256, 512)
 """Side of each variant in pixels. The size of strokes in pixels is part of a style, so that the
 network sees the same painting small and large."""
 
