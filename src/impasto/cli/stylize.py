@@ -7,6 +7,7 @@ from impasto.cli.files.transform import transform_files
 from impasto.cli.options import (
     ComputeOptions,
     Output,
+    PaintingOptions,
     Photos,
     Size,
     Stabilize,
@@ -25,6 +26,7 @@ def stylize(
     photos: Photos,
     *,
     style: Style,
+    painting: PaintingOptions,
     output: Output,
     size: Size = None,
     looks: StyleOptions,
@@ -39,6 +41,9 @@ def stylize(
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
     Animations stay animations where the format has them.
 
+    STYLE may be a painting: any picture's file. A, B and more mix as A:0.7,B:0.3 or A,B, each a
+    painting's file or a style that the network for any painting holds.
+
     A video (MP4, Matroska, WebM, AVI, ...) becomes a video with its sound, in MP4, Matroska or
     WebM. Ctrl-C leaves its finished part as OUT.partial.mp4.
 
@@ -51,7 +56,7 @@ def stylize(
         from impasto.runtime.stylizer import Stylizer
         from impasto.runtime.transformation import Stylization
 
-        stylizer = Stylizer(fetched(style), compute.settings())
+        stylizer = Stylizer(fetched(style), compute.settings(), **painting.settings())
         return Stylization(stylizer, looks.settings(size=size), stabilize)
 
     transform_files(photos, output, load, writing)

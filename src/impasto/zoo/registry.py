@@ -8,6 +8,7 @@ the model that it was quantized from and has no name of its own.
 import hashlib
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,9 @@ from impasto.zoo.download import download_model, forget_model, is_address
 from impasto.zoo.model_file import ModelFile, read_model_file
 
 MODEL_SUFFIX = ".onnx"
+
+ANY_PAINTING = "any_painting"
+"""Name of the network for any painting that is used unless another is asked for."""
 
 QUANTIZED_SUFFIX = ".int8.onnx"
 """Of int8 models."""
@@ -114,6 +118,28 @@ def resolve_model(
             f"'impasto models' lists what there is"
         )
     return _int8_model_of(model) if quantized and model.card.quantization is None else model
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model has this name."""
+    return name in _paths_by_name()
+
+
+def unknown_model(name: str, *, styles: Collection[str] = ()) -> UnknownModelError:
+    """The error for a name that no model has.
+
+    Args:
+        name: as it was given.
+        styles: names that are known besides those of models: of a network's styles.
+    """
+    known = [*_paths_by_name(), *styles]
+    nearest = get_close_matches(name.lower().replace(" ", "_"), known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    more = f"; styles of the network for any painting: {', '.join(styles)}" if styles else ""
+    return UnknownModelError(
+        f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
+        f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx{more}"
+    )
 
 
 def is_released(model: ModelFile) -> bool:
@@ -276,9 +302,4 @@ def _path_of(name: str) -> tuple[Path, bool]:
     paths = _paths_by_name()
     if name in paths:
         return paths[name]
-    nearest = get_close_matches(name.lower().replace(" ", "_"), paths, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise UnknownModelError(
-        f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
-        f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx"
-    )
+    raise unknown_model(name)
