@@ -61,8 +61,8 @@ class GivenPainting:
             header = content if isinstance(content, Picture) else read_header(content)
             shorter, longer = sorted((header.width, header.height))
             if longer > MAX_ASPECT_RATIO * shorter:
-                refusal = PictureFileError if isinstance(content, bytes) else PictureError
-                raise refusal(
+                kind = PictureFileError if isinstance(content, bytes) else PictureError
+                raise kind(
                     f"{self.name} is {header.width}×{header.height} pixels; expected sides of at "
                     f"most 1 to {MAX_ASPECT_RATIO}: cut a part out of it"
                 )
