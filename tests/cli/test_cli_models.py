@@ -129,6 +129,14 @@ def test_the_card_of_a_network_says_what_it_has_learnt_from(impasto, released, a
         assert f"{label:<24}{value}" in lines
 
 
+def test_a_network_is_not_rebuilt_without_its_styles(impasto, any_painting):
+    before = any_painting.read_bytes()
+    assert (
+        "cannot be rebuilt from its weights" in impasto("models", "upgrade", any_painting).complaint
+    )
+    assert any_painting.read_bytes() == before
+
+
 def test_a_style_of_the_network_has_a_card(impasto, released, any_painting):
     lines = impasto("models", "show", "blue_hour").lines
     assert f"{'title':<24}Blue Hour" in lines
