@@ -15,11 +15,16 @@ from impasto.export.quantized_graph import (
     quantize_graph,
     with_metadata,
 )
-from impasto.networks.architecture import NetworkArchitecture, SubpixelArchitecture
+from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
+    NetworkArchitecture,
+    SubpixelArchitecture,
+)
 from impasto.zoo.card import (
     Licences,
     ModelCard,
     Painting,
+    PaintingSet,
     QuantizationRecord,
     TrainingRecord,
 )
@@ -160,6 +165,64 @@ def make_model_file(**settings) -> ModelFile:
 def tiny_model_bytes():
     """A model file that turns pictures into their negatives."""
     return make_model_bytes()
+
+
+TINY_ANY_PAINTING = AnyPaintingArchitecture(
+    channels=(4, 8),
+    num_residual_blocks=1,
+    style_size=8,
+    encoder_channels=(4, 4, 4, 4, 4),
+    hidden_size=8,
+)
+
+
+@pytest.fixture(scope="session")
+def any_painting_path(tmp_path_factory):
+    """A network for any painting that nobody has trained, whose colours are the painting's.
+
+    It holds two styles: `red_sky` by its vector, `blue_hour` with tuned constants.
+    """
+    import torch
+
+    from impasto.export.style_network_export import StyleToExport, export_style_network
+    from impasto.networks.any_painting import AnyPaintingNetwork
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = AnyPaintingNetwork(TINY_ANY_PAINTING)
+        numbers = torch.randn(8).numpy()
+    root = 0.1 * np.eye(3, dtype=np.float32).ravel()
+    vectors = {
+        "red_sky": np.concatenate([numbers, [0.8, 0.2, 0.2], root]).astype(np.float32),
+        "blue_hour": np.concatenate([-numbers, [0.1, 0.1, 0.7], root]).astype(np.float32),
+    }
+    with torch.no_grad():
+        constants = network.constants(torch.from_numpy(vectors["blue_hour"])[None])[0].numpy()
+    painting = make_card().painting
+    styles = {
+        "red_sky": StyleToExport("Red Sky", vectors["red_sky"], painting),
+        "blue_hour": StyleToExport("Blue Hour", vectors["blue_hour"], painting, constants + 0.01),
+    }
+    card = make_card(
+        name="any_painting",
+        title="Any painting",
+        architecture=TINY_ANY_PAINTING,
+        painting=None,
+        paintings=PaintingSet(
+            description="three paintings", num_paintings=3, held_out=["Nocturne", "Guernica"]
+        ),
+    )
+    path = tmp_path_factory.mktemp("any_painting") / "any_painting.onnx"
+    export_style_network(network, card, path, styles=styles)
+    return path
+
+
+@pytest.fixture
+def any_painting(any_painting_path, user_models):
+    """The same among the user's own models, by the name that is looked for."""
+    user_models.mkdir(parents=True, exist_ok=True)
+    (user_models / "any_painting.onnx").write_bytes(any_painting_path.read_bytes())
+    return user_models / "any_painting.onnx"
 
 
 @pytest.fixture

@@ -100,6 +100,51 @@ def test_options_of_the_list_are_not_lost_before_a_command(impasto):
     assert complaint == "give options after the command: impasto models show ..."
 
 
+def test_a_network_is_listed_with_the_names_that_it_holds(impasto, released, any_painting):
+    assert impasto("models").lines == [
+        "starry_night  shipped  style-transfer: Starry Night, Katsushika Hokusai",
+        "any_painting  yours    style-transfer: Any painting; --style takes any painting's file, "
+        "or a name below",
+        "red_sky       a style  Red Sky, Katsushika Hokusai",
+        "blue_hour     a style  Blue Hour, Katsushika Hokusai",
+    ]
+    rows = json.loads(impasto("models", "--json").stdout)
+    assert [sorted(row.get("styles", [])) for row in rows] == [[], ["blue_hour", "red_sky"]]
+
+
+def test_the_list_says_which_styles_of_a_network_need_its_name(impasto, released, any_painting):
+    any_painting.rename(any_painting.with_name("mine.onnx"))
+    assert impasto("models").lines[-1] == (
+        "blue_hour     a style  Blue Hour, Katsushika Hokusai (with --network mine)"
+    )
+
+
+def test_the_card_of_a_network_says_what_it_has_learnt_from(impasto, released, any_painting):
+    lines = impasto("models", "show", "any_painting").lines
+    for label, value in (
+        ("paintings", "3; three paintings"),
+        ("not trained on", "Nocturne, Guernica"),
+        ("styles", "red_sky, blue_hour"),
+    ):
+        assert f"{label:<24}{value}" in lines
+
+
+def test_a_network_is_not_rebuilt_without_its_styles(impasto, any_painting):
+    before = any_painting.read_bytes()
+    assert (
+        "cannot be rebuilt from its weights" in impasto("models", "upgrade", any_painting).complaint
+    )
+    assert any_painting.read_bytes() == before
+
+
+def test_a_style_of_the_network_has_a_card(impasto, released, any_painting):
+    lines = impasto("models", "show", "blue_hour").lines
+    assert f"{'title':<24}Blue Hour" in lines
+    assert not any(line.startswith("styles") for line in lines)
+    complaint = impasto("models", "show", "blue_house").complaint
+    assert "did you mean 'blue_hour'?" in complaint
+
+
 # The sheet
 
 
@@ -109,6 +154,15 @@ def test_a_sheet_shows_the_photograph_and_every_style(impasto, released, tmp_pat
     assert done.lines[-1] == str(tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width == 4 + 2 * (256 + 4)
+
+
+def test_a_sheet_may_show_mixtures_of_four_styles(impasto, released, any_painting, tmp_path):
+    words = ("models", "--sheet", tmp_path / "sheet.png", "--mix")
+    done = impasto(*words, "red_sky,blue_hour,red_sky,red_sky")
+    assert done.lines == [str(tmp_path / "sheet.png")]
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 4 + 5 * (256 + 4)
+    assert "expected four: A,B,C,D" in impasto(*words, "red_sky,blue_hour", "--overwrite").complaint
 
 
 def test_a_sheet_beside_json_leaves_stdout_to_json(impasto, released, photo, tmp_path):
@@ -143,6 +197,9 @@ def test_a_sheet_that_exists_is_replaced_only_with_leave(impasto, released, phot
         (["--sheet", "sheet.png", "--photo", "ghost.jpg"], "ghost.jpg does not exist"),
         (["--photo", "photo.png"], "add --sheet FILE"),
         (["--overwrite"], "add --sheet FILE"),
+        (["--mix", "a,b,c,d"], "add --sheet FILE"),
+        (["--sheet", "sheet.png", "--network", "mine"], "add --mix A,B,C,D"),
+        (["--sheet", "sheet.png", "--mix", "a,b,c,d", "--json"], "leave it out with --mix"),
     ],
 )
 def test_a_sheet_that_cannot_be_made_is_one_line(

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto.errors import OutputExistsError, PictureFileError, UnknownModelError
+from impasto.errors import OutputExistsError, PictureFileError, SettingError, UnknownModelError
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.files.io import load_picture
-from impasto.runtime.thumbnails import EXAMPLE_PHOTOGRAPH, THUMBNAIL_SIZE, save_thumbnail_sheet
-from impasto.zoo.registry import ModelEntry
+from impasto.runtime.stylizer import Stylizer
+from impasto.runtime.thumbnails import (
+    EXAMPLE_PHOTOGRAPH,
+    SQUARE_SIDE,
+    THUMBNAIL_SIZE,
+    save_mixture_sheet,
+    save_thumbnail_sheet,
+)
+from impasto.zoo.registry import ModelEntry, list_models
 from model_fixtures import make_card, make_model_bytes
 
 STEP = THUMBNAIL_SIZE + 4  # a cell and the gap behind it
@@ -141,3 +148,52 @@ def test_a_target_or_photograph_that_cannot_be_used_is_refused(
 ):
     with pytest.raises(PictureFileError, match=message):
         save_thumbnail_sheet([entry("a")], tmp_path / target, photo=tmp_path / photo_name)
+
+
+# Styles of a network for any painting
+
+
+def test_a_sheet_shows_each_style_that_a_network_holds(any_painting, entry, photo, tmp_path):
+    entries = [each for each in list_models() if each.name == "any_painting"]
+    assert save_thumbnail_sheet(entries, tmp_path / "sheet.png", photo=photo) == []
+    sheet = load_picture(tmp_path / "sheet.png").rgb
+    assert sheet.shape[1] == 4 + 3 * STEP  # the photograph, red_sky and blue_hour
+    red, blue = (centre_of_cell(sheet, row=0, column=column) for column in (1, 2))
+    assert red.argmax() == 0
+    assert blue.argmax() == 2
+
+
+def test_a_square_of_mixtures_has_the_styles_at_its_corners(any_painting, tmp_path):
+    Image.new("RGB", (80, 80), (255, 220, 0)).save(tmp_path / "yellow.png")
+    corners = ["red_sky", "blue_hour", str(tmp_path / "yellow.png"), "blue_hour"]
+    save_mixture_sheet(corners, tmp_path / "sheet.png")
+    sheet = load_picture(tmp_path / "sheet.png").rgb
+    assert sheet.shape[1] == 4 + SQUARE_SIDE * STEP
+    height = sheet.shape[0] // SQUARE_SIDE
+
+    def mean_of_cell(row, column):
+        y, x = (row + 1) * height - THUMBNAIL_SIZE // 2 - 4, 4 + column * STEP + STEP // 2
+        return sheet[y - 60 : y + 60, x - 60 : x + 60].mean(axis=(0, 1))
+
+    blue = mean_of_cell(0, 4)
+    np.testing.assert_allclose(mean_of_cell(4, 4), blue, atol=0.01)
+    np.testing.assert_allclose(mean_of_cell(2, 4), blue, atol=0.01)  # of one style and itself
+    red, middle = mean_of_cell(0, 0), mean_of_cell(0, 2)
+    assert red[0] > middle[0] > blue[0]
+    assert red[2] < middle[2] < blue[2]
+    yellow = mean_of_cell(4, 0)
+    assert yellow[1] > 0.6
+    assert yellow[2] < 0.2
+
+
+def test_a_square_of_mixtures_is_of_four_styles(any_painting, tmp_path):
+    with pytest.raises(SettingError, match="3 styles to mix in a square, expected four: A,B,C,D"):
+        save_mixture_sheet(["red_sky"] * 3, tmp_path / "sheet.png")
+
+
+def test_a_style_at_a_corner_is_that_style(any_painting, photo, tmp_path):
+    save_mixture_sheet(["blue_hour"] * 4, tmp_path / "sheet.png", photo=photo)
+    expected = np.asarray(Stylizer("blue_hour")(Image.new("RGB", (256, 256), (51, 102, 204))))
+    sheet = load_picture(tmp_path / "sheet.png").rgb
+    found = sheet[-STEP + 100 : -STEP + 150, 100:150]
+    assert abs(found.mean() - expected[100:150, 100:150].mean() / 255) < 0.02

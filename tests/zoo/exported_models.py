@@ -4,6 +4,7 @@ import torch
 
 from impasto.export.model_export import model_bytes
 from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
     FastNeuralStyleArchitecture,
     NetworkArchitecture,
     PaperSuperResolutionArchitecture,
@@ -11,13 +12,17 @@ from impasto.networks.architecture import (
     SubpixelArchitecture,
 )
 from impasto.networks.building import build_network
-from model_fixtures import make_card, make_quantized_bytes
+from model_fixtures import TINY_ANY_PAINTING, make_card, make_quantized_bytes
 
 _SRCNN = SrcnnArchitecture(scale=2, channels=(2, 2), kernel_sizes=(9, 1, 5))
 ARCHITECTURES = {
     "default": NetworkArchitecture(channels=(4, 4, 4), num_residual_blocks=1),
     "paper": NetworkArchitecture(kind="paper", channels=(2, 2, 2)),
     "fast neural style": FastNeuralStyleArchitecture(),
+    "any painting": TINY_ANY_PAINTING,
+    "any painting, at full resolution": AnyPaintingArchitecture(
+        channels=(4, 4, 4), num_residual_blocks=1
+    ),
     "subpixel": SubpixelArchitecture(scale=4, channels=4, num_residual_blocks=1),
     "paper's super-resolution": PaperSuperResolutionArchitecture(
         scale=8, channels=4, num_residual_blocks=1

@@ -276,3 +276,13 @@ def test_a_quantized_form_that_ships_is_told_from_one_that_does_not(tmp_path):
 
 def test_a_model_of_another_name_is_called_by_it(tiny_model_path):
     assert display_name(resolve_model(tiny_model_path)) == "tiny_style"
+
+
+def test_a_network_for_any_painting_is_listed_with_its_styles(any_painting):
+    entries = {entry.name: entry for entry in list_models()}
+    styles = entries["any_painting"].styles
+    assert {name: style.title for name, style in styles.items()} == {
+        "red_sky": "Red Sky",
+        "blue_hour": "Blue Hour",
+    }
+    assert not entries["starry_night"].styles

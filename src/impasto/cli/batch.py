@@ -23,6 +23,7 @@ from impasto.cli.display.progress import pictures_bar
 from impasto.cli.files.transform import note_special
 from impasto.cli.options import (
     Json,
+    PaintingOptions,
     Precision,
     Quality,
     Scale,
@@ -108,6 +109,7 @@ def batch(
     *,
     output: BatchOutput,
     style: BatchStyle = None,
+    painting: PaintingOptions,
     model: BatchModel = None,
     scale: Scale = None,
     size: Size = None,
@@ -136,7 +138,7 @@ def batch(
     from impasto.batch.job import run_batch
     from impasto.batch.worker import BatchSettings
 
-    model_file, task = _model_of(style, model, scale)
+    model_file, task = _model_of(style, painting, model, scale)
     # A record equals its defaults as long as no flag of it was given another value.
     if task == "super-resolution" and (size, looks) != (None, StyleOptions()):
         raise usage_error("--size, --strength and --keep-colors are for styles; leave them out")
@@ -159,20 +161,24 @@ def batch(
         raise typer.Exit(EXIT_FAILED_FILES)
 
 
-def _model_of(style: str | None, model: str | None, scale: int | None) -> "tuple[ModelFile, Task]":
+def _model_of(
+    style: str | None, painting: PaintingOptions, model: str | None, scale: int | None
+) -> "tuple[ModelFile, Task]":
+    from impasto.runtime.style_resolution import resolve_style
     from impasto.runtime.upscaler import resolve_upscaling_model
-    from impasto.zoo.registry import resolve_model
 
     if (style is None) == (model is None):
         raise usage_error("expected either --style STYLE, to stylize, or --model MODEL, to upscale")
     if model is not None:
+        if painting != PaintingOptions():
+            raise usage_error("--network and --stroke are for styles; leave them out")
         return resolve_upscaling_model(fetched(model), scale), "super-resolution"
     if scale is not None:
         raise usage_error(
             "--scale is for upscaling; leave it out, or give --model in place of --style"
         )
     assert style is not None
-    return resolve_model(fetched(style), task="style-transfer"), "style-transfer"
+    return resolve_style(fetched(style), **painting.settings()), "style-transfer"
 
 
 def _say(outcome: "BatchOutcome", *, json: bool) -> None:

@@ -5,7 +5,13 @@ from typing import Annotated
 import typer
 
 from impasto.cli.display.console import print_note
-from impasto.cli.options import MAXIMUM_SIZE, MINIMUM_SIZE, StyleOptions, with_option_records
+from impasto.cli.options import (
+    MAXIMUM_SIZE,
+    MINIMUM_SIZE,
+    PaintingOptions,
+    StyleOptions,
+    with_option_records,
+)
 
 Styles = Annotated[
     list[str],
@@ -13,7 +19,7 @@ Styles = Annotated[
         "--style",
         "-s",
         metavar="STYLE",
-        help="Name or file of a style; give several to change by key n.",
+        help="Name or file of a style, or a painting's; give several to change by key n.",
     ),
 ]
 CameraName = Annotated[
@@ -35,12 +41,13 @@ Mirror = Annotated[bool, typer.Option("--mirror", help="Exchange left and right,
 def camera(
     *,
     style: Styles,
+    painting: PaintingOptions,
     camera: CameraName = "0",
     size: Size = 384,
     mirror: Mirror = False,
     looks: StyleOptions,
 ) -> None:
-    """Show a camera in a trained style, in a window.
+    """Show a camera in a style, in a window.
 
     Keys: q or Escape ends, n goes to the next style, m mirrors.
     """
@@ -51,10 +58,10 @@ def camera(
     from impasto.runtime.video.live import LiveStyle, show_live
     from impasto.system.visible_text import visible
 
-    settings = looks.settings()
+    settings, of_paintings = looks.settings(), painting.settings()
 
     def live(name: str) -> LiveStyle:
-        stylizer = Stylizer(name)
+        stylizer = Stylizer(name, **of_paintings)
         return LiveStyle(
             # A title is text from a model file, and this one goes into a window.
             visible(stylizer.card.title),

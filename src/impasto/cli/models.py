@@ -18,12 +18,14 @@ from impasto.cli.display.console import (
     usage_error,
 )
 from impasto.cli.display.downloads import fetched
-from impasto.cli.options import Json, Overwrite, with_option_records
+from impasto.cli.options import Json, Network, Overwrite, with_option_records
 from impasto.files import exists_already
 
 if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard, QuantizationRecord
+    from impasto.zoo.model_file import ModelFile
     from impasto.zoo.registry import ModelEntry
+    from impasto.zoo.style_vectors import NamedStyle
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -47,21 +49,36 @@ def list_all(
         Path | None,
         typer.Option(metavar="PHOTO", help="Photograph for the sheet; default: a cat."),
     ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C,D", help="Draw the sheet of mixtures of these four styles instead."
+        ),
+    ] = None,
+    network: Network = None,
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List models, show their cards, add and remove your own.
 
-    Without a command, lists the models that can be called by name.
+    Without a command, lists the models that can be called by name, and below a network for any
+    painting the styles that it holds. A, B, C and D are such styles, or paintings' files.
     """
     # click runs this before each subcommand as well.
     if context.invoked_subcommand is not None:
-        if sheet or photo or overwrite or json:
+        if sheet or photo or mix or network or overwrite or json:
             command = context.invoked_subcommand
             raise usage_error(f"give options after the command: impasto models {command} ...")
         return
-    if sheet is None and (photo or overwrite):
-        raise usage_error("--photo and --overwrite are for a sheet; add --sheet FILE")
+    if sheet is None and (photo or mix or overwrite):
+        raise usage_error("--photo, --mix and --overwrite are for a sheet; add --sheet FILE")
+    if network is not None and mix is None:
+        raise usage_error("--network is for a sheet of mixtures; add --mix A,B,C,D")
+    if sheet is not None and mix is not None:
+        if json:
+            raise usage_error("--json prints the list of models; leave it out with --mix")
+        _draw_mixtures(mix, sheet, network=network, photo=photo, overwrite=overwrite)
+        return
     from impasto.zoo.registry import list_models
 
     entries = list_models()
@@ -79,6 +96,17 @@ def list_all(
         (print_note if json else print_result)(str(sheet))
 
 
+def _draw_mixtures(
+    mix: str, sheet: Path, *, network: str | None, photo: Path | None, overwrite: bool
+) -> None:
+    from impasto.runtime.thumbnails import save_mixture_sheet
+
+    corners = [corner.strip() for corner in mix.split(",")]
+    network = None if network is None else fetched(network)
+    save_mixture_sheet(corners, sheet, network=network, photo=photo, overwrite=overwrite)
+    print_result(str(sheet))
+
+
 @app.command(no_args_is_help=True)
 @one_line_errors
 def show(
@@ -88,11 +116,12 @@ def show(
 ) -> None:
     """Print a model's card.
 
-    MODEL is a name, a file or a URL.
+    MODEL is a name, a file or a URL, or the name of a style that the network for any painting
+    holds.
     """
-    from impasto.zoo.registry import display_name, is_released, resolve_model
+    from impasto.zoo.registry import display_name, is_released
 
-    file = resolve_model(fetched(model))
+    file = _model_or_named_style(fetched(model))
     if json:
         print_json(file.card.model_dump(mode="json"))
         return
@@ -103,6 +132,7 @@ def show(
         origin = f"your own, not the {file.card.name} that ships with Impasto"
     for label, value in (
         *_facts(file.card),
+        *_styles_in(file),
         ("file", f"{file.path}, {size}"),
         ("origin", origin),
     ):
@@ -278,34 +308,78 @@ def quantize(
     print_result(str(path))
 
 
+def _model_or_named_style(name: str) -> "ModelFile":
+    from impasto.errors import UnknownModelError
+    from impasto.zoo.registry import ANY_PAINTING, is_model_name, resolve_model
+
+    try:
+        return resolve_model(name)
+    except UnknownModelError:
+        if not is_model_name(ANY_PAINTING):
+            raise
+    from impasto.runtime.network_styles import open_network
+    from impasto.zoo.registry import unknown_model
+
+    styles = open_network()
+    if name not in styles.names:
+        raise unknown_model(name, styles=styles.names)
+    return styles.model(styles.named(name))
+
+
 def _row(entry: "ModelEntry") -> dict[str, Any]:
     card = None if entry.card is None else entry.card.model_dump(mode="json")
+    styles = {
+        name: style.model_dump(mode="json", include={"title", "painting"})
+        for name, style in entry.styles.items()
+    }
     return {
         "name": entry.name,
         "released": entry.released,
         "path": str(entry.path),
         "problem": entry.problem,
         "card": card,
+        **({"styles": styles} if styles else {}),
     }
 
 
 def _print_table(entries: "list[ModelEntry]") -> None:
-    from impasto.zoo.registry import user_models_folder
+    from impasto.zoo.registry import ANY_PAINTING, user_models_folder
 
-    width = max((len(entry.name) for entry in entries), default=0)
+    names = [name for entry in entries for name in (entry.name, *entry.styles)]
+    width = max(map(len, names), default=0)
+    model_names = {entry.name for entry in entries}
     for entry in entries:
         if entry.card is None:
             # Listed all the same: a model that vanished would be looked for.
             description = f"cannot be used: {entry.problem}"
         else:
-            artist = entry.card.painting.artist if entry.card.painting else None
-            description = f"{entry.card.task}: {entry.card.title}"
-            description += f", {artist}" if artist else ""
+            description = f"{entry.card.task}: {_caption(entry.card)}"
         owner = "shipped" if entry.released else "yours  "
-        print_result(f"{entry.name:<{width}}  {owner}  {description}")
+        is_network = entry.card is not None and entry.card.architecture.kind == "any-painting"
+        about = "; --style takes any painting's file, or a name below" if is_network else ""
+        print_result(f"{entry.name:<{width}}  {owner}  {description}{about}")
+        for name, style in entry.styles.items():
+            # By the name alone, a model or the usual network would be meant.
+            is_hidden = name in model_names or entry.name != ANY_PAINTING
+            needed = f" (with --network {entry.name})" if is_hidden else ""
+            print_result(f"{name:<{width}}  a style  {_caption(style)}{needed}")
     print_note(
         f"Your own models are in {user_models_folder()}; 'impasto models add FILE' adds one."
     )
+
+
+def _caption(titled: "ModelCard | NamedStyle") -> str:
+    artist = titled.painting.artist if titled.painting else None
+    return ", ".join(filter(None, (titled.title, artist)))
+
+
+def _styles_in(model: "ModelFile") -> list[tuple[str, str]]:
+    """The names that a network for any painting holds; nothing for a model of one style."""
+    if model.card.architecture.kind != "any-painting" or model.card.painting is not None:
+        return []
+    from impasto.zoo.style_vectors import read_style_network
+
+    return [("styles", ", ".join(read_style_network(model).table.styles) or "none")]
 
 
 def _facts(card: "ModelCard") -> list[tuple[str, str]]:
@@ -320,6 +394,10 @@ def _facts(card: "ModelCard") -> list[tuple[str, str]]:
         painting = card.painting
         caption = ", ".join(filter(None, (painting.title, painting.artist, painting.year)))
         facts += [("painting", caption), ("painting seen at", f"short side {painting.short_side}")]
+    if card.paintings is not None:
+        paintings = card.paintings
+        facts.append(("paintings", f"{paintings.num_paintings}; {paintings.description}"))
+        facts.append(("not trained on", ", ".join(paintings.held_out) or "none was held out"))
     return [
         *facts,
         ("network", ", ".join(network)),

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_type_hints
 
 import typer
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # The range that runtime.stylizer accepts.
 MINIMUM_SIZE, MAXIMUM_SIZE = 16, 16_384
+# The range that runtime.style_resolution accepts.
+SMALLEST_STROKE, LARGEST_STROKE = 0.5, 2.0
 
 Photos = Annotated[list[str], typer.Argument(metavar="PHOTO", hidden=True)]
 Output = Annotated[
@@ -32,7 +34,24 @@ Style = Annotated[
         "--style",
         "-s",
         metavar="STYLE",
-        help="Name (see 'impasto models'), file or URL of a style.",
+        help="Name (see 'impasto models'), painting's file, mixture A:0.7,B:0.3, or model's file "
+        "or URL.",
+    ),
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Network for any painting: name, file or URL; default: any_painting.",
+    ),
+]
+Stroke = Annotated[
+    float,
+    typer.Option(
+        metavar="FACTOR",
+        min=SMALLEST_STROKE,
+        max=LARGEST_STROKE,
+        help="Size of the strokes, for a painting's file.",
     ),
 ]
 Size = Annotated[
@@ -238,6 +257,32 @@ class StyleOptions:
         from impasto.runtime.stylizer import StyleSettings
 
         return StyleSettings(size, **dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class PaintingOptions:
+    """The flags of styles that come from the network for any painting."""
+
+    network: Network = None
+    stroke: Stroke = 1.0
+
+    def settings(self) -> "PaintingKeywords":
+        """The flags as keywords of `Stylizer`; a network that is a URL is downloaded.
+
+        Raises:
+            DownloadError: the network cannot be had from its URL.
+        """
+        from impasto.cli.display.downloads import fetched
+
+        network = None if self.network is None else fetched(self.network)
+        return {"network": network, "stroke": self.stroke}
+
+
+class PaintingKeywords(TypedDict):
+    """The keywords of `Stylizer` for styles from the network for any painting."""
+
+    network: str | None
+    stroke: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from impasto.cli.options import (
     Mask,
     Output,
     Outside,
+    PaintingOptions,
     Photos,
     Size,
     Stabilize,
@@ -30,6 +31,7 @@ def stylize(
     photos: Photos,
     *,
     style: Style,
+    painting: PaintingOptions,
     output: Output,
     size: Size = None,
     looks: StyleOptions,
@@ -45,6 +47,9 @@ def stylize(
     file OUT, whose suffix decides the format. Several, or a folder, go into the folder OUT with
     their names and nested folders. A pipe gets PNG. Folders that are missing are made.
     Animations stay animations where the format has them.
+
+    STYLE may be a painting: any picture's file. A, B and more mix as A:0.7,B:0.3 or A,B, each a
+    painting's file or a style that the network for any painting holds.
 
     A video (MP4, Matroska, WebM, AVI, ...) becomes a video with its sound, in MP4, Matroska or
     WebM. Ctrl-C leaves its finished part as OUT.partial.mp4.
@@ -64,9 +69,12 @@ def stylize(
         from impasto.runtime.stylizer import Stylizer
         from impasto.runtime.transformation import Stylization
 
+        def open_style(text: str) -> Stylizer:
+            return Stylizer(fetched(text), compute.settings(), **painting.settings())
+
         masks = None if mask is None else open_masks(mask, photos)
-        stylizer = Stylizer(fetched(style), compute.settings())
-        other = None if outside == NO_STYLE else Stylizer(fetched(outside), compute.settings())
+        stylizer = open_style(style)
+        other = None if outside == NO_STYLE else open_style(outside)
         return Stylization(stylizer, looks.settings(size=size), stabilize, masks, other)
 
     transform_files(photos, output, load, writing)

@@ -28,6 +28,7 @@ from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.runtime.backends.torch_network import load_network
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
+from impasto.zoo.style_vectors import is_style_network
 
 OPSET = 18
 INPUT_NAME, OUTPUT_NAME = "image", "result"
@@ -219,9 +220,15 @@ def upgrade_model(path: Path, output: Path, *, replace: bool = True) -> ModelFil
         replace: as for `export_model`.
 
     Raises:
-        ModelFileError: when the file is not ours; ExportError when the new graph disagrees.
+        ModelFileError: when the file is not ours, or is a network for any painting; ExportError
+            when the new graph disagrees.
     """
     model = read_model_file(path)
+    if is_style_network(model):  # its styles are in no weights, and would be lost
+        raise ModelFileError(
+            f"{path} is a network for any painting, which cannot be rebuilt from its weights; use "
+            "it as it is"
+        )
     card = ModelCard.model_validate({**model.card.model_dump(exclude={"format_version"})})
     return export_model(load_network(model), card, output, replace=replace)
 

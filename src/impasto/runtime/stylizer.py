@@ -24,9 +24,8 @@ from impasto.runtime.compute import DEFAULT_COMPUTE, Compute, ComputeKeywords
 from impasto.runtime.fitting_predictor import FittingPredictor
 from impasto.runtime.input_pictures import as_picture, fill_transparent, in_the_form_of
 from impasto.runtime.masks import MaskInput, as_mask, stylize_by_masks
+from impasto.runtime.style_resolution import Network, Style, resolve_style
 from impasto.zoo.card import ModelCard
-from impasto.zoo.model_file import ModelFile
-from impasto.zoo.registry import resolve_model
 
 MAXIMUM_SIZE = 16_384
 """Largest longer side in pixels that can be asked for; memory ends long before."""
@@ -92,29 +91,52 @@ DEFAULT_STYLE = StyleSettings()
 class Stylizer:
     """A style, ready for photographs.
 
+    A style is one of these:
+
+    - the name of a model, such as `great_wave`
+    - the name of a style that the network for any painting holds
+    - a painting: a picture's file, a Pillow image or an array H×W×3
+    - a mixture: a text such as `great_wave:0.7,painting.jpg:0.3`, or the weights by style in a
+      dictionary; of styles that the network holds, and of paintings' files
+    - a model's file (`.onnx`), its URL, or a model that was read already
+
+    A text is looked up in this order: a model's name, a name in the network, a file. A path
+    object, or a text with a folder in it, is always a file. Weights of a mixture are divided by
+    their sum, and all are equal where a text gives none; a path with a comma in it can be mixed by
+    a dictionary only.
+
     Args:
-        name_or_file: the name of a model, the path or URL of a model file, or a model that was
-            read already.
-        compute: how it is run.
+        style: the style.
+        compute: how the model is run.
+        network: the network for any painting: its name, file or URL, or a model that was read
+            already; its names then come before those of models. None takes `any_painting`.
+        stroke: size of the strokes, 0.5 to 2; for paintings, whose strokes grow with it.
         settings: fields of `Compute` that replace those of `compute`, such as `precision="f32"`.
 
     Raises:
-        UnknownModelError: no model of that name.
+        UnknownModelError: no model or style of that name, or there is no network for any painting.
         ModelFileError: the file cannot be used, or is no style-transfer model, or cannot be run
-            in this precision.
+            in this precision; or a model of one style is to be mixed.
+        PictureFileError: the painting's file cannot be read, or is too long for its width.
+        PictureError: the painting's array is no picture.
         MissingExtraError: the backend is not installed.
-        SettingError: a setting of `compute` is out of range.
+        SettingError: a setting of `compute`, the stroke or a weight is out of range; or a stroke or
+            network is given for a model, which has its own.
+        DownloadError: a URL's model cannot be downloaded.
     """
 
     def __init__(
         self,
-        name_or_file: str | os.PathLike[str] | ModelFile,
+        style: Style,
         compute: Compute = DEFAULT_COMPUTE,
+        *,
+        network: Network | None = None,
+        stroke: float = 1.0,
         **settings: Unpack[ComputeKeywords],
     ) -> None:
         compute = dataclasses.replace(compute, **settings)
         is_int8 = compute.precision == "int8"
-        model = resolve_model(name_or_file, task="style-transfer", quantized=is_int8)
+        model = resolve_style(style, network=network, stroke=stroke, quantized=is_int8)
         self._predictor = FittingPredictor(model, compute)
 
     @property

@@ -220,9 +220,11 @@ def values_per_pixel(architecture: Architecture) -> float:
         return 20 + 8 * full + 4 * half + of_half / 4 + of_quarter / 16
     if isinstance(architecture, AnyPaintingArchitecture):
         *ends, half, quarter = architecture.channels
-        full = ends[0] if ends else 12
+        of_half = 7 * half + 4 * quarter
         of_quarter = (6 + 10 * architecture.num_residual_blocks) * quarter
-        return 60 + 8 * full + 4 * half + (7 * half + 4 * quarter) / 4 + of_quarter / 16
+        # Without features at full resolution, the last ones of half of it are a square of colours.
+        ends_at = 60 + 8 * ends[0] + 4 * half if ends else 15 + 8 * 12 / 4
+        return ends_at + of_half / 4 + of_quarter / 16
     cells = architecture.scale**2
     if isinstance(architecture, SrcnnArchitecture):
         return 50 + cells * (30 + 2 * sum(architecture.channels))

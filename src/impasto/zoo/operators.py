@@ -7,7 +7,7 @@ the table holds exactly what they use. `impasto.zoo.shapes` checks whether shape
 of the form for tiles (`impasto.export.tiles_form`) are not in the table: Impasto never reads it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from impasto.errors import ModelFileError
@@ -153,14 +153,53 @@ OPERATORS: dict[str, Operator] = {
 }
 """Permitted operators of the standard domain."""
 
+ENCODER_OPERATORS: dict[str, Operator] = {
+    "Conv": Operator(
+        (3, 3),
+        {
+            "group": _one_of(1),
+            "kernel_shape": _one_of((3, 3), (5, 5)),
+            "strides": _one_of((1, 1), (2, 2)),
+            "dilations": _NO_DILATION,
+            "pads": _one_of((0, 0, 0, 0)),
+            "auto_pad": _GIVEN_PADS,
+        },
+    ),
+    **{name: OPERATORS[name] for name in ("Add", "Sub", "Mul", "Relu", "Pad", "Cast")},
+    "Constant": Operator((0, 0), {"value": Check(_is_small_constant)}),
+    # Means and deviations of features, and the linear layers behind them.
+    "Pow": Operator((2, 2)),
+    "Max": Operator((2, 2)),
+    "Sqrt": Operator((1, 1)),
+    "ReduceMean": Operator(
+        (2, 2), {"keepdims": _one_of(0), "noop_with_empty_axes": _one_of(0)}, ("keepdims",)
+    ),
+    "Concat": Operator((10, 10), {"axis": _one_of(1)}, ("axis",)),
+    "Gemm": Operator(
+        (3, 3),
+        {
+            "alpha": _one_of(1.0),
+            "beta": _one_of(1.0),
+            "transA": _one_of(0),
+            "transB": _one_of(1),
+        },
+        ("transB",),
+    ),
+}
+"""Permitted operators of the style encoder in a network for any painting."""
 
-def check_node(node: Node) -> None:
-    """Compare a node with the table.
+
+def check_node(node: Node, operators: Mapping[str, Operator] = OPERATORS) -> None:
+    """Compare a node with a table.
+
+    Args:
+        node: of the graph.
+        operators: the table.
 
     Raises:
         ModelFileError: an operator, a number of inputs or an attribute that we do not write.
     """
-    operator = OPERATORS.get(node.operator)
+    operator = operators.get(node.operator)
     if operator is None:
         raise ModelFileError(
             f"it uses the operator {node.operator[:80]!r}, which no Impasto model does; "

@@ -8,19 +8,28 @@ the model that it was quantized from and has no name of its own.
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from impasto.errors import ModelFileError, OutputExistsError, UnknownModelError
 from impasto.files import reason_of, write_whole
+from impasto.networks.architecture import AnyPaintingArchitecture
 from impasto.zoo.card import MODEL_NAME_PATTERN, ModelCard, Task
 from impasto.zoo.download import download_model, forget_model, is_address
 from impasto.zoo.model_file import ModelFile, read_model_file
 
+if TYPE_CHECKING:
+    from impasto.zoo.style_vectors import NamedStyle
+
 MODEL_SUFFIX = ".onnx"
+
+ANY_PAINTING = "any_painting"
+"""Name of the network for any painting that is used unless another is asked for."""
 
 QUANTIZED_SUFFIX = ".int8.onnx"
 """Of int8 models."""
@@ -41,6 +50,7 @@ class ModelEntry:
         released: whether it ships with the package.
         card: its model card; None where the file cannot be used.
         problem: why the file cannot be used, in one line; None where it can.
+        styles: that a network for any painting holds, by name; none for other models.
     """
 
     name: str
@@ -48,6 +58,7 @@ class ModelEntry:
     released: bool
     card: ModelCard | None = None
     problem: str | None = None
+    styles: "Mapping[str, NamedStyle]" = field(default_factory=dict)
 
 
 def user_models_folder() -> Path:
@@ -69,12 +80,13 @@ def list_models(*, task: Task | None = None) -> list[ModelEntry]:
     entries = []
     for name, (path, released) in _paths_by_name().items():
         try:
-            card = read_model_file(path).card
+            model = read_model_file(path)
+            styles = _styles_in(model)
         except ModelFileError as error:
             entries.append(ModelEntry(name, path, released, problem=str(error)))
             continue
-        if task is None or card.task == task:
-            entries.append(ModelEntry(name, path, released, card))
+        if task is None or model.card.task == task:
+            entries.append(ModelEntry(name, path, released, model.card, styles=styles))
     return entries
 
 
@@ -114,6 +126,28 @@ def resolve_model(
             f"'impasto models' lists what there is"
         )
     return _int8_model_of(model) if quantized and model.card.quantization is None else model
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model has this name."""
+    return name in _paths_by_name()
+
+
+def unknown_model(name: str, *, styles: Collection[str] = ()) -> UnknownModelError:
+    """The error for a name that no model has.
+
+    Args:
+        name: as it was given.
+        styles: names that are known besides those of models: of a network's styles.
+    """
+    known = [*_paths_by_name(), *styles]
+    nearest = get_close_matches(name.lower().replace(" ", "_"), known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    more = f"; styles of the network for any painting: {', '.join(styles)}" if styles else ""
+    return UnknownModelError(
+        f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
+        f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx{more}"
+    )
 
 
 def is_released(model: ModelFile) -> bool:
@@ -223,6 +257,16 @@ def remove_model(name: str) -> Path:
     return path
 
 
+def _styles_in(model: ModelFile) -> "Mapping[str, NamedStyle]":
+    is_network = isinstance(model.card.architecture, AnyPaintingArchitecture)
+    if not is_network or model.card.quantization is not None:  # an int8 model has one style
+        return {}
+    # Here: it imports numpy, which other models need not wait for.
+    from impasto.zoo.style_vectors import read_style_network
+
+    return read_style_network(model).table.styles
+
+
 def _int8_model_of(model: ModelFile) -> ModelFile:
     """The int8 model beside a model or among the user's own, made from this very file."""
     paths = []
@@ -240,8 +284,9 @@ def _int8_model_of(model: ModelFile) -> ModelFile:
                 )
             return int8_model
     raise ModelFileError(
-        f"{model} has no quantized form ({paths[0].name if paths else 'no file'} is not "
-        f"there); make one with 'impasto models quantize', or use another precision"
+        f"{model} has no quantized form "
+        f"({f'{paths[0].name} is not there' if paths else 'it is a model in memory'}); "
+        f"make one with 'impasto models quantize', or use another precision"
     )
 
 
@@ -276,9 +321,4 @@ def _path_of(name: str) -> tuple[Path, bool]:
     paths = _paths_by_name()
     if name in paths:
         return paths[name]
-    nearest = get_close_matches(name.lower().replace(" ", "_"), paths, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    raise UnknownModelError(
-        f"there is no model {name[:80]!r}; {hint}'impasto models' lists the known ones, which are "
-        f"the released ones and those in {user_models_folder()}; a file's name ends in .onnx"
-    )
+    raise unknown_model(name)

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from impasto.errors import ModelFileError
 from impasto.networks.architecture import AnyPaintingArchitecture
 from impasto.zoo.card import Line, ModelName, Painting
+from impasto.zoo.encoder_graph import check_encoder
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.onnx_wire import FLOAT16, Tensor, read_onnx
 
@@ -100,11 +101,16 @@ class StyleNetwork:
     encoder: bytes = field(repr=False)
 
     @property
-    def vector_size(self) -> int:
-        """Numbers of a style vector."""
+    def architecture(self) -> AnyPaintingArchitecture:
+        """The architecture on the card."""
         architecture = self.model.card.architecture
         assert isinstance(architecture, AnyPaintingArchitecture)
-        return architecture.style_size + NUM_COLOUR_NUMBERS
+        return architecture
+
+    @property
+    def vector_size(self) -> int:
+        """Numbers of a style vector."""
+        return self.architecture.style_size + NUM_COLOUR_NUMBERS
 
     def vector(self, name: str) -> Vector:
         """The style vector of a named style.
@@ -142,7 +148,8 @@ class StyleNetwork:
         Raises:
             ModelFileError: constants too large for float16.
         """
-        halves = constants.astype("<f2")
+        with np.errstate(over="ignore"):
+            halves = constants.astype("<f2")
         if not np.isfinite(halves).all():
             raise ModelFileError(f"{self.model}: the style {name} does not fit float16")
         data = bytearray(self.model.data)
@@ -190,6 +197,10 @@ def read_style_network(model: ModelFile) -> StyleNetwork:
         raise ModelFileError(
             f"{model}: its styles are not as expected; get the model file again"
         ) from None
+    try:
+        check_encoder(network.encoder, network.architecture)
+    except ModelFileError as error:
+        raise ModelFileError(f"{model}: in its style encoder, {error}") from None
     return network
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from impasto.runtime.backends.compiled_cache import (
-    CompiledModels,
+    CachedFiles,
     cache_key,
     compiled_models_folder,
 )
@@ -23,10 +23,10 @@ def files(folder):
 
 
 def test_what_was_stored_is_read_back(folder):
-    models = CompiledModels(folder)
+    models = CachedFiles(folder)
     assert models.read("a") is None
     models.write("a", b"compiled")
-    assert CompiledModels(folder).read("a") == b"compiled"
+    assert CachedFiles(folder).read("a") == b"compiled"
 
 
 def test_keys_differ_with_every_part():
@@ -35,13 +35,13 @@ def test_keys_differ_with_every_part():
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 60])
 def test_a_damaged_file_is_as_none(folder, damage):
-    CompiledModels(folder).write("a", b"compiled")
+    CachedFiles(folder).write("a", b"compiled")
     files(folder)[0].write_bytes(damage)
-    assert CompiledModels(folder).read("a") is None
+    assert CachedFiles(folder).read("a") is None
 
 
 def test_the_least_recently_used_go_when_all_take_too_much(folder):
-    models = CompiledModels(folder, max_bytes=3 * (10 + 32))
+    models = CachedFiles(folder, max_bytes=3 * (10 + 32))
     for age, key in enumerate("abc"):
         models.write(key, b"0123456789")
         os.utime(folder / f"{key}.compiled", (1000 + age, 1000 + age))
@@ -51,14 +51,14 @@ def test_the_least_recently_used_go_when_all_take_too_much(folder):
 
 
 def test_a_model_larger_than_the_cache_is_not_stored(folder):
-    models = CompiledModels(folder, max_bytes=5)
+    models = CachedFiles(folder, max_bytes=5)
     models.write("a", b"0123456789")
     assert models.read("a") is None
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    models = CompiledModels(tmp_path / "file" / "compiled")
+    models = CachedFiles(tmp_path / "file" / "compiled")
     models.write("a", b"compiled")
     assert models.read("a") is None
 
@@ -89,7 +89,7 @@ def test_what_openvino_cannot_import_is_compiled_again(folder, monkeypatch, keep
     first = OpenVinoBackend(data, cache_compiled=True).run(batch)
     (stored,) = files(folder)
     if keep_digest:
-        CompiledModels(folder).write(stored.stem, b"of another build")
+        CachedFiles(folder).write(stored.stem, b"of another build")
     else:
         stored.write_bytes(stored.read_bytes()[:-100])
     np.testing.assert_array_equal(OpenVinoBackend(data, cache_compiled=True).run(batch), first)
@@ -104,16 +104,16 @@ def test_only_the_first_shapes_are_stored(folder, monkeypatch):
 
 
 def test_folder_and_files_are_their_users_alone(folder):
-    CompiledModels(folder).write("a", b"compiled")
+    CachedFiles(folder).write("a", b"compiled")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in files(folder)] == [0o600]
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
 def test_a_folder_that_others_can_write_to_is_not_used(folder, mode):
-    CompiledModels(folder).write("a", b"compiled")
+    CachedFiles(folder).write("a", b"compiled")
     folder.chmod(mode)
-    models = CompiledModels(folder)
+    models = CachedFiles(folder)
     assert models.read("a") is None
     models.write("b", b"compiled")
     assert [path.name for path in files(folder)] == ["a.compiled"]
@@ -124,9 +124,9 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder, mode):
 def test_a_folder_of_somebody_else_is_not_used(folder):
     if os.geteuid() != 0:
         pytest.skip("only root gives folders away")
-    CompiledModels(folder).write("a", b"compiled")
+    CachedFiles(folder).write("a", b"compiled")
     os.chown(folder, 12345, 12345)
-    models = CompiledModels(folder)
+    models = CachedFiles(folder)
     assert models.read("a") is None
     models.write("b", b"compiled")
     assert [path.name for path in files(folder)] == ["a.compiled"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from impasto.errors import ModelFileError, SettingError
 from impasto.runtime.backends.cheaper_graph import REWRITING_VERSION, make_cheaper
 from impasto.runtime.backends.compiled_cache import (
-    CompiledModels,
+    CachedFiles,
     cache_key,
     compiled_models_folder,
 )
@@ -124,7 +124,7 @@ class OpenVinoBackend:
             self._settings["ENABLE_CPU_PINNING"] = False
         self._data = data
         self._digest = hashlib.sha256(data).hexdigest()
-        self._compiled = CompiledModels(compiled_models_folder() if cache_compiled else None)
+        self._compiled = CachedFiles(compiled_models_folder() if cache_compiled else None)
         self._num_stored = 0
         self._read_model: Any = None
         if not cache_compiled:  # needed in any case, so a damaged model is refused here
