@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from impasto.errors import RecipeError
 from impasto.training.devices import make_fabric
-from impasto.training.plan import MOST_STEPS, OVERHEAD_SECONDS, measured_pace, plan_stages
+from impasto.training.plan import (
+    MOST_STEPS,
+    OVERHEAD_SECONDS,
+    measured_pace,
+    plan_refinement,
+    plan_stages,
+)
+from impasto.training.sections import Stage
 from impasto.training.style_task import StyleTask
 from training_fixtures import tiny_recipe
 
@@ -82,3 +89,15 @@ def test_measuring_leaves_network_and_chance_as_they_were(painting, photos):
     after = task.network.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
     assert all(parameter.grad is None for parameter in task.network.parameters())
+
+
+def test_a_minute_of_refinement_is_one_stage():
+    # 60 s less 12 hold 192 steps of 0.25 s.
+    stage = Stage(steps=5, crop_size=128, batch_size=2, learning_rate=0.02)
+    assert plan_refinement(1, pace_of(0.25), stage=stage) == [
+        stage.model_copy(update={"steps": 192})
+    ]
+    with pytest.raises(
+        RecipeError, match=r"0\.1 minutes are too few to tune .*: 16 steps; .* 0\.12"
+    ):
+        plan_refinement(0.1, pace_of(0.25), stage=stage)

@@ -34,6 +34,11 @@ OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
 
 
+REFINEMENT_OVERHEAD_SECONDS = 12.0
+"""Likewise where only norm constants are tuned: fewer photographs are probed, and no graph is
+written."""
+
+
 def plan_stages(
     minutes: float,
     seconds_per_step: SecondsPerStep,
@@ -82,6 +87,29 @@ def plan_stages(
     ]
 
 
+def plan_refinement(
+    minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage
+) -> list[Stage]:
+    """Return the stage that tunes norm constants for the given minutes.
+
+    Args:
+        minutes: from the start of the training to the add-on file.
+        seconds_per_step: of a crop size, for the stage's batches.
+        stage: whose crops, batches and learning rate to keep.
+
+    Raises:
+        RecipeError: when not even `FEWEST_STEPS` fit.
+    """
+    seconds = 60 * minutes - min(REFINEMENT_OVERHEAD_SECONDS, 20 * minutes)
+    steps = _num_steps(seconds, seconds_per_step(stage.crop_size))
+    if steps < FEWEST_STEPS:
+        raise RecipeError(
+            f"{minutes:g} minutes are too few to tune a style here: {steps} steps; give at least "
+            f"{minutes * FEWEST_STEPS / max(steps, 1):.2g}"
+        )
+    return [stage.model_copy(update={"steps": steps})]
+
+
 def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage) -> list[Stage]:
     """Return the stage of a super-resolution training that fills the given minutes.
 
@@ -103,10 +131,18 @@ def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Sta
     return [stage.model_copy(update={"steps": min(steps, MOST_PATCH_STEPS)})]
 
 
-def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> SecondsPerStep:
+def measured_pace(
+    fabric: Fabric, task: TrainingTask, *, batch_size: int, num_steps: int = 4
+) -> SecondsPerStep:
     """Return the seconds of a training step by its crop size, measured on this machine.
 
     Only one size is measured, on a copy of the network: the work grows with the pixels.
+
+    Args:
+        fabric: launched.
+        task: whose steps to take.
+        batch_size: over all processes together.
+        num_steps: that are measured, after half as many that are not.
     """
     # A copy keeps gradients and batch norm's statistics of these crops out of the training.
     network = copy.deepcopy(task.network).to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,13 +160,13 @@ def measured_pace(fabric: Fabric, task: TrainingTask, *, batch_size: int) -> Sec
             torch.cuda.synchronize(fabric.device)
 
     # The first steps also allocate memory and choose algorithms.
-    for _ in range(2):
+    for _ in range(num_steps // 2):
         step()
     started = time.perf_counter()
-    for _ in range(4):
+    for _ in range(num_steps):
         step()
     # All processes have to plan the same stages.
-    mean = torch.tensor((time.perf_counter() - started) / 4, device=fabric.device)
+    mean = torch.tensor((time.perf_counter() - started) / num_steps, device=fabric.device)
     seconds = float(fabric.all_reduce(mean))  # type: ignore[arg-type]
     return lambda crop_size: seconds * (crop_size / USUAL_CROP) ** 2
 
