@@ -92,10 +92,10 @@ def test_measuring_leaves_network_and_chance_as_they_were(painting, photos):
 
 
 def test_a_minute_of_refinement_is_one_stage():
-    # 60 s less 12 hold 192 steps of 0.25 s.
+    # 60 s less 10 hold 200 steps of 0.25 s.
     stage = Stage(steps=5, crop_size=128, batch_size=2, learning_rate=0.02)
     assert plan_refinement(1, pace_of(0.25), stage=stage) == [
-        stage.model_copy(update={"steps": 192})
+        stage.model_copy(update={"steps": 200})
     ]
     with pytest.raises(
         RecipeError, match=r"0\.1 minutes are too few to tune .*: 16 steps; .* 0\.12"

@@ -13,10 +13,6 @@ DEFAULT_START = "composition_vii"
 """The shipped style that takes its place elsewhere: after two minutes it is nearer to another
 painting than a training from nothing is after five to ten (measured)."""
 
-MINUTES_FOR_ALL_WEIGHTS = 5.0
-"""From so many minutes on, a training from the network for any painting tunes all weights, where
-its output can hold them; in fewer, only the constants of the painting's style."""
-
 
 def start_flags(
     start: str | None,
@@ -35,9 +31,7 @@ def start_flags(
         has_recipe: whether there is one, which has stages of its own.
         chooses_network: whether a recipe or `--set` says what the training starts from.
     """
-    from impasto.zoo.registry import resolve_model
     from impasto.zoo.style_file import is_style_file
-    from impasto.zoo.style_vectors import is_style_network
 
     # Not over a recipe or --set: these say what they start from, if only by their silence.
     if start is None and not chooses_network:
@@ -46,11 +40,9 @@ def start_flags(
         elif minutes is not None:
             start = _default_start()
     flags: dict[str, Any] = {"initialise_from": start}
-    if start in (None, "none"):
+    if not is_style_file(output) or start == "none":
         return flags
-    is_short = minutes is not None and minutes < MINUTES_FOR_ALL_WEIGHTS
-    if not is_style_file(output) and not (is_short and is_style_network(resolve_model(start))):
-        return flags
+    # A model file takes all weights: tuning them ends better in as many steps (measured).
     from impasto.training.recipe import REFINEMENT
 
     # A copy: `--set` changes what is in it.

@@ -33,8 +33,7 @@ MOST_PATCH_STEPS = 200_000
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
 
-
-REFINEMENT_OVERHEAD_SECONDS = 12.0
+REFINEMENT_OVERHEAD_SECONDS = 10.0
 """Likewise where only norm constants are tuned: fewer photographs are probed, and no graph is
 written."""
 
