@@ -155,3 +155,44 @@ class CallRecorder:
             return fixed[0]
 
         return replay
+
+
+TINY_NETWORK = {
+    "channels": (4, 8),
+    "num_residual_blocks": 1,
+    "style_size": 8,
+    "encoder_channels": (4, 4, 4, 4, 4),
+    "hidden_size": 8,
+}
+
+
+@pytest.fixture(scope="session")
+def base_network_path(tmp_path_factory):
+    """A network for any painting with random weights, as `impasto train styles` writes one."""
+    import torch
+
+    from impasto.export.style_network_export import export_style_network
+    from impasto.networks.any_painting import AnyPaintingNetwork
+    from impasto.networks.architecture import AnyPaintingArchitecture
+    from model_fixtures import make_card
+
+    architecture = AnyPaintingArchitecture(**TINY_NETWORK)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = AnyPaintingNetwork(architecture)
+    path = tmp_path_factory.mktemp("base_network") / "any_painting.onnx"
+    card = make_card(name="any_painting", architecture=architecture, painting=None)
+    export_style_network(network, card, path, styles={})
+    return path
+
+
+def refinement_recipe(painting, photos, base, /, **changes):
+    """A recipe that tunes the norm constants of a network for a few steps."""
+    table = {
+        "initialise_from": base,
+        "tune": "constants",
+        "network": {"kind": "any-painting", **TINY_NETWORK},
+        "painting": {"file": painting, "short_side": 64},
+        "stages": [{"steps": 4, "crop_size": 32, "batch_size": 2, "learning_rate": 0.01}],
+    }
+    return tiny_recipe(painting, photos, **{**table, **changes})

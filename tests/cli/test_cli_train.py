@@ -1,14 +1,18 @@
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from impasto.cli.train import DEFAULT_START, _print_skipped, training_progress
+from impasto.cli.style_start import ANY_PAINTING, DEFAULT_START
+from impasto.cli.train import _print_skipped, training_progress
 from impasto.data.stream import SkippedPhotograph
 from impasto.training.progress import Progress
+from impasto.training.recipe import REFINEMENT
 from impasto.training.run import TrainingOutcome
 from impasto.zoo.model_file import read_model_file
 from impasto.zoo.registry import resolve_model
+from impasto.zoo.style_file import read_style_file
 from training_fixtures import draw, leave_unfinished, tiny_recipe
 
 STEP = Progress(
@@ -196,6 +200,59 @@ def test_what_a_training_starts_from(train, monkeypatch, words, start):
     assert train(*words).status == 0
     assert begun == [None if start is None else Path(start)]
     assert resolve_model(DEFAULT_START).card.task == "style-transfer"
+
+
+@pytest.fixture
+def with_network(user_models, base_network_path):
+    """A network for any painting among the user's own models."""
+    user_models.mkdir(parents=True, exist_ok=True)
+    shutil.copy(base_network_path, user_models / "any_painting.onnx")
+
+
+@pytest.mark.parametrize(
+    ("words", "output", "start", "tune", "num_steps"),
+    [
+        ((), "a.onnx", None, "all", 2240),
+        ((), "a.style.json", ANY_PAINTING, "constants", 200),
+        (("--minutes", "2"), "a.style.json", ANY_PAINTING, "constants", 200),
+        (("--minutes", "20"), "a.style.json", ANY_PAINTING, "constants", 200),
+        (("--minutes", "2"), "a.onnx", ANY_PAINTING, "all", 2240),
+        (("--minutes", "2", "--init", "udnie"), "a.onnx", "udnie", "all", 2240),
+        (("--minutes", "2", "--init", "none"), "a.onnx", None, "all", 2240),
+        (("--init", ANY_PAINTING), "a.onnx", ANY_PAINTING, "all", 2240),
+        (("--set", "stages.0.steps=9"), "a.style.json", ANY_PAINTING, "constants", 9),
+    ],
+)
+def test_what_a_style_starts_from_where_there_is_the_network(
+    train, with_network, monkeypatch, tmp_path, words, output, start, tune, num_steps
+):
+    begun = []
+
+    def begin(recipe, output, **_):
+        begun.append((recipe.initialise_from, recipe.tune, recipe.num_steps))
+        return TrainingOutcome(model=None, folder=output, skipped=())
+
+    monkeypatch.setattr("impasto.training.run.train_model", begin)
+    assert train(*words, output=tmp_path / output).status == 0
+    assert begun == [(None if start is None else Path(start), tune, num_steps)]
+    assert REFINEMENT["stages"][0]["steps"] == 200
+
+
+def test_a_style_becomes_an_add_on(train, with_network, tmp_path):
+    output = tmp_path / "mine.style.json"
+    tiny = ("stages.0.steps=2", "stages.0.crop_size=32", "painting.short_side=64")
+    said = train(*(word for setting in tiny for word in ("--set", setting)), output=output)
+    assert said.status == 0
+    assert said.lines == [str(output)]
+    assert f"Try it: impasto stylize PHOTO --style {output} -o OUT" in said.stderr
+    assert read_style_file(output).name == "mine"
+
+
+def test_an_add_on_needs_a_network_for_any_painting(train, tmp_path):
+    said = train("--init", "udnie", output=tmp_path / "a.style.json")
+    assert "starts from a network for any painting, which udnie is not" in said.complaint
+    said = train("--init", "none", output=tmp_path / "a.style.json")
+    assert "which holds a style's constants and no network" in said.complaint
 
 
 def test_resume_takes_the_recipe_of_the_run_and_nothing_else(train):

@@ -34,7 +34,7 @@ def test_paintings_held_out_are_not_trained_on(folder):
 
 
 def test_an_unknown_name_to_hold_out_is_refused(folder):
-    with pytest.raises(DataError, match="no painting .* has the name 'd'"):
+    with pytest.raises(DataError, match=r"no painting .* has the name 'd'"):
         PaintingCollection(folder, held_out=("a", "d"))
 
 

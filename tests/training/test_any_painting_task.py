@@ -117,9 +117,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(trained, paintings, phot
     checkpoint = load_checkpoint(run_folder(output) / "checkpoint.safetensors")
     recipe = parse_recipe(checkpoint.state.recipe)
     model = train_model(recipe, output, resume=True).model
-    assert np.array_equal(
-        read_style_network(model).slope, read_style_network(trained.model).slope
-    )
+    assert np.array_equal(read_style_network(model).slope, read_style_network(trained.model).slope)
 
 
 def test_a_training_starts_from_a_network(trained, paintings, photos):

@@ -9,11 +9,12 @@ from impasto.training.plan import (
     MOST_STEPS,
     OVERHEAD_SECONDS,
     TIMED_STEPS,
-    UNTIMED_STEPS,
     measured_pace,
+    plan_refinement,
     plan_stages,
 )
 from impasto.training.recording import WARM_UP_STEPS
+from impasto.training.sections import Stage
 from impasto.training.style_task import StyleTask
 from training_fixtures import CallRecorder, tiny_recipe
 
@@ -98,7 +99,7 @@ def test_the_steps_measured_are_the_loop_s_recorded_ones(painting, photos):
     measured_pace(make_fabric(recipe), StyleTask(recipe), batch_size=2, recorder=recorder)
     warmed_up = ["warm up"] * WARM_UP_STEPS + ["record"]
     # What is recorded is replayed before the clock starts.
-    assert recorder.calls == warmed_up + ["replay"] * (UNTIMED_STEPS + TIMED_STEPS)
+    assert recorder.calls == warmed_up + ["replay"] * (TIMED_STEPS // 2 + TIMED_STEPS)
     losses, gradient = recorder.results[-1].losses, recorder.results[-1].gradient
     assert torch.isfinite(losses).all()
     assert gradient[0] > 0
@@ -112,3 +113,15 @@ def test_a_pace_is_measured_where_nothing_can_be_recorded(painting, photos):
     pace = measured_pace(make_fabric(recipe), StyleTask(recipe), batch_size=2, recorder=recorder)
     assert recorder.calls == ["warm up"] * WARM_UP_STEPS + ["record"]
     assert pace(128) > 0
+
+
+def test_a_minute_of_refinement_is_one_stage():
+    # 60 s less 10 hold 200 steps of 0.25 s.
+    stage = Stage(steps=5, crop_size=128, batch_size=2, learning_rate=0.02)
+    assert plan_refinement(1, pace_of(0.25), stage=stage) == [
+        stage.model_copy(update={"steps": 200})
+    ]
+    with pytest.raises(
+        RecipeError, match=r"0\.1 minutes are too few to tune .*: 16 steps; .* 0\.12"
+    ):
+        plan_refinement(0.1, pace_of(0.25), stage=stage)

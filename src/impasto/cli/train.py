@@ -3,10 +3,10 @@
 Flags, checks and progress live here; the training is `impasto.training.run`'s.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +23,7 @@ from impasto.cli.display.console import (
 from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import CountProgress, PacedLines, time_left
 from impasto.cli.options import Json, with_option_records
+from impasto.cli.style_start import ANY_PAINTING, DEFAULT_START, start_flags
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 
 NETWORK_KINDS = {"paper": "paper-super-resolution"}
 """Kinds of networks that the command line calls by a shorter name than recipes do."""
-
-DEFAULT_START = "composition_vii"
-"""The shipped style that a training with `--minutes` starts from by default: after two minutes it
-is nearer to another painting than a training from nothing is after five to ten (measured)."""
 
 MAX_SKIPPED_LISTED = 20
 
@@ -176,14 +173,15 @@ def train_style_command(
         typer.Option(
             metavar="MODEL",
             help="Model to start from: a name, file or URL, or none. "
-            f"With --minutes, {DEFAULT_START} by default.",
+            f"With --minutes, {ANY_PAINTING} by default, or {DEFAULT_START} without it.",
         ),
     ] = None,
     training: TrainingOptions,
 ) -> None:
     """Learn a painting's style: writes a model file, and logs and contact sheets beside it.
 
-    Ctrl-C saves the training; --resume continues it.
+    An output that ends in .style.json is an add-on of some kilobytes for the network for any
+    painting. Ctrl-C saves the training; --resume continues it.
     """
     started = time.monotonic()
     is_new = not training.resume and training.recipe is None
@@ -192,14 +190,19 @@ def train_style_command(
             "no painting was given; expected impasto train style PAINTING --photos DIR"
         )
     training.check()
-    # Not over a recipe or --set: these say what they start from, if only by their silence.
-    if init is None and training.minutes is not None and not training.chooses_network:
-        init = DEFAULT_START
     flags: dict[str, Any] = {
         "painting__file": painting,
         "objective__style_balance": style_balance,
         "initialise_from": None if init is None else fetched(init),
     }
+    if not training.resume:
+        flags |= start_flags(
+            flags["initialise_from"],
+            output,
+            minutes=training.minutes,
+            has_recipe=training.recipe is not None,
+            chooses_network=training.chooses_network,
+        )
     recipe = training.load_recipe(output, "style-transfer", flags)
     try_it = "impasto stylize PHOTO --style"
     _train_model(recipe, output, training, started=started, try_it=try_it)
@@ -316,7 +319,7 @@ def _train_model(
         print_note(f"Try it: {try_it} {output} -o OUT")
 
 
-@contextmanager
+@contextlib.contextmanager
 def training_progress(*, has_bar: bool | None = None) -> "Iterator[OnProgress]":
     """Yield what reports a training: a bar with events above it on a terminal, else lines."""
     with CountProgress(

@@ -134,6 +134,17 @@ class StyledNetwork(nn.Module):
             for parameter, part in zip(self.constant_parameters().values(), parts, strict=True):
                 parameter.copy_(part.view_as(parameter))
 
+    def tune_constants_only(self) -> None:
+        """Freeze every weight but the constants.
+
+        Of a square of colours the four positions stay alike: free ones would learn a grid.
+        """
+        constants = self.constant_parameters()
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name in constants)
+        for name in COLOUR_PARAMETERS:
+            constants[name].register_hook(_alike)  # type: ignore[no-untyped-call]
+
     def _sizes(self) -> list[int]:
         return [parameter.numel() for parameter in self.constant_parameters().values()]
 
@@ -178,6 +189,16 @@ def _coloured(normal: Tensor, matrices: Tensor, offsets: Tensor) -> Tensor:
     mixed = torch.baddbmm(offsets.float()[:, None], pixels, matrices.float().transpose(1, 2))
     height, width = normal.shape[2:]
     return mixed.reshape(-1, height, width, num_colours).permute(0, 3, 1, 2)
+
+
+def _alike(gradient: Tensor) -> Tensor:
+    """Average a gradient of colours over the positions of a square, of a matrix or an offset."""
+    num_positions = gradient.shape[0] // 3
+    if gradient.dim() == 1:
+        return gradient.view(3, -1).mean(dim=1).repeat_interleave(num_positions)
+    mixed = gradient.view(3, num_positions, 3, num_positions).diagonal(dim1=1, dim2=3).mean(dim=2)
+    positions = torch.eye(num_positions, dtype=gradient.dtype, device=gradient.device)
+    return torch.einsum("ij,pq->ipjq", mixed, positions).reshape(gradient.shape)
 
 
 def _doubled(features: Tensor) -> Tensor:

@@ -150,6 +150,11 @@ class AnyPaintingArchitecture(BaseModel):
         return 4
 
 
+StyleArchitecture = Annotated[
+    NetworkArchitecture | AnyPaintingArchitecture, Field(discriminator="kind")
+]
+"""The architecture of a network that `impasto train style` trains."""
+
 Scale = Literal[2, 4, 8]
 """Output size over input size of super-resolution."""
 

@@ -14,6 +14,7 @@ from impasto.training.checkpoint import TrainingState
 from impasto.training.recipe_file import Recipe
 from impasto.training.task import CardFields
 from impasto.zoo.card import Licences, ModelCard, Task, TrainingRecord, as_line, model_name
+from impasto.zoo.style_file import name_without_suffix
 
 RECORDED_PACKAGES = ("torch", "lightning", "onnx", "onnxscript", "openvino", "numpy", "pillow")
 
@@ -56,8 +57,8 @@ def facts_of(recipe: Recipe, of_task: CardFields, output: Path) -> RunFacts:
     """
     start = recipe.initialise_from
     return RunFacts(
-        name=model_name(output.stem),
-        title=of_task.title or as_line(output.stem.replace("_", " ")),
+        name=model_name(name_without_suffix(output)),
+        title=of_task.title or as_line(name_without_suffix(output).replace("_", " ")),
         of_task=of_task,
         dataset=recipe.photos.description or as_line(recipe.photos.path.name),
         loss_network_sha256=weights_sha256(recipe.objective.loss_network_weights),

@@ -42,10 +42,14 @@ FEWEST_STEPS = 20
 MOST_STEPS = 40_000
 MOST_PATCH_STEPS = 200_000
 """The paper's, for super-resolution."""
-UNTIMED_STEPS, TIMED_STEPS = 2, 4
+TIMED_STEPS = 4
 """To measure the pace; on a GPU as many are timed as are read at once."""
 OVERHEAD_SECONDS = 20.0
 """The probe, contact sheets and the writing of the model; of a minute or less, a third."""
+
+REFINEMENT_OVERHEAD_SECONDS = 10.0
+"""Likewise where only norm constants are tuned: fewer photographs are probed, and no graph is
+written."""
 
 
 def plan_stages(
@@ -96,6 +100,29 @@ def plan_stages(
     ]
 
 
+def plan_refinement(
+    minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage
+) -> list[Stage]:
+    """Return the stage that tunes norm constants for the given minutes.
+
+    Args:
+        minutes: from the start of the training to the add-on file.
+        seconds_per_step: of a crop size, for the stage's batches.
+        stage: whose crops, batches and learning rate to keep.
+
+    Raises:
+        RecipeError: when not even `FEWEST_STEPS` fit.
+    """
+    seconds = 60 * minutes - min(REFINEMENT_OVERHEAD_SECONDS, 20 * minutes)
+    steps = _num_steps(seconds, seconds_per_step(stage.crop_size))
+    if steps < FEWEST_STEPS:
+        raise RecipeError(
+            f"{minutes:g} minutes are too few to tune a style here: {steps} steps; give at least "
+            f"{minutes * FEWEST_STEPS / max(steps, 1):.2g}"
+        )
+    return [stage.model_copy(update={"steps": steps})]
+
+
 def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Stage) -> list[Stage]:
     """Return the stage of a super-resolution training that fills the given minutes.
 
@@ -118,7 +145,12 @@ def plan_patches(minutes: float, seconds_per_step: SecondsPerStep, *, stage: Sta
 
 
 def measured_pace(
-    fabric: Fabric, task: TrainingTask, *, batch_size: int, recorder: StepRecorder | None = None
+    fabric: Fabric,
+    task: TrainingTask,
+    *,
+    batch_size: int,
+    num_steps: int = TIMED_STEPS,
+    recorder: StepRecorder | None = None,
 ) -> SecondsPerStep:
     """Return the seconds of a training step by its crop size, measured on this machine.
 
@@ -129,6 +161,7 @@ def measured_pace(
         fabric: launched.
         task: whose step to measure; its network stays as it is.
         batch_size: over all processes together.
+        num_steps: fewest that are timed, after half as many that are not.
         recorder: that records steps; None takes plain ones, but on a single GPU.
     """
     device = fabric.device
@@ -152,8 +185,8 @@ def measured_pace(
             fetch_results([steps.take(crops, position=0) for _ in range(per_reading)], fabric)
 
     # The first steps also allocate memory, choose algorithms and record.
-    take(UNTIMED_STEPS if recorder is None else WARM_UP_STEPS + UNTIMED_STEPS)
-    num_steps = max(TIMED_STEPS, per_reading)
+    take(num_steps // 2 if recorder is None else WARM_UP_STEPS + num_steps // 2)
+    num_steps = max(num_steps, per_reading)
     started = time.perf_counter()
     take(num_steps)
     # All processes have to plan the same stages.

@@ -31,6 +31,9 @@ RECIPES: Mapping[str, type[StyleRecipe] | type[AnyPaintingRecipe] | type[SuperRe
 """The recipe's class by its task; a recipe without a task, or of an unknown one, is of a style."""
 
 
+STYLE_NETWORK_KINDS = ("default", "paper", "any-painting")
+
+
 def load_recipe(
     file: Path | None,
     settings: Sequence[str] = (),
@@ -86,7 +89,8 @@ def _class_for(table: Mapping[str, Any]) -> type[Recipe]:
 
 
 def _in_words(problem: ErrorDetails, table: Mapping[str, Any]) -> str:
-    path = problem["loc"]
+    # The kind of a style's network is no key, but pydantic puts it into the path.
+    path = tuple(part for part in problem["loc"] if part not in STYLE_NETWORK_KINDS)
     key = ".".join(str(part) for part in path)
     if problem["type"] == "extra_forbidden":
         known = _default_at(table, path[:-1])

@@ -32,6 +32,7 @@ from impasto.training.logs import draw_curve
 from impasto.training.loop import CHECKPOINT_NAME, Trainer
 from impasto.training.plan import measured_pace
 from impasto.training.progress import OnProgress, Progress, ignore_progress
+from impasto.training.recipe import StyleRecipe
 from impasto.training.recipe_file import Recipe, parse_recipe
 from impasto.training.sheet import CONTACT_SHEETS_FOLDER, sheet_photographs
 from impasto.training.style_task import StyleTask
@@ -45,6 +46,7 @@ from impasto.training.written_model import (
 )
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
+from impasto.zoo.style_file import is_style_file
 
 CURVE_NAME = "curve.png"
 
@@ -57,6 +59,8 @@ TASKS: Mapping[str, Callable[[Any], TrainingTask]] = {
 
 SUBCOMMANDS = {"style-transfer": "style", "any-painting": "styles", "super-resolution": "sr"}
 """Of `impasto train`, likewise."""
+
+SHORT_MINUTES = 2.0
 
 OnSkipped = Callable[[tuple[SkippedPhotograph, ...]], None]
 """Called once, with the photographs passed over and why."""
@@ -134,6 +138,7 @@ def train_model(
         TrainingInterrupted: after Ctrl-C or SIGTERM; the state is saved.
     """
     folder, limit = run_folder(output), _limit_of(time_limit_minutes, started)
+    _check_suffix(recipe, output)
     _check_paths(output, folder, resume=resume, overwrite=overwrite)
     with launched_fabric(recipe) as fabric, _alone_in(folder, fabric):
         checkpoint = _checkpoint_of(folder) if resume else None
@@ -194,9 +199,18 @@ def _alone_in(folder: Path, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def _check_paths(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if output.suffix != ".onnx":
+def _check_suffix(recipe: Recipe, output: Path) -> None:
+    if is_style_file(output):
+        if not (isinstance(recipe, StyleRecipe) and recipe.tune == "constants"):
+            raise RecipeError(
+                f"the output is {output}, which holds a style's constants and no network; this "
+                "training needs a file name that ends in .onnx"
+            )
+    elif output.suffix != ".onnx":
         raise RecipeError(f"the output is {output}; expected a file name that ends in .onnx")
+
+
+def _check_paths(output: Path, folder: Path, *, resume: bool, overwrite: bool) -> None:
     if output.is_dir():
         raise RecipeError(f"{output} is a folder; give the name of a file to write")
     if special_kind(output) is not None:
@@ -236,7 +250,10 @@ def _planned(
     on_progress: OnProgress,
 ) -> Recipe:
     """Return the recipe with stages that fill the given minutes on this machine."""
-    pace = measured_pace(fabric, task, batch_size=recipe.stages[0].batch_size)
+    # In a minute or two, the seconds that are measured are missed.
+    num_steps = 4 if minutes > SHORT_MINUTES else 2
+    batch_size = recipe.stages[0].batch_size
+    pace = measured_pace(fabric, task, batch_size=batch_size, num_steps=num_steps)
     stages = task.plan(minutes, pace, fabric.world_size)
     recipe = parse_recipe({**recipe.model_dump(), "stages": stages})
     start = "" if recipe.initialise_from is None else f"from {recipe.initialise_from.stem} on, "

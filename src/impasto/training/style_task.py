@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from impasto.data.paintings import load_painting
-from impasto.errors import PictureFileError
+from impasto.errors import PictureFileError, RecipeError
 from impasto.export.model_export import export_model
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
@@ -27,17 +27,22 @@ from impasto.losses.style_objective import (
     find_preset,
     layers_of,
 )
-from impasto.networks.style_transfer import build_style_network
+from impasto.networks.any_painting import StyledNetwork
+from impasto.networks.building import build_network
 from impasto.runtime.backends.torch_network import take_fitting_weights
 from impasto.system.input_files import read_given_file
 from impasto.tensors import to_array
 from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
-from impasto.training.plan import plan_stages
+from impasto.training.plan import plan_refinement, plan_stages
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sections import Stage
+from impasto.training.style_refinement import StyleStart
 from impasto.training.task import CardFields, SecondsPerStep
 from impasto.zoo.card import ModelCard, Painting, as_line
 from impasto.zoo.model_file import ModelFile
+from impasto.zoo.registry import resolve_model
+from impasto.zoo.style_file import is_style_file
+from impasto.zoo.style_vectors import is_style_network
 
 
 class StyleTask:
@@ -51,11 +56,20 @@ class StyleTask:
 
         Raises:
             PictureFileError: when the painting cannot be read.
+            RecipeError: when constants are to be tuned of a network that has none.
             WeightsError: when the loss network's weights do not fit.
         """
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
-        self.network = build_style_network(recipe.network)
+        self.network = build_network(recipe.network)
+        self._start: StyleStart | None = None
+        if recipe.tune == "constants":
+            if not isinstance(self.network, StyledNetwork):
+                raise RecipeError(
+                    f'tune = "constants" starts from a network for any painting, which '
+                    f"{recipe.initialise_from} is not; start from another model"
+                )
+            self.network.tune_constants_only()
         self._painting_of_card = _painting_of_card(recipe.painting)
         self.painting = load_painting(recipe.painting.file, short_side=recipe.painting.short_side)
         preset = find_preset(recipe.objective.preset)
@@ -131,6 +145,8 @@ class StyleTask:
         Raises:
             RecipeError: when the time is too short.
         """
+        if self.recipe.tune == "constants":
+            return plan_refinement(minutes, seconds_per_step, stage=self.recipe.stages[0])
         return plan_stages(
             minutes,
             seconds_per_step,
@@ -140,12 +156,27 @@ class StyleTask:
         )
 
     def export(self, card: ModelCard, path: Path, *, replace: bool) -> ModelFile:
-        """Write the network as a model file; see `TrainingTask`."""
-        return export_model(self.network, card, path, replace=replace)
+        """Write the network as a model file, or its constants as an add-on; see `TrainingTask`.
+
+        Raises:
+            ModelFileError: an add-on's network is not there or was changed.
+        """
+        if not is_style_file(path):
+            return export_model(self.network, card, path, replace=replace)
+        assert isinstance(self.network, StyledNetwork)
+        if self._start is None:  # a training that was resumed
+            base = resolve_model(str(self.recipe.initialise_from))
+            self._start = StyleStart.of(base, self.painting)
+        return self._start.export(self.network, card, path, replace=replace)
 
     def start_from(self, model: ModelFile) -> None:
-        """Take a model's weights; see `TrainingTask`."""
-        take_fitting_weights(self.network, model)
+        """Take a model's weights, in the painting's style if it has any; see `TrainingTask`."""
+        has_styles = self.recipe.tune == "constants" or is_style_network(model)
+        if isinstance(self.network, StyledNetwork) and has_styles:
+            self._start = StyleStart.of(model, self.painting)
+            self._start.load(self.network)
+        else:
+            take_fitting_weights(self.network, model)
 
     def card_fields(self) -> CardFields:
         """Return the painting and its title."""

@@ -302,7 +302,7 @@ class ModelCard(_CardPart):
             return cls.model_validate(content)
         except ValidationError as error:
             raise ModelFileError(
-                f"the model card is not as expected at {_first_problem(error)}; get the model "
+                f"the model card is not as expected at {first_problem(error)}; get the model "
                 f"file again, or export it again"
             ) from None
 
@@ -318,7 +318,8 @@ def as_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where a stranger's file is wrong first, and how, in one line without its texts."""
     # Without the input: a stranger's card would put its texts into our message.
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
     location = ".".join(str(part) for part in problem["loc"]) or "the top"

@@ -166,8 +166,9 @@ class StyleNetwork:
 
 
 def is_style_network(model: ModelFile) -> bool:
-    """Whether a model file holds a network for any painting."""
-    return isinstance(model.card.architecture, AnyPaintingArchitecture)
+    """Whether a model file holds a network for any painting; one tuned for one style does not."""
+    has_architecture = isinstance(model.card.architecture, AnyPaintingArchitecture)
+    return has_architecture and STYLES_KEY in read_onnx(model.data).metadata
 
 
 def read_style_network(model: ModelFile) -> StyleNetwork:
