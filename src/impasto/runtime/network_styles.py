@@ -23,6 +23,7 @@ from impasto.system.visible_text import shown_path
 from impasto.zoo.card import Painting, as_line, model_name
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import ANY_PAINTING, MODEL_SUFFIX, is_model_name, resolve_model
+from impasto.zoo.style_file import is_style_file, read_style_file
 from impasto.zoo.style_vectors import StyleNetwork, read_style_network
 
 
@@ -85,8 +86,18 @@ class NetworkStyles:
         )
         return NetworkStyle(model_name(path.stem), title, constants, record)
 
+    def of_file(self, path: str | os.PathLike[str]) -> NetworkStyle:
+        """The style of an add-on file, see `zoo.style_file`.
+
+        Raises:
+            ModelFileError: the file cannot be used, or is for another network.
+        """
+        style = read_style_file(path)
+        constants = style.constants_for(self._network)
+        return NetworkStyle(style.name, style.title, constants, style.painting)
+
     def of_text(self, text: str | os.PathLike[str], *, stroke: float = 1.0) -> NetworkStyle:
-        """A style of the network by its name, else the style of a painting by its file.
+        """A style of the network by its name, else that of an add-on or a painting by its file.
 
         Raises:
             SettingError: another stroke than 1 for a style that has a name.
@@ -99,6 +110,9 @@ class NetworkStyles:
             check_stroke_of_named(text, stroke)
             return self.named(text)
         path = Path(text)
+        if is_style_file(path):
+            check_stroke_of_named(shown, stroke)
+            return self.of_file(path)
         if path.suffix == MODEL_SUFFIX or (isinstance(text, str) and is_model_name(text)):
             raise ModelFileError(
                 f"{shown} is a model of one style and cannot be mixed; expected paintings' files, "

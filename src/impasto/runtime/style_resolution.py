@@ -34,6 +34,7 @@ from impasto.zoo.registry import (
     resolve_model,
     unknown_model,
 )
+from impasto.zoo.style_file import is_style_file
 
 SMALLEST_STROKE, LARGEST_STROKE = 0.5, 2.0
 
@@ -112,6 +113,10 @@ def _of_network(
             if named is not None or is_model_name(style):
                 return named
             _check_is_file(style, network)
+    if isinstance(style, str | os.PathLike) and is_style_file(style):
+        check_stroke_of_named(shown_path(style), stroke)
+        styles = open_network(network)
+        return styles, styles.of_file(style)
     if isinstance(style, str | os.PathLike) and not is_painting(Path(style)):
         return None
     styles = open_network(network)
@@ -139,7 +144,8 @@ def _check_is_file(text: str, network: Network | None) -> None:
     Raises:
         UnknownModelError: it is neither.
     """
-    if os.path.isfile(text) or Path(text).suffix.lower() in READABLE_SUFFIXES:  # noqa: PTH113
+    is_file = os.path.isfile(text) or is_style_file(text)  # noqa: PTH113
+    if is_file or Path(text).suffix.lower() in READABLE_SUFFIXES:
         return
     has_network = network is not None or is_model_name(ANY_PAINTING)
     raise unknown_model(text, styles=open_network(network).names if has_network else ())

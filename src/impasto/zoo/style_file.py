@@ -193,8 +193,8 @@ class StyleFile(_Part):
         """The style vector."""
         return _half_numbers(self.vector)
 
-    def in_network(self, network: StyleNetwork) -> ModelFile:
-        """The model of this style: the network's graph with the add-on's norm constants.
+    def constants_for(self, network: StyleNetwork) -> NDArray[np.float32]:
+        """The norm constants, K, for the network that they were tuned on.
 
         Raises:
             ModelFileError: the add-on is for another network, or does not fit this one.
@@ -211,6 +211,15 @@ class StyleFile(_Part):
                 f"the style {self.name} has {len(constants)} norm constants, the network "
                 f"{network.model} takes {len(network.offset)}; train the style again"
             )
+        return constants
+
+    def in_network(self, network: StyleNetwork) -> ModelFile:
+        """The model of this style: the network's graph with the add-on's norm constants.
+
+        Raises:
+            ModelFileError: as `constants_for`.
+        """
+        constants = self.constants_for(network)
         return network.in_style(constants, name=self.name, title=self.title, painting=self.painting)
 
 
