@@ -104,6 +104,7 @@ def trained(paintings, photos, tmp_path_factory):
 
 
 def test_a_training_writes_a_network_with_its_paintings_as_styles(trained):
+    assert {"broken.jpg"} <= {skipped.name for skipped in trained.skipped}
     network = read_style_network(trained.model)
     assert list(network.table.styles) == ["apples", "boats"]
     assert trained.model.card.paintings.held_out == ["castle"]

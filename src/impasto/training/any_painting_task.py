@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from impasto.data.painting_collection import VARIANT_SIZES, PaintingCollection
 from impasto.data.source import PAINTING_STREAM
+from impasto.data.stream import SkippedPhotograph
 from impasto.export.style_network_export import (
     StyleToExport,
     export_style_network,
@@ -86,6 +87,11 @@ class AnyPaintingTask:
     def normalisation(self) -> "AnyPaintingNormalisation":
         """How to normalise the terms."""
         return AnyPaintingNormalisation(self)
+
+    @property
+    def skipped(self) -> tuple[SkippedPhotograph, ...]:
+        """Paintings that cannot be read, and why."""
+        return self.paintings.skipped
 
     @property
     def can_be_recorded(self) -> bool:

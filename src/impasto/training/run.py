@@ -73,7 +73,7 @@ class TrainingOutcome:
     Attributes:
         model: the file written; None in every process but the first.
         folder: where checkpoint, logs and contact sheets are.
-        skipped: photographs passed over, and why.
+        skipped: photographs and paintings passed over, and why.
         stopped: where the time limit stopped it and how to go on, in one line; empty for a
             training that took all its steps.
     """
@@ -127,7 +127,7 @@ def train_model(
         resume: continue from the checkpoint in that folder, and replace the model that it wrote.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
-        on_skipped: called with the photographs passed over, also when the training stops early.
+        on_skipped: called with the photographs and paintings passed over, also when the training stops early.
 
     Raises:
         OutputExistsError: when output or an unfinished run is there and may not be overwritten.
@@ -157,14 +157,15 @@ def train_model(
             how = f"saved in {folder}; {_how_to_go_on(recipe, output, overwrite=overwrite)}"
             raise TrainingInterrupted(f"{stop}; {how}", signal_number=stop.signal_number) from None
         finally:
-            on_skipped(trainer.skipped)
+            on_skipped((*trainer.skipped, *task.skipped))
         model = None
         if fabric.is_global_zero:
             replace = overwrite or (resume and is_own_model(output, folder))
             model = _finish(trainer, recipe, facts, source, output, replace=replace)
         if stopped and limit is not None:
             stopped = limit.note(stopped, _how_to_go_on(recipe, output, overwrite=False))
-    return TrainingOutcome(model, folder, trainer.skipped, stopped)
+    skipped = (*trainer.skipped, *task.skipped)
+    return TrainingOutcome(model, folder, skipped, stopped)
 
 
 def _limit_of(minutes: float | None, started: float | None) -> TimeLimit | None:

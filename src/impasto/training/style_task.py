@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from impasto.data.paintings import load_painting
+from impasto.data.stream import SkippedPhotograph
 from impasto.errors import PictureFileError, RecipeError
 from impasto.export.model_export import export_model
 from impasto.images.contact_sheet import contact_sheet
@@ -87,6 +88,11 @@ class StyleTask:
     def normalisation(self) -> "StyleNormalisation | None":
         """How to normalise the terms; None where the recipe's weights apply as they are."""
         return StyleNormalisation(self) if self.recipe.is_balanced else None
+
+    @property
+    def skipped(self) -> tuple[SkippedPhotograph, ...]:
+        """None: the task has no files of its own that may be missing."""
+        return ()
 
     @property
     def can_be_recorded(self) -> bool:

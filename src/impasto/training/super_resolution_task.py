@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from impasto.data.stream import SkippedPhotograph
 from impasto.export.model_export import export_model
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.degradation import degradation_matrix
@@ -67,6 +68,11 @@ class SuperResolutionTask:
     def normalisation(self) -> None:
         """None: the weights apply to the terms themselves."""
         return None
+
+    @property
+    def skipped(self) -> tuple[SkippedPhotograph, ...]:
+        """None: the task has no files of its own that may be missing."""
+        return ()
 
     @property
     def can_be_recorded(self) -> bool:

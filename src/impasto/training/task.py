@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from impasto.data.stream import SkippedPhotograph
 from impasto.images.degradation_kind import Degradation
 from impasto.losses.style_objective import LossNormalisers, LossTerms
 from impasto.training.loss_window import LossSlices, LossWindow
@@ -77,6 +78,11 @@ class TrainingTask(Protocol):
     @property
     def normalisation(self) -> Normalisation | None:
         """How to normalise the terms; None where the weights apply to the terms themselves."""
+        ...
+
+    @property
+    def skipped(self) -> tuple[SkippedPhotograph, ...]:
+        """Files of the task's own, such as paintings, that cannot be read, and why."""
         ...
 
     @property
