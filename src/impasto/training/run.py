@@ -127,7 +127,8 @@ def train_model(
         resume: continue from the checkpoint in that folder, and replace the model that it wrote.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
-        on_skipped: called with the photographs and paintings passed over, also when the training stops early.
+        on_skipped: called with the photographs and paintings passed over, also when the training
+            stops early.
 
     Raises:
         OutputExistsError: when output or an unfinished run is there and may not be overwritten.
