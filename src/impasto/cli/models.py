@@ -215,6 +215,41 @@ def tiles(
     print_result(str(output))
 
 
+@app.command("name-styles", no_args_is_help=True)
+@one_line_errors
+def name_styles_command(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", hidden=True)],
+    styles: Annotated[list[Path], typer.Argument(metavar="ADD-ON", hidden=True)],
+    *,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", help="Model file to write.")
+    ],
+    only: Annotated[
+        bool, typer.Option("--only", help="Drop the styles that the network holds.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Put tuned styles into a network for any painting, under their names.
+
+    NETWORK is a name, file or URL. ADD-ON is a file that 'impasto train style' has tuned on it.
+    """
+    from impasto.export.named_styles import name_styles
+    from impasto.zoo.registry import resolve_model
+    from impasto.zoo.style_file import read_style_file
+    from impasto.zoo.style_vectors import read_style_network
+
+    if output.exists() and not overwrite:
+        raise exists_already(output)
+    named = name_styles(
+        read_style_network(resolve_model(fetched(network))),
+        [read_style_file(path) for path in styles],
+        output,
+        drop_others=only,
+        replace=overwrite,
+    )
+    print_result(str(named.path))
+
+
 @app.command("import", no_args_is_help=True)
 @one_line_errors
 def import_(

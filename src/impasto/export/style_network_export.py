@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from impasto.errors import ExportError, ModelFileError
+from impasto.errors import ExportError, ModelFileError, OutputExistsError
 from impasto.export.model_export import OPSET, check_parity, model_bytes, quiet_exporter
 from impasto.files import reason_of, write_whole
 from impasto.networks.any_painting import COLOUR_PARAMETERS, AnyPaintingNetwork, StyledNetwork
@@ -108,6 +108,8 @@ def export_style_network(
     check_parity(styled, data)
     try:
         write_whole(path, data, replace=replace)
+    except OutputExistsError:
+        raise
     except OSError as error:
         reason = reason_of(error, num_bytes=len(data))
         raise ExportError(f"cannot write {path}: {reason}") from error

@@ -87,9 +87,7 @@ class Trainer:
         """Set the task up on its device, from the start or from a checkpoint.
 
         Args:
-            fabric: launched.
-            task: network and objective.
-            recipe: stages, optimiser and loop.
+            fabric, task, recipe: launched; network and objective; stages, optimiser and loop.
             stream: crops for this process.
             folder: for checkpoint, logs and contact sheets; it exists.
             sheet_photographs: N×3×H×W in [0, 1], for the contact sheets.

@@ -127,8 +127,7 @@ def train_model(
         resume: continue from the checkpoint in that folder, and replace the model that it wrote.
         overwrite: replace the output, and begin anew although a checkpoint is there.
         on_progress: called with every log line and event.
-        on_skipped: called with the photographs and paintings passed over, also when the training
-            stops early.
+        on_skipped: called with the pictures passed over, also when the training stops early.
 
     Raises:
         OutputExistsError: when output or an unfinished run is there and may not be overwritten.
@@ -165,8 +164,7 @@ def train_model(
             model = _finish(trainer, recipe, facts, source, output, replace=replace)
         if stopped and limit is not None:
             stopped = limit.note(stopped, _how_to_go_on(recipe, output, overwrite=False))
-    skipped = (*trainer.skipped, *task.skipped)
-    return TrainingOutcome(model, folder, skipped, stopped)
+    return TrainingOutcome(model, folder, (*trainer.skipped, *task.skipped), stopped)
 
 
 def _limit_of(minutes: float | None, started: float | None) -> TimeLimit | None:
