@@ -30,8 +30,11 @@ def write_style_pages(docs: Path) -> None:
     """Write `styles/*.md` and their pictures below the folder of the docs."""
     folder = docs / "styles"
     folder.mkdir(exist_ok=True)
+    # The network for any painting has a page of its own.
     styles = [
-        entry for entry in list_models(task="style-transfer") if entry.released and entry.card
+        entry
+        for entry in list_models(task="style-transfer")
+        if entry.released and entry.card and entry.card.painting
     ]
     for entry in styles:
         _draw(entry, folder)

@@ -29,6 +29,7 @@ from impasto.zoo.card import (
     TrainingRecord,
 )
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
+from impasto.zoo.registry import RELEASED_MODELS_FOLDER
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
@@ -218,7 +219,18 @@ def any_painting_path(tmp_path_factory):
 
 
 @pytest.fixture
-def any_painting(any_painting_path, user_models):
+def without_any_painting(tmp_path, monkeypatch):
+    """The released models but the network for any painting, whose name is free then."""
+    folder = tmp_path / "released_but_one"
+    folder.mkdir()
+    for path in RELEASED_MODELS_FOLDER.glob("*.onnx"):
+        if path.name != "any_painting.onnx":
+            (folder / path.name).symlink_to(path)
+    monkeypatch.setattr("impasto.zoo.registry.RELEASED_MODELS_FOLDER", folder)
+
+
+@pytest.fixture
+def any_painting(any_painting_path, user_models, without_any_painting):
     """The same among the user's own models, by the name that is looked for."""
     user_models.mkdir(parents=True, exist_ok=True)
     (user_models / "any_painting.onnx").write_bytes(any_painting_path.read_bytes())

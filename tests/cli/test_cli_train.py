@@ -189,7 +189,7 @@ def test_missing_cuda_device_is_one_line(train):
         (("--minutes", "2", "--set", "network.channels=[8,16,32]"), None),
     ],
 )
-def test_what_a_training_starts_from(train, monkeypatch, words, start):
+def test_what_a_training_starts_from(train, without_any_painting, monkeypatch, words, start):
     begun = []
 
     def begin(recipe, output, **_):
@@ -203,7 +203,7 @@ def test_what_a_training_starts_from(train, monkeypatch, words, start):
 
 
 @pytest.fixture
-def with_network(user_models, base_network_path):
+def with_network(user_models, base_network_path, without_any_painting):
     """A network for any painting among the user's own models."""
     user_models.mkdir(parents=True, exist_ok=True)
     shutil.copy(base_network_path, user_models / "any_painting.onnx")

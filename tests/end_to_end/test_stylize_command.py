@@ -106,6 +106,13 @@ def test_every_shipped_style_comes_with_its_recipe_and_card(impasto, style):
     assert hashlib.sha256(painting).hexdigest() == card["painting"]["sha256"]
 
 
+def test_the_shipped_network_for_any_painting_comes_with_its_recipe_and_card(impasto):
+    card, recipe = shipped_with(impasto, "any_painting", RECIPES / "styles")
+    held_out = card["paintings"]["held_out"]
+    assert sorted(recipe["paintings"]["held_out"]) == sorted(held_out)
+    assert len(held_out) >= 40
+
+
 @pytest.mark.parametrize("model", ENLARGING)
 def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(impasto, model):
     card, recipe = shipped_with(impasto, model, RECIPES / "sr")
@@ -119,7 +126,7 @@ def test_every_shipped_enlarging_model_comes_with_its_recipe_card_and_scores(imp
 def test_the_shipped_models_are_listed_with_their_licences(impasto):
     listed = json.loads(impasto("models", "--json").stdout)
     assert [(row["name"], row["released"], row["problem"]) for row in listed] == [
-        (name, True, None) for name in sorted((*SHIPPED, *ENLARGING))
+        (name, True, None) for name in sorted(("any_painting", *SHIPPED, *ENLARGING))
     ]
     shown = impasto("models", "show", "starry_night").stdout.decode()
     assert "Gogh" in shown

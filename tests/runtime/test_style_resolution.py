@@ -19,6 +19,7 @@ from impasto.runtime.style_resolution import resolve_style
 from impasto.runtime.stylizer import Stylizer
 from impasto.zoo.model_file import read_model_file
 from impasto.zoo.onnx_wire import read_onnx
+from impasto.zoo.style_file import StyleFile, read_style_file, write_style_file
 from impasto.zoo.style_vectors import read_style_network
 from model_fixtures import make_card, make_model_bytes, psnr
 
@@ -259,3 +260,35 @@ def test_a_damaged_encoder_is_refused_before_it_is_run(any_painting_path):
     data[begin : begin + len(encoder)] = encoder.replace(b"Sqrt", b"Sinh")
     with pytest.raises(ModelFileError, match="in its style encoder, it uses the operator 'Sinh'"):
         open_network(dataclasses.replace(model, data=bytes(data)))
+
+
+# Add-ons
+
+
+@pytest.fixture
+def add_on(any_painting, tmp_path):
+    network = read_style_network(read_model_file(any_painting))
+    constants = network.constants(network.vector("red_sky")) + 0.25
+    card = make_card(name="my_wave", title="My wave")
+    style = StyleFile.from_numbers(network.vector("red_sky"), constants, network=network, card=card)
+    write_style_file(style, tmp_path / "my_wave.style.json")
+    return tmp_path / "my_wave.style.json"
+
+
+def test_an_add_on_is_a_style_alone_and_in_a_mixture(add_on):
+    tuned = read_style_file(add_on).norm_constants
+    assert resolve_style(add_on).card.title == "My wave"
+    np.testing.assert_array_equal(constants_of(resolve_style(str(add_on))), tuned)
+    expected = 0.5 * tuned + 0.5 * open_network().named("blue_hour").constants
+    mixed = constants_of(resolve_style(f"{add_on},blue_hour"))
+    np.testing.assert_allclose(mixed, expected, atol=2e-3)
+
+
+def test_a_stroke_is_refused_for_an_add_on(add_on):
+    with pytest.raises(SettingError, match=r"my_wave\.style\.json have a fixed size"):
+        resolve_style(add_on, stroke=0.5)
+
+
+def test_a_missing_add_on_is_one_line(any_painting, tmp_path):
+    with pytest.raises(ModelFileError, match=r"expected a style \(\.style\.json\)"):
+        resolve_style(str(tmp_path / "none.style.json"))

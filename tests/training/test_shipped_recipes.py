@@ -39,3 +39,11 @@ def test_super_resolution_recipes_have_the_scale_of_their_name(file):
     assert recipe.degradation == ("blur-bicubic" if name.endswith("blur") else "bicubic")
     if recipe.initialise_from is not None:
         assert (file.parent / recipe.initialise_from.name).with_suffix(".toml").exists()
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("styles/**/*.toml")), ids=str)
+def test_recipes_of_the_network_for_any_painting_hold_paintings_out(file):
+    recipe = load_recipe(file, task="any-painting")
+    assert len(recipe.paintings.held_out) >= 40
+    if recipe.initialise_from is not None:
+        assert recipe.initialise_from.with_suffix(".toml").exists()

@@ -111,9 +111,11 @@ def mean_terms(terms: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def released_styles() -> tuple[str, ...]:
-    """Return the names of the styles that ship."""
+    """Return the names of the styles that ship as models of their own."""
     entries = list_models(task="style-transfer")
-    return tuple(entry.name for entry in entries if entry.released)
+    return tuple(
+        entry.name for entry in entries if entry.released and entry.card and entry.card.painting
+    )
 
 
 def first_style(settings: Settings) -> TrainedStyle:

@@ -87,7 +87,9 @@ class Trainer:
         """Set the task up on its device, from the start or from a checkpoint.
 
         Args:
-            fabric, task, recipe: launched; network and objective; stages, optimiser and loop.
+            fabric: launched.
+            task: network and objective.
+            recipe: stages, optimiser and loop.
             stream: crops for this process.
             folder: for checkpoint, logs and contact sheets; it exists.
             sheet_photographs: N×3×H×W in [0, 1], for the contact sheets.
@@ -121,14 +123,18 @@ class Trainer:
         )
         self._unread: list[StepResult] = []
         self._steps_per_reading = steps_per_reading or usual_steps_per_reading(fabric.device)
-        hardware = describe_hardware(fabric)
-        if self.state.step < recipe.num_steps and hardware not in self.state.hardware:
-            self.state.hardware = (*self.state.hardware, hardware)
+        self._record_hardware()
         self.stop_requested = threading.Event()
         self._skipped_before = self.state.skipped
         self._sheet_photographs = pictures_on(fabric.device, sheet_photographs)
         self._sums = StepSums()
         self._next_sheet = 0.0
+
+    def _record_hardware(self) -> None:
+        """Add this machine to those of the state, unless there is nothing left to train."""
+        hardware = describe_hardware(self.fabric)
+        if self.state.step < self.recipe.num_steps and hardware not in self.state.hardware:
+            self.state.hardware = (*self.state.hardware, hardware)
 
     @property
     def skipped(self) -> tuple[SkippedPhotograph, ...]:
