@@ -20,6 +20,7 @@ from impasto.networks.architecture import (
     NetworkArchitecture,
     SubpixelArchitecture,
 )
+from impasto.zoo import registry
 from impasto.zoo.card import (
     Licences,
     ModelCard,
@@ -29,7 +30,6 @@ from impasto.zoo.card import (
     TrainingRecord,
 )
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes
-from impasto.zoo.registry import RELEASED_MODELS_FOLDER
 
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"
 
@@ -223,10 +223,10 @@ def without_any_painting(tmp_path, monkeypatch):
     """The released models but the network for any painting, whose name is free then."""
     folder = tmp_path / "released_but_one"
     folder.mkdir()
-    for path in RELEASED_MODELS_FOLDER.glob("*.onnx"):
+    for path in registry.RELEASED_MODELS_FOLDER.glob("*.onnx"):
         if path.name != "any_painting.onnx":
             (folder / path.name).symlink_to(path)
-    monkeypatch.setattr("impasto.zoo.registry.RELEASED_MODELS_FOLDER", folder)
+    monkeypatch.setattr(registry, "RELEASED_MODELS_FOLDER", folder)
 
 
 @pytest.fixture

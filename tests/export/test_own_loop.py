@@ -11,6 +11,7 @@ import impasto
 from impasto import Stylizer, Upscaler, save_model
 from impasto.errors import ExportError, OutputExistsError
 from impasto.networks.architecture import (
+    AnyPaintingArchitecture,
     FastNeuralStyleArchitecture,
     NetworkArchitecture,
     PaperSuperResolutionArchitecture,
@@ -28,6 +29,7 @@ EVERY = (
     SMALL,
     NetworkArchitecture(kind="paper", channels=(4, 4, 8)),
     FastNeuralStyleArchitecture(),
+    AnyPaintingArchitecture(channels=(4, 8), num_residual_blocks=1),
     SubpixelArchitecture(scale=2, channels=4, num_residual_blocks=1),
     PaperSuperResolutionArchitecture(scale=2, channels=4, num_residual_blocks=1),
     SrcnnArchitecture(scale=2, channels=(4, 4)),

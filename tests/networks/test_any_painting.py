@@ -53,7 +53,7 @@ def test_pictures_have_the_mean_colour_of_their_painting(network):
     paintings = shades + 0.1 * (pictures(seed=1) - 0.5)
     stylized, _ = network(pictures(height=64, width=64), paintings)
     torch.testing.assert_close(
-        stylized.mean(dim=(2, 3)), paintings.mean(dim=(2, 3)), atol=0.02, rtol=0
+        stylized.mean(dim=(2, 3)), paintings.mean(dim=(2, 3)), atol=0.03, rtol=0
     )
 
 

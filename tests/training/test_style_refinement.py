@@ -15,7 +15,8 @@ from impasto.training.run import resumed_recipe, run_folder, train_model
 from impasto.training.style_task import StyleTask
 from impasto.zoo.model_file import read_model_file
 from impasto.zoo.style_file import read_style_file, style_file_model
-from impasto.zoo.style_vectors import is_style_network, read_style_network
+from impasto.zoo.style_table import is_style_network
+from impasto.zoo.style_vectors import read_style_network
 from training_fixtures import refinement_recipe, stop_at
 
 STAGES = [{"steps": 30, "crop_size": 32, "batch_size": 2, "learning_rate": 0.02}]

@@ -15,7 +15,8 @@ from impasto.zoo.style_file import (
     style_file_model,
     write_style_file,
 )
-from impasto.zoo.style_vectors import is_style_network, read_style_network
+from impasto.zoo.style_table import is_style_network
+from impasto.zoo.style_vectors import read_style_network
 from model_fixtures import make_card
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from impasto.zoo.card import ModelCard
     from impasto.zoo.model_file import ModelFile
     from impasto.zoo.registry import ModelEntry
-    from impasto.zoo.style_vectors import NamedStyle
+    from impasto.zoo.style_table import NamedStyle
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -169,7 +169,8 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", hidden=True)]) ->
 
 def _model_or_named_style(name: str) -> "ModelFile":
     from impasto.errors import UnknownModelError
-    from impasto.zoo.registry import ANY_PAINTING, is_model_name, resolve_model
+    from impasto.zoo.names import ANY_PAINTING
+    from impasto.zoo.registry import is_model_name, resolve_model
 
     try:
         return resolve_model(name)
@@ -202,7 +203,8 @@ def _row(entry: "ModelEntry") -> dict[str, Any]:
 
 
 def _print_table(entries: "list[ModelEntry]") -> None:
-    from impasto.zoo.registry import ANY_PAINTING, user_models_folder
+    from impasto.zoo.names import ANY_PAINTING
+    from impasto.zoo.registry import user_models_folder
 
     names = [name for entry in entries for name in (entry.name, *entry.styles)]
     width = max(map(len, names), default=0)

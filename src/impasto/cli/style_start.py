@@ -5,7 +5,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from impasto.zoo.registry import ANY_PAINTING
+from impasto.zoo.names import ANY_PAINTING
 
 DEFAULT_START = "composition_vii"
 """The shipped style that takes its place elsewhere: after two minutes it is nearer to another
@@ -50,7 +50,7 @@ def start_flags(
 def _default_start() -> str:
     from impasto.errors import UnknownModelError
     from impasto.zoo.registry import resolve_model
-    from impasto.zoo.style_vectors import is_style_network
+    from impasto.zoo.style_table import is_style_network
 
     with contextlib.suppress(UnknownModelError):
         if is_style_network(resolve_model(ANY_PAINTING)):

@@ -24,7 +24,7 @@ from impasto.cli.display.downloads import fetched
 from impasto.cli.display.progress import CountProgress, PacedLines, time_left
 from impasto.cli.options import Json, with_option_records
 from impasto.cli.style_start import DEFAULT_START, start_flags
-from impasto.zoo.registry import ANY_PAINTING
+from impasto.zoo.names import ANY_PAINTING
 
 if TYPE_CHECKING:
     from impasto.data.stream import SkippedPhotograph

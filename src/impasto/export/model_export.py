@@ -28,7 +28,7 @@ from impasto.runtime.backends.openvino_backend import OpenVinoBackend
 from impasto.runtime.backends.torch_network import load_network
 from impasto.zoo.card import ModelCard
 from impasto.zoo.model_file import MODEL_METADATA_KEY, ModelFile, model_from_bytes, read_model_file
-from impasto.zoo.style_vectors import is_style_network
+from impasto.zoo.style_table import is_style_network
 
 OPSET = 18
 INPUT_NAME, OUTPUT_NAME = "image", "result"

@@ -9,7 +9,8 @@ from impasto.errors import ExportError, OutputExistsError
 from impasto.files import reason_of, write_whole
 from impasto.zoo.model_file import ModelFile, read_model_file
 from impasto.zoo.style_file import StyleFile
-from impasto.zoo.style_vectors import STYLES_KEY, NamedStyle, StyleNetwork, encoded
+from impasto.zoo.style_table import STYLES_KEY, NamedStyle
+from impasto.zoo.style_vectors import StyleNetwork, encoded
 
 
 def name_styles(

@@ -23,14 +23,8 @@ from impasto.networks.any_painting import COLOUR_PARAMETERS, AnyPaintingNetwork,
 from impasto.runtime.backends.torch_network import take_fitting_weights
 from impasto.zoo.card import ModelCard, Painting
 from impasto.zoo.model_file import ModelFile, model_from_bytes, read_model_file
-from impasto.zoo.style_vectors import (
-    STYLE_CONSTANTS,
-    STYLES_KEY,
-    NamedStyle,
-    StyleNetwork,
-    StyleTable,
-    encoded,
-)
+from impasto.zoo.style_table import STYLE_CONSTANTS, STYLES_KEY, NamedStyle, StyleTable
+from impasto.zoo.style_vectors import StyleNetwork, encoded
 
 PARITY_TOLERANCE = 2e-2
 """Largest difference of a number that the encoder's file gives, of numbers around 1."""

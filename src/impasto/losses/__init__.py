@@ -11,6 +11,11 @@ that re-exports. Inside the package, import from the modules:
 - `style_objective`, `super_resolution_objective`: weighted sums of named terms, as trained
 """
 
+from impasto.losses.any_painting_objective import (
+    AnyPaintingObjective,
+    StyleTargets,
+    relative_consistency,
+)
 from impasto.losses.loss_network import (
     LAYER_NAMES,
     FeatureExtractor,
@@ -75,6 +80,7 @@ __all__ = [
     "LAYER_NAMES",
     "PRESETS",
     "SUPER_RESOLUTION_PRESETS",
+    "AnyPaintingObjective",
     "FeatureExtractor",
     "FeatureReconstructionLoss",
     "Features",
@@ -96,6 +102,7 @@ __all__ = [
     "SpectrumLoss",
     "StylePreset",
     "StyleReconstructionLoss",
+    "StyleTargets",
     "StyleTransferObjective",
     "StyleWeights",
     "SuperResolutionLoss",
@@ -115,6 +122,7 @@ __all__ = [
     "named_features",
     "objective_settings",
     "pixel_loss",
+    "relative_consistency",
     "spectrum_loss",
     "style_reconstruction_loss",
     "total_variation_loss",

@@ -22,7 +22,8 @@ from impasto.runtime.style_mixtures import normalised
 from impasto.system.visible_text import shown_path
 from impasto.zoo.card import Painting, as_line, model_name
 from impasto.zoo.model_file import ModelFile
-from impasto.zoo.registry import ANY_PAINTING, MODEL_SUFFIX, is_model_name, resolve_model
+from impasto.zoo.names import ANY_PAINTING
+from impasto.zoo.registry import MODEL_SUFFIX, is_model_name, resolve_model
 from impasto.zoo.style_file import is_style_file, read_style_file
 from impasto.zoo.style_vectors import StyleNetwork, read_style_network
 

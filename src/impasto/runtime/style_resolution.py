@@ -27,13 +27,8 @@ from impasto.system.input_files import open_given_file, special_kind
 from impasto.system.visible_text import shown_path
 from impasto.zoo.download import is_address
 from impasto.zoo.model_file import ModelFile
-from impasto.zoo.registry import (
-    ANY_PAINTING,
-    MODEL_SUFFIX,
-    is_model_name,
-    resolve_model,
-    unknown_model,
-)
+from impasto.zoo.names import ANY_PAINTING
+from impasto.zoo.registry import MODEL_SUFFIX, is_model_name, resolve_model, unknown_model
 from impasto.zoo.style_file import is_style_file
 
 SMALLEST_STROKE, LARGEST_STROKE = 0.5, 2.0

@@ -19,7 +19,8 @@ from impasto.runtime.stylizer import Stylizer
 from impasto.system.visible_text import visible
 from impasto.zoo.model_file import ModelFile, read_model_file
 from impasto.zoo.registry import ModelEntry
-from impasto.zoo.style_vectors import is_style_network, read_style_network
+from impasto.zoo.style_table import is_style_network
+from impasto.zoo.style_vectors import read_style_network
 
 THUMBNAIL_SIZE = 256
 NUM_COLUMNS = 4

@@ -43,7 +43,7 @@ from impasto.zoo.card import ModelCard, Painting, as_line
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.registry import resolve_model
 from impasto.zoo.style_file import is_style_file
-from impasto.zoo.style_vectors import is_style_network
+from impasto.zoo.style_table import is_style_network
 
 
 class StyleTask:

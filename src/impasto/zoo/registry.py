@@ -24,12 +24,9 @@ from impasto.zoo.download import download_model, forget_model, is_address
 from impasto.zoo.model_file import ModelFile, read_model_file
 
 if TYPE_CHECKING:
-    from impasto.zoo.style_vectors import NamedStyle
+    from impasto.zoo.style_table import NamedStyle
 
 MODEL_SUFFIX = ".onnx"
-
-ANY_PAINTING = "any_painting"
-"""Name of the network for any painting that is used unless another is asked for."""
 
 QUANTIZED_SUFFIX = ".int8.onnx"
 """Of int8 models."""
@@ -262,9 +259,9 @@ def _styles_in(model: ModelFile) -> "Mapping[str, NamedStyle]":
     if not is_network or model.card.quantization is not None:  # an int8 model has one style
         return {}
     # Here: it imports numpy, which other models need not wait for.
-    from impasto.zoo.style_vectors import read_style_network
+    from impasto.zoo.style_table import read_style_table
 
-    return read_style_network(model).table.styles
+    return read_style_table(model).styles
 
 
 def _int8_model_of(model: ModelFile) -> ModelFile:

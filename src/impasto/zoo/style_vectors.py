@@ -14,67 +14,23 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from impasto.errors import ModelFileError
 from impasto.networks.architecture import AnyPaintingArchitecture
-from impasto.zoo.card import Line, ModelName, Painting
+from impasto.zoo.card import Painting
 from impasto.zoo.encoder_graph import check_encoder
 from impasto.zoo.model_file import ModelFile
 from impasto.zoo.onnx_wire import FLOAT16, Tensor, read_onnx
-
-STYLES_KEY = "impasto.styles"
-"""Key of the styles' JSON in the ONNX file's metadata."""
-
-STYLE_CONSTANTS = ("styles.offset", "styles.slope", "styles.encoder")
-"""Names of the file's constants that hold the map (float32 K, float16 K×V) and the encoder's ONNX
-file (bytes)."""
+from impasto.zoo.style_table import STYLE_CONSTANTS, STYLES_KEY, StyleTable, is_style_network
 
 NUM_COLOUR_NUMBERS = 12
 """The last numbers of a style vector: mean colour, and the root of the colours' covariance."""
 
-MAX_NAMED_STYLES = 1000
-
 Vector = NDArray[np.float32]
-Base64 = Annotated[str, StringConstraints(max_length=64 * 2**20, pattern=r"^[A-Za-z0-9+/]*=*$")]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NamedStyle(_Part):
-    """A style that has a name in the file.
-
-    Attributes:
-        title: for display.
-        vector: float32 of the style vector, base64.
-        constants: float16 of norm constants that were tuned, base64; empty where those of the
-            vector are the style's.
-        painting: that it was learnt from.
-    """
-
-    title: Line
-    vector: Base64
-    constants: Base64 = ""
-    painting: Painting
-
-
-class StyleTable(_Part):
-    """What the metadata hold.
-
-    Attributes:
-        parameters: names of the graph's constants that a style sets, in the order of the norm
-            constants.
-        styles: by name.
-    """
-
-    parameters: Annotated[list[Line], Field(min_length=1, max_length=1000)]
-    styles: Annotated[dict[ModelName, NamedStyle], Field(max_length=MAX_NAMED_STYLES)] = {}
 
 
 def encoded(array: NDArray[Any]) -> str:
@@ -163,12 +119,6 @@ class StyleNetwork:
         written = bytes(data)
         digest = hashlib.sha256(written).hexdigest()
         return replace(self.model, path=None, data=written, card=card, sha256=digest)
-
-
-def is_style_network(model: ModelFile) -> bool:
-    """Whether a model file holds a network for any painting; one tuned for one style does not."""
-    has_architecture = isinstance(model.card.architecture, AnyPaintingArchitecture)
-    return has_architecture and STYLES_KEY in read_onnx(model.data).metadata
 
 
 def read_style_network(model: ModelFile) -> StyleNetwork:
