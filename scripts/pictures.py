@@ -4,6 +4,7 @@
 .venv/bin/python scripts/pictures.py
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from impasto.images.files.io import Picture, load_picture, resize_longer_side, s
 ROOT = Path(__file__).parents[1]
 NAMES = ("chelsea.png", "coffee.png", "china.jpg", "rocket.jpg")
 PHOTOS = [ROOT / "examples" / "photos" / name for name in NAMES]
+SAVING = {"quality": 70, "overwrite": True}
 STYLE = "starry_night"
 GALLERY = (
     "starry_night",
@@ -26,9 +28,18 @@ GALLERY = (
     "delaunay_metzinger",
 )
 
+NAMED = (
+    "turner_minotaur",
+    "monet_water_lilies",
+    "gauguin_tahiti",
+    "vangogh_wheat_field",
+    "renoir_moulin",
+)
+"""Styles that the network for any painting holds, and that have no model of their own."""
+
 
 def main() -> None:
-    """Draw the README's row and the gallery."""
+    """Draw the README's row and the galleries."""
     folder = ROOT / "docs" / "images"
     folder.mkdir(parents=True, exist_ok=True)
     stylizer = Stylizer(STYLE)
@@ -38,15 +49,24 @@ def main() -> None:
     rows = [[square(picture) for picture in (painting, *group)] for group in (photos, stylized)]
     row = resize_longer_side(Picture(rgb=contact_sheet(rows, cell_size=400)), 1600)
     save_picture(row, folder / "readme_row.jpg", quality=85, overwrite=True)
+    paintings = ROOT / "examples" / "paintings"
+    save_picture(gallery(GALLERY, paintings, photos), folder / "gallery.jpg", **SAVING)
+    paintings = ROOT / "examples" / "more_paintings"
+    sheet = gallery(NAMED, paintings, photos, cell_size=240)
+    save_picture(sheet, folder / "any_painting.jpg", **SAVING)
+
+
+def gallery(
+    styles: Sequence[str], paintings: Path, photos: Sequence[Picture], *, cell_size: int = 320
+) -> Picture:
+    """Return photographs (columns) in styles (rows), each beside its painting."""
     blank = np.ones((8, 8, 3), np.float32)
-    gallery = [[blank, *(square(photo) for photo in photos)]]
-    for style in GALLERY:
+    rows = [[blank, *(square(photo) for photo in photos)]]
+    for style in styles:
         stylizer = Stylizer(style)
-        painting = load_picture(ROOT / "examples" / "paintings" / f"{style}.jpg")
         stylized = [stylizer.stylize(photo) for photo in photos]
-        gallery.append([square(painting), *map(square, stylized)])
-    sheet = Picture(rgb=contact_sheet(gallery, cell_size=320))
-    save_picture(sheet, folder / "gallery.jpg", quality=70, overwrite=True)
+        rows.append([square(load_picture(paintings / f"{style}.jpg")), *map(square, stylized)])
+    return Picture(rgb=contact_sheet(rows, cell_size=cell_size))
 
 
 def square(picture: Picture) -> NDArray[np.float32]:
