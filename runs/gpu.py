@@ -42,8 +42,17 @@ TINY_STYLE = (
     "objective.num_probe_pictures=4",
 )
 TINY_UPSCALING = ("network.channels=4", "network.num_residual_blocks=1")
+TINY_ANY_PAINTING = (
+    "network.channels=[4,8]",
+    "network.num_residual_blocks=1",
+    "network.encoder_channels=[4,4,4,4,4]",
+    "network.hidden_size=8",
+    "paintings.held_out=[]",
+    "objective.num_probe_pictures=4",
+)
+TINY_SETTINGS = {"style": TINY_STYLE, "styles": TINY_ANY_PAINTING, "sr": TINY_UPSCALING}
 TINY_BATCH = 2
-TINY_CROPS = {"style": 32, "sr": 48}
+TINY_CROPS = {"style": 32, "styles": 32, "sr": 48}
 
 TABLE_SECONDS = 2.0
 """Kept back from the trainings' limits for their programs to start, and for the table."""
@@ -70,7 +79,7 @@ class Entry:
 
     Attributes:
         name: of the model file in OUT.
-        kind: `style` or `sr`, as the command has it.
+        kind: `style`, `styles` or `sr`, as the command has it.
         recipe: the recipe's file.
         start: the model that the training starts from.
         steps: optimiser steps, in one stage.
@@ -202,7 +211,8 @@ def read_queue(options: argparse.Namespace) -> list[Entry]:
                 f"and batch; it says {line.strip()!r}"
             ) from None
         if kind not in TINY_CROPS:
-            raise QueueError(f"{options.queue}, line {number}: {kind!r} is neither style nor sr")
+            kinds = " or ".join(TINY_CROPS)
+            raise QueueError(f"{options.queue}, line {number}: {kind!r} is not {kinds}")
         if options.tiny is not None:
             start, sizes = "none", (options.tiny, TINY_CROPS[kind], TINY_BATCH)
         entries.append(Entry(name, kind, HERE.parent / recipe, start, *sizes))
@@ -306,8 +316,10 @@ def arguments(entry: Entry, options: argparse.Namespace) -> list[str]:
     stage = f"{{steps={entry.steps}, crop_size={entry.crop}, batch_size={entry.batch}}}"
     settings = [f"stages=[{stage}]"]
     if options.tiny is not None:
-        settings += TINY_STYLE if entry.kind == "style" else TINY_UPSCALING
+        settings += TINY_SETTINGS[entry.kind]
     words = ["--recipe", str(entry.recipe), "--photos", str(options.photos), "--init", entry.start]
+    if entry.kind == "styles":
+        words.insert(0, str(options.paintings))
     for setting in (*settings, *options.settings):
         words += ["--set", setting]
     return words

@@ -12,6 +12,7 @@ import pytest
 
 from impasto.training.checkpoint import load_checkpoint
 from impasto.zoo.model_file import read_model_file
+from impasto.zoo.style_vectors import read_style_network
 from training_fixtures import environment, impasto_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("heard_ctrl_c")]
@@ -39,8 +40,8 @@ def queue(tmp_path_factory):
 def start(queue, photos):
     """Starts `runs/gpu.sh` with these words behind PHOTOS PAINTINGS."""
 
-    def call(*words, **variables):
-        words = [ROOT / "runs" / "gpu.sh", photos, photos, *words, "--queue", queue]
+    def call(*words, lines=None, **variables):
+        words = [ROOT / "runs" / "gpu.sh", photos, photos, *words, "--queue", lines or queue]
         return subprocess.Popen(
             [str(word) for word in words],
             env=environment()
@@ -169,10 +170,21 @@ def test_the_multi_process_service_runs_as_long_as_the_queue(start, tmp_path):
     assert not Path(begun[1]).exists()
 
 
+def test_the_network_for_any_painting_is_trained_on_the_folder_of_paintings(start, tmp_path):
+    lines = tmp_path / "queue.txt"
+    lines.write_text(
+        "any_painting styles recipes/styles/any_painting.toml any_painting 40000 256 4\n"
+    )
+    status, rows, _ = ended(start(tmp_path, "60", "--tiny", "2", lines=lines))
+    assert status == 0
+    assert rows["any_painting"].startswith("2 of 2")
+    assert read_style_network(read_model_file(tmp_path / "any_painting.onnx")).table.styles
+
+
 def test_every_line_of_the_queue_names_what_exists():
     lines = (ROOT / "runs" / "gpu_queue.txt").read_text().splitlines()
     entries = [line.split() for line in lines if not line.startswith("#")]
-    assert len(entries) == 12
+    assert len(entries) == 13
     for name, kind, recipe, start_model, *sizes in entries:
         assert (ROOT / recipe).stem == name
         assert recipe.startswith(f"recipes/{kind}/")
@@ -185,7 +197,7 @@ def test_every_line_of_the_queue_names_what_exists():
     ("line", "message"),
     [
         ("starry_night style", "line 1: expected name, kind, recipe, start, steps, crop and batch"),
-        ("a video r.toml none 1 32 2", "line 1: 'video' is neither style nor sr"),
+        ("a video r.toml none 1 32 2", "line 1: 'video' is not style or styles or sr"),
         ("a style r.toml none 1 32 2", "has no b"),
     ],
 )
