@@ -67,19 +67,10 @@ class NetworkArchitecture(BaseModel):
         return 4
 
 
-class FastNeuralStyleArchitecture(BaseModel):
-    """The style network of PyTorch's example `fast_neural_style`, which comes in one shape.
-
-    Attributes:
-        channels: feature maps at full, half and quarter resolution.
-        num_residual_blocks: residual blocks at quarter resolution.
-    """
+class _StyleArchitecture(BaseModel):
+    """What the style networks have in common that take sizes divisible by 4."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["fast-neural-style"] = "fast-neural-style"
-    channels: tuple[Literal[32], Literal[64], Literal[128]] = (32, 64, 128)
-    num_residual_blocks: Literal[5] = 5
 
     @property
     def minimum_size(self) -> int:
@@ -92,17 +83,30 @@ class FastNeuralStyleArchitecture(BaseModel):
         return 4
 
     @property
-    def receptive_radius(self) -> int:
-        """Half the receptive field of an output pixel, in pixels: as in the default network."""
-        return NetworkArchitecture().receptive_radius
-
-    @property
     def stride(self) -> int:
         """Tiles begin at multiples of this; elsewhere their features lie between the picture's."""
         return 4
 
 
-class AnyPaintingArchitecture(BaseModel):
+class FastNeuralStyleArchitecture(_StyleArchitecture):
+    """The style network of PyTorch's example `fast_neural_style`, which comes in one shape.
+
+    Attributes:
+        channels: feature maps at full, half and quarter resolution.
+        num_residual_blocks: residual blocks at quarter resolution.
+    """
+
+    kind: Literal["fast-neural-style"] = "fast-neural-style"
+    channels: tuple[Literal[32], Literal[64], Literal[128]] = (32, 64, 128)
+    num_residual_blocks: Literal[5] = 5
+
+    @property
+    def receptive_radius(self) -> int:
+        """Half the receptive field of an output pixel, in pixels: as in the default network."""
+        return NetworkArchitecture().receptive_radius
+
+
+class AnyPaintingArchitecture(_StyleArchitecture):
     """The network for any painting: encoder, style vector and image transformation network.
 
     Attributes:
@@ -113,8 +117,6 @@ class AnyPaintingArchitecture(BaseModel):
         encoder_channels: feature maps of the encoder at half the resolution and each half of that.
         hidden_size: numbers before the encoder's last layer.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["any-painting"] = "any-painting"
     channels: tuple[Channels, Channels] | tuple[Channels, Channels, Channels] = (32, 64)
@@ -130,24 +132,9 @@ class AnyPaintingArchitecture(BaseModel):
     hidden_size: Channels = 512
 
     @property
-    def minimum_size(self) -> int:
-        """The smallest height and width, in pixels, that the network takes."""
-        return MINIMUM_SIZE
-
-    @property
-    def size_multiple(self) -> int:
-        """The divisor of the heights and widths that the network takes; predictors pad to it."""
-        return 4
-
-    @property
     def receptive_radius(self) -> int:
         """Half the receptive field of an output pixel, in pixels, apart from instance norm."""
         return NetworkArchitecture(num_residual_blocks=self.num_residual_blocks).receptive_radius
-
-    @property
-    def stride(self) -> int:
-        """Tiles begin at multiples of this; elsewhere their features lie between the picture's."""
-        return 4
 
 
 StyleArchitecture = Annotated[
