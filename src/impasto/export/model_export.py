@@ -73,6 +73,21 @@ def export_model(
     data = model_bytes(network, card)
     model_from_bytes(data)
     check_parity(network, data)
+    return write_model(data, path, replace=replace)
+
+
+def write_model(data: bytes, path: Path, *, replace: bool) -> ModelFile:
+    """Write the bytes of a model file, and return it as read back.
+
+    Args:
+        data: of the file.
+        path: of the file.
+        replace: a file that is there; otherwise the model goes beside it.
+
+    Raises:
+        OutputAppearedError: a file is there and is not to be replaced.
+        ExportError: the file cannot be written.
+    """
     try:
         write_whole(path, data, replace=replace)
     except OutputExistsError:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import onnx
 
-from impasto.errors import ExportError, OutputExistsError
-from impasto.files import reason_of, write_whole
-from impasto.zoo.model_file import ModelFile, read_model_file
+from impasto.export.model_export import write_model
+from impasto.zoo.model_file import ModelFile
 from impasto.zoo.style_file import StyleFile
 from impasto.zoo.style_table import STYLES_KEY, NamedStyle
 from impasto.zoo.style_vectors import StyleNetwork, encoded
@@ -54,10 +53,4 @@ def name_styles(
     for entry in graph.metadata_props:
         if entry.key == STYLES_KEY:
             entry.value = table.model_dump_json()
-    try:
-        write_whole(path, graph.SerializeToString(deterministic=True), replace=replace)
-    except OutputExistsError:
-        raise
-    except OSError as error:
-        raise ExportError(f"cannot write {path}: {reason_of(error)}") from error
-    return read_model_file(path)
+    return write_model(graph.SerializeToString(deterministic=True), path, replace=replace)

@@ -16,13 +16,23 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from impasto.errors import ExportError, ModelFileError, OutputExistsError
-from impasto.export.model_export import OPSET, check_parity, model_bytes, quiet_exporter
-from impasto.files import reason_of, write_whole
-from impasto.networks.any_painting import COLOUR_PARAMETERS, AnyPaintingNetwork, StyledNetwork
+from impasto.errors import ExportError, ModelFileError
+from impasto.export.model_export import (
+    OPSET,
+    check_parity,
+    model_bytes,
+    quiet_exporter,
+    write_model,
+)
+from impasto.networks.any_painting import (
+    COLOUR_PARAMETERS,
+    NUM_COLOUR_NUMBERS,
+    AnyPaintingNetwork,
+    StyledNetwork,
+)
 from impasto.runtime.backends.torch_network import take_fitting_weights
 from impasto.zoo.card import ModelCard, Painting
-from impasto.zoo.model_file import ModelFile, model_from_bytes, read_model_file
+from impasto.zoo.model_file import ModelFile, model_from_bytes
 from impasto.zoo.style_table import STYLE_CONSTANTS, STYLES_KEY, NamedStyle, StyleTable
 from impasto.zoo.style_vectors import StyleNetwork, encoded
 
@@ -100,19 +110,12 @@ def export_style_network(
     data: bytes = graph.SerializeToString(deterministic=True)
     model_from_bytes(data)
     check_parity(styled, data)
-    try:
-        write_whole(path, data, replace=replace)
-    except OutputExistsError:
-        raise
-    except OSError as error:
-        reason = reason_of(error, num_bytes=len(data))
-        raise ExportError(f"cannot write {path}: {reason}") from error
-    return read_model_file(path)
+    return write_model(data, path, replace=replace)
 
 
 def affine_map(network: AnyPaintingNetwork) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return offset K and slope K×V of the map from style vectors to norm constants."""
-    size = network.architecture.style_size + 12
+    size = network.architecture.style_size + NUM_COLOUR_NUMBERS
     with torch.no_grad():
         at_zero = network.constants(torch.zeros(1, size))
         at_units = network.constants(torch.eye(size))

@@ -4,7 +4,6 @@ Which paintings a step sees, and in which variant, depends on the seed and the s
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +29,14 @@ from impasto.losses.any_painting_objective import (
 )
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import grid_loss
-from impasto.losses.style_objective import PAPER_STYLE_LAYERS, LossNormalisers, LossTerms
+from impasto.losses.style_objective import PAPER_STYLE_LAYERS, LossTerms
 from impasto.networks.any_painting import AnyPaintingNetwork
 from impasto.tensors import Pictures, to_array
 from impasto.training.any_painting_recipe import AnyPaintingRecipe
 from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_window
 from impasto.training.plan import plan_stages
 from impasto.training.sections import Stage
+from impasto.training.style_normalisation import StyleNormalisation
 from impasto.training.task import CardFields, SecondsPerStep
 from impasto.zoo.card import ModelCard, Painting, PaintingSet, as_line, model_name
 from impasto.zoo.model_file import ModelFile
@@ -84,9 +84,9 @@ class AnyPaintingTask:
         self._held_out = [_picture(rgb) for rgb in self.paintings.held_out(SCORED_SIZE)]
 
     @property
-    def normalisation(self) -> "AnyPaintingNormalisation":
+    def normalisation(self) -> StyleNormalisation:
         """How to normalise the terms."""
-        return AnyPaintingNormalisation(self)
+        return StyleNormalisation(self)
 
     @property
     def skipped(self) -> tuple[SkippedPhotograph, ...]:
@@ -231,31 +231,6 @@ class AnyPaintingTask:
                 held_out=list(self.paintings.held_out_names),
             ),
         )
-
-
-class AnyPaintingNormalisation:
-    """Normalisers of the objective, measured in the windows that the loss sees."""
-
-    def __init__(self, task: AnyPaintingTask) -> None:
-        """Measure and set those of `task`."""
-        self._task = task
-
-    @property
-    def num_batches(self) -> int:
-        """Enough batches of the first stage for the pictures that the recipe asks for."""
-        recipe = self._task.recipe
-        return -(-recipe.objective.num_probe_pictures // recipe.stages[0].batch_size)
-
-    def measure(self, batches: Sequence[Tensor]) -> LossNormalisers:
-        """Return how large each term is on photographs; the objective stays as it is."""
-        task = self._task
-        return task.objective.measure_normalisers(
-            cut(batch, task.window(batch, position)) for position, batch in enumerate(batches)
-        )
-
-    def apply(self, normalisers: LossNormalisers) -> None:
-        """Divide the terms by these from now on."""
-        self._task.objective.normalisers = normalisers
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ window of a crop that the loss is computed on.
 """
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from impasto.images.formats.pillow_errors import MAX_PICTURE_BYTES
 from impasto.losses.loss_network import LossNetwork
 from impasto.losses.perceptual import grid_loss
 from impasto.losses.style_objective import (
-    LossNormalisers,
     LossTerms,
     StyleTransferObjective,
     find_preset,
@@ -37,6 +35,7 @@ from impasto.training.loss_window import LossSlices, LossWindow, cut, loss_windo
 from impasto.training.plan import plan_refinement, plan_stages
 from impasto.training.recipe import PaintingSection, StyleRecipe
 from impasto.training.sections import Stage
+from impasto.training.style_normalisation import StyleNormalisation
 from impasto.training.style_refinement import StyleStart
 from impasto.training.task import CardFields, SecondsPerStep
 from impasto.zoo.card import ModelCard, Painting, as_line
@@ -85,7 +84,7 @@ class StyleTask:
         )
 
     @property
-    def normalisation(self) -> "StyleNormalisation | None":
+    def normalisation(self) -> StyleNormalisation | None:
         """How to normalise the terms; None where the recipe's weights apply as they are."""
         return StyleNormalisation(self) if self.recipe.is_balanced else None
 
@@ -187,31 +186,6 @@ class StyleTask:
     def card_fields(self) -> CardFields:
         """Return the painting and its title."""
         return CardFields(title=self.recipe.painting.title, painting=self._painting_of_card)
-
-
-class StyleNormalisation:
-    """Normalisers of the style objective, measured in the windows that the loss sees."""
-
-    def __init__(self, task: StyleTask) -> None:
-        """Measure and set those of `task`."""
-        self._task = task
-
-    @property
-    def num_batches(self) -> int:
-        """Enough batches of the first stage for the pictures that the recipe asks for."""
-        recipe = self._task.recipe
-        return -(-recipe.objective.num_probe_pictures // recipe.stages[0].batch_size)
-
-    def measure(self, batches: Sequence[Tensor]) -> LossNormalisers:
-        """Return how large each term is on photographs; the objective stays as it is."""
-        task = self._task
-        return task.objective.measure_normalisers(
-            cut(batch, task.window(batch, position)) for position, batch in enumerate(batches)
-        )
-
-    def apply(self, normalisers: LossNormalisers) -> None:
-        """Divide the terms by these from now on."""
-        self._task.objective.normalisers = normalisers
 
 
 def _painting_of_card(section: PaintingSection) -> Painting:

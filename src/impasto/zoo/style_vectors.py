@@ -1,7 +1,7 @@
 """The styles in a model file of a network for any painting: encoder, vectors, norm constants.
 
 The file's graph is the image transformation network in its first named style. A style is a vector;
-`NormConstants` turns it into the constants of the graph's norms, which are written over those in
+`StyleNetwork` turns it into the constants of the graph's norms, which are written over those in
 the file. So a network in any style is a model like every other, for every runtime.
 
 Names and vectors lie in the file's metadata under `STYLES_KEY`, as JSON with base64 of
